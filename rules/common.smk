@@ -11,6 +11,7 @@ sys.path.insert(0, str(LIBRARY))
 
 from headstyle import configuration, provenance
 from headstyle.errors import InputError
+from headstyle.files import claim_folder
 from headstyle.photographs import list_photographs
 
 SCHEMAS = Path(workflow.basedir) / "config" / "schemas"
@@ -48,6 +49,11 @@ PROMPTS = config["study"]["prompts"]
 STRENGTHS = config["study"]["strengths"]
 AVATARS = [f"{prompt}_{strength}" for prompt in PROMPTS for strength in STRENGTHS]
 PROCEDURAL = [s for s in SUBJECTS if subjects[s]["source"] == "procedural"]
+
+
+onstart:
+    # Held until this process ends, however it ends; Snakemake's own lock survives a kill.
+    globals()["results_claim"] = claim_folder(R)
 
 
 wildcard_constraints:

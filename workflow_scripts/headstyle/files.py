@@ -1,12 +1,13 @@
 """Files that appear whole or not at all: written beside their place, then renamed into it."""
 
+import fcntl
 import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from headstyle.errors import InputError
 
@@ -67,3 +68,25 @@ def read_json(path: str | Path) -> Any:
         raise InputError(f"{path} does not exist; run the stage that makes it") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid JSON ({error}); delete it and run again") from None
+
+
+def claim_folder(path: str | Path) -> IO[str]:
+    """Claim a results folder for this process; the operating system ends the claim with it.
+
+    Returns:
+        The open lock file: the claim lasts as long as it is referenced.
+
+    Raises:
+        InputError: another process holds the claim.
+    """
+    path = Path(path)
+    path.mkdir(parents=True, exist_ok=True)
+    lock = (path / ".lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise InputError(
+            f"{path} is being computed by another run; wait for it or choose another results_dir"
+        ) from None
+    return lock
