@@ -1,0 +1,46 @@
+"""Score how well the views of one scene agree with each other.
+
+Input:  images     folder of {view}.png: a scene's renders, or the photographs' views
+        depth      folder of {view}.npz of the scene that gives the geometry
+        cameras    cameras.json of the views
+        adjacency  adjacency.csv: which views are compared
+Output: pairs      pairs.csv: subject, prompt, strength, target, source, overlap, metrics
+        views      views.csv: subject, prompt, strength, view, neighbours, metrics
+
+The baseline's rows carry prompt `none`, those of its floor (the photographs, warped with the
+baseline's depth) prompt `photographs`; both have strength `none`.
+"""
+
+from headstyle.cameras import read_cameras
+from headstyle.consistency import (
+    adjacent_pairs,
+    read_depths,
+    read_images,
+    scene_labels,
+    score,
+    view_means,
+)
+from headstyle.files import whole_file
+from headstyle.stage import stage
+
+if __name__ == "__main__":
+    with stage(snakemake) as log:
+        paths, params = snakemake.input, snakemake.params
+        cameras = read_cameras(paths.cameras)
+        pairs = score(
+            read_images(paths.images, cameras),
+            read_depths(paths.depth, cameras),
+            cameras,
+            adjacent_pairs(paths.adjacency),
+            settings=params.metrics,
+        )
+        views = view_means(pairs, params.metrics["names"], cameras.names)
+        log.info("%d pairs of %d views compared", len(pairs), len(views))
+        if empty := int((pairs["overlap"] == 0).sum()):
+            log.warning("%d pairs share no pixel and are left out of the means", empty)
+        if alone := list(views.loc[views["neighbours"] == 0, "view"]):
+            log.warning("%d views share no pixel with any neighbor: %s", len(alone), alone)
+        labels = scene_labels(params.scene, params.subject, params.prompt, params.strength)
+        for table, path in ((pairs, snakemake.output.pairs), (views, snakemake.output.views)):
+            with whole_file(path) as partial:
+                table.assign(**labels)[[*labels, *table.columns]].to_csv(partial, index=False)
