@@ -20,7 +20,7 @@ from headstyle.consistency import (
     score,
     view_means,
 )
-from headstyle.files import whole_file
+from headstyle.files import write_table
 from headstyle.stage import stage
 
 if __name__ == "__main__":
@@ -42,5 +42,4 @@ if __name__ == "__main__":
             log.warning("%d views share no pixel with any neighbor: %s", len(alone), alone)
         labels = scene_labels(params.scene, params.subject, params.prompt, params.strength)
         for table, path in ((pairs, snakemake.output.pairs), (views, snakemake.output.views)):
-            with whole_file(path) as partial:
-                table.assign(**labels)[[*labels, *table.columns]].to_csv(partial, index=False)
+            write_table(path, table.assign(**labels)[[*labels, *table.columns]])
