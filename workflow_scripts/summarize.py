@@ -1,6 +1,6 @@
 """Gather the scores of all scenes into the study's tables.
 
-Input:  views       all views.csv: of baselines, of floors and of avatars
+Input:  views       all views.csv: of baselines, floors and avatars
         ratings     optional: subject, prompt, strength, quality
 Output: avatars     per scene: mean over its views, spread, interval, excess, quality
         views       all views in one table
@@ -16,7 +16,6 @@ from headstyle.statistics import (
     agreement,
     avatar_scores,
     compare_strengths,
-    metric_columns,
     read_ratings,
     read_table,
     thresholds,
@@ -25,22 +24,22 @@ from headstyle.statistics import (
 if __name__ == "__main__":
     with stage(snakemake) as log:
         paths, params = snakemake.input, snakemake.params
+        metrics = params.metrics
         views = pd.concat([read_table(path) for path in paths.views], ignore_index=True)
-        metrics = metric_columns(views)
         ratings = read_ratings(paths.ratings) if paths.get("ratings") else None
         avatars = avatar_scores(
             views,
             metrics,
             ratings,
-            level=params.statistics["confidence"],
-            resamples=params.statistics["bootstrap_resamples"],
+            level=params.confidence,
+            resamples=params.bootstrap_resamples,
             seed=params.seed,
         )
         log.info("%d scenes, %d views, metrics %s", len(avatars), len(views), ", ".join(metrics))
         if ratings is not None:
             rated = avatars["quality"].notna().sum()
             log.info("%d of %d ratings are of scenes of this run", rated, len(ratings))
-        prompts = params.statistics["strength_prompts"]
+        prompts = params.strength_prompts
         write_table(snakemake.output.views, views)
         write_table(snakemake.output.avatars, avatars)
         write_table(snakemake.output.thresholds, thresholds(avatars, metrics))

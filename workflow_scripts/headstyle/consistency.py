@@ -32,9 +32,6 @@ SETTINGS: Mapping[str, Any] = {
 }
 """Defaults of `score`; the workflow gives the config's `metrics` section instead."""
 
-SCENE_PROMPTS = {"baseline": "none", "floor": "photographs"}
-"""What stands for the prompt of scenes that have none."""
-
 # Pixels per batch that keep the working memory near 1 GiB on the CPU and 10 GiB on a GPU.
 BATCH_PIXELS = {"cpu": 2**21, "cuda": 2**24}
 
@@ -128,22 +125,6 @@ def view_means(
     names = list(dict.fromkeys(target) if views is None else views)
     table = pd.DataFrame(columns).reindex(names).rename_axis("view").reset_index()
     return table.assign(neighbours=table["neighbours"].fillna(0).astype(int))
-
-
-def scene_labels(scene: str, subject: str, prompt: str, strength: str) -> dict[str, str]:
-    """What a scene's rows carry as subject, prompt and strength.
-
-    Args:
-        scene: `avatar`; or `baseline`, whose prompt and strength are `none`; or `floor` (the
-            photographs warped with the baseline's depth), with prompt `photographs` and strength
-            `none`.
-        subject: Name of the subject.
-        prompt: Name of the avatar's prompt.
-        strength: Name of the avatar's strength.
-    """
-    if scene == "avatar":
-        return {"subject": subject, "prompt": prompt, "strength": strength}
-    return {"subject": subject, "prompt": SCENE_PROMPTS[scene], "strength": "none"}
 
 
 def adjacent_pairs(path: str | Path) -> list[tuple[str, str]]:

@@ -18,8 +18,8 @@ KEYS = ["subject", "prompt", "strength"]
 """Columns that name an avatar."""
 NOT_AVATARS = ("none", "photographs")
 """Prompts of baselines and floors."""
-VIEW_COLUMNS = [*KEYS, "view", "neighbours"]
-"""Columns of `views.csv` before the metrics."""
+STUDY_STRENGTH_PROMPTS = ("P2", "P3", "P4", "P6", "P7")
+"""Prompts on which the published study compared the strengths."""
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
@@ -67,11 +67,6 @@ def published_scores(path: str | Path) -> tuple[pd.DataFrame, list[str]]:
     ending = "_mean"
     columns = {name: name.removesuffix(ending) for name in table if name.endswith(ending)}
     return table.rename(columns=columns), list(columns.values())
-
-
-def metric_columns(views: pd.DataFrame) -> list[str]:
-    """The metrics of a table of views: whatever follows its naming columns."""
-    return [name for name in views.columns if name not in VIEW_COLUMNS]
 
 
 def bootstrap_interval(

@@ -8,12 +8,13 @@ import importlib
 import pkgutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from headstyle.errors import InputError
 from headstyle.metrics.base import Metric, PairBatch, mean_over_overlap
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = [
     "Metric",
@@ -49,7 +50,7 @@ def metric_class(name: str) -> type[Metric]:
     )
 
 
-def load_metrics(settings: Mapping[str, Any], device: torch.device) -> list[Metric]:
+def load_metrics(settings: Mapping[str, Any], device: "torch.device") -> list[Metric]:
     """The metrics of `settings["names"]`, their weights loaded.
 
     Raises:

@@ -4,21 +4,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:  # Which metrics there are is asked where torch's import time counts.
+    import torch
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
 class PairBatch:
     """N pairs of views of one size, each source already warped into its target."""
 
-    target: Tensor
+    target: "Tensor"
     """The targets' images, sRGB in [0, 1]. Shape `(N, H, W, 3)`."""
-    warped: Tensor
+    warped: "Tensor"
     """The sources' images in the targets, sRGB in [0, 1]. Shape `(N, H, W, 3)`."""
-    overlap: Tensor
+    overlap: "Tensor"
     """Pixels on which the two are compared. Shape `(N, H, W)`, bool."""
 
 
@@ -39,7 +40,7 @@ class Metric(ABC):
     mean_over_neighbors: ClassVar[Literal["arithmetic", "quadratic"]] = "arithmetic"
     """How a view's value follows from those of its pairs."""
 
-    def __init__(self, settings: Mapping[str, Any], device: torch.device) -> None:
+    def __init__(self, settings: Mapping[str, Any], device: "torch.device") -> None:
         self.settings = settings
         self.device = device
 
@@ -53,16 +54,15 @@ class Metric(ABC):
         return []
 
     @abstractmethod
-    def __call__(self, batch: PairBatch) -> Tensor:
+    def __call__(self, batch: PairBatch) -> "Tensor":
         """One value per pair. Shape `(N,)`; of no meaning for a pair whose overlap is empty."""
 
 
-def mean_over_overlap(values: Tensor, overlap: Tensor) -> Tensor:
+def mean_over_overlap(values: "Tensor", overlap: "Tensor") -> "Tensor":
     """Mean of `values` over each pair's overlap, summed in double precision; NaN where empty.
 
     Args:
         values: One value per pixel. Shape `(N, H, W)`.
         overlap: Shape `(N, H, W)`, bool.
     """
-    kept = torch.where(overlap, values, 0)
-    return kept.sum(dim=(1, 2), dtype=torch.float64) / overlap.sum(dim=(1, 2))
+    return values.double().where(overlap, 0).sum(dim=(1, 2)) / overlap.sum(dim=(1, 2))
