@@ -12,6 +12,7 @@ sys.path.insert(0, str(LIBRARY))
 from headstyle import configuration, provenance
 from headstyle.errors import InputError
 from headstyle.files import claim_folder
+from headstyle.metrics import available_metrics
 from headstyle.photographs import list_photographs
 
 SCHEMAS = Path(workflow.basedir) / "config" / "schemas"
@@ -33,6 +34,9 @@ def read_study():
         ("strengths", config["strengths"], "the config key strengths"),
     ):
         configuration.check_selection(f"study.{key}", study[key], known, where)
+    configuration.check_selection(
+        "metrics.names", config["metrics"]["names"], available_metrics(), "headstyle/metrics"
+    )
     for subject in study["subjects"]:
         configuration.check_subject(subjects[subject], config["subjects_table"])
     return subjects, prompts

@@ -7,9 +7,12 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from headstyle.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @contextmanager
@@ -68,6 +71,12 @@ def read_json(path: str | Path) -> Any:
         raise InputError(f"{path} does not exist; run the stage that makes it") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid JSON ({error}); delete it and run again") from None
+
+
+def write_table(path: str | Path, table: "pandas.DataFrame") -> None:
+    """Write a data frame as CSV without its index, whole or not at all."""
+    with whole_file(path) as partial:
+        table.to_csv(partial, index=False, lineterminator="\n")
 
 
 def claim_folder(path: str | Path) -> IO[str]:
