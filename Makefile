@@ -1,0 +1,47 @@
+# Two commands on a fresh machine: `make demo` runs the small study, `make test` the tests.
+PYTHON ?= python3
+VENV := .venv
+INSTALLED := $(VENV)/.installed
+DEMO := $(VENV)/bin/snakemake --cores all --configfile config/demo.yaml
+DEMO_REPORT := results/demo/report.html
+
+.PHONY: demo test check format clean help
+
+help:
+	@echo "make demo    from photographs to results/demo/report.html, no GPU, no downloads of weights"
+	@echo "make test    all tests"
+	@echo "make check   linters and formatters, without changing anything"
+	@echo "make format  let the formatters rewrite the code"
+
+demo: $(INSTALLED)
+	$(DEMO)
+	@$(MAKE) --no-print-directory $(DEMO_REPORT)
+	@echo "Open $(DEMO_REPORT) in a browser."
+
+# The report embeds the figures and tables, so it is made again only when one of them is newer.
+$(DEMO_REPORT): $(wildcard report/* results/demo/plots/* results/demo/plots/*/* results/demo/tables/*)
+	$(DEMO) --report $@
+
+test: $(INSTALLED)
+	$(VENV)/bin/pytest
+
+check: $(INSTALLED)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/snakefmt --check Snakefile rules
+	$(VENV)/bin/snakemake --lint --configfile config/demo.yaml
+
+format: $(INSTALLED)
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/snakefmt Snakefile rules
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| (echo "headstyle needs Python 3.11 or newer; call make PYTHON=python3.12" && exit 1)
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $(INSTALLED)
+
+clean:
+	rm -rf results .snakemake

@@ -1,0 +1,27 @@
+"""From photographs of heads to a report on how multi-view consistent their stylized avatars are."""
+
+from snakemake.utils import min_version
+
+min_version("9.19")
+
+
+configfile: workflow.source_path("config/config.yaml")
+
+
+report: "report/workflow.rst"
+
+
+include: "rules/common.smk"
+include: "rules/capture.smk"
+include: "rules/cameras.smk"
+include: "rules/splats.smk"
+include: "rules/stylization.smk"
+include: "rules/metrics.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        study_tables(),
+        report_outputs(),

@@ -1,0 +1,137 @@
+"""From photographs to masked, calibrated, downscaled views and the graph of adjacent cameras."""
+
+
+rule mask_views:
+    input:
+        photographs=subject_photographs,
+    output:
+        masks=f"{R}/{{subject}}/masks/masks.json",
+    log:
+        f"{R}/logs/{{subject}}/mask_views.log",
+    benchmark:
+        f"{R}/benchmarks/{{subject}}/mask_views.tsv"
+    conda:
+        "../envs/cameras.yaml"
+    threads: 1
+    resources:
+        mem_mb=4_000,
+        runtime="1h",
+    params:
+        photographs=lambda wildcards: subject_folder(wildcards.subject),
+        selection=config["photographs"],
+        given_masks=lambda wildcards: subjects[wildcards.subject].get("masks", ""),
+        masks=config["masks"],
+        library=library_digest("mask_views"),
+    message:
+        "Masking the photographs of {wildcards.subject}"
+    script:
+        "../workflow_scripts/mask_views.py"
+
+
+rule estimate_poses:
+    input:
+        masks=rules.mask_views.output.masks,
+    output:
+        sparse=directory(f"{R}/{{subject}}/poses/sparse"),
+        poses=f"{R}/{{subject}}/poses/poses.json",
+    log:
+        f"{R}/logs/{{subject}}/estimate_poses.log",
+    benchmark:
+        f"{R}/benchmarks/{{subject}}/estimate_poses.tsv"
+    conda:
+        "../envs/cameras.yaml"
+    threads: share_of_cores(len(SUBJECTS))
+    resources:
+        mem_mb=4_000,
+        runtime="4h",
+    params:
+        poses=config["poses"],
+        given_poses=lambda wildcards: subjects[wildcards.subject].get("poses", ""),
+        seed=config["seed"],
+        library=library_digest("estimate_poses"),
+    message:
+        "Estimating the camera poses of {wildcards.subject}"
+    script:
+        "../workflow_scripts/estimate_poses.py"
+
+
+rule compare_poses:
+    input:
+        poses=rules.estimate_poses.output.poses,
+        sparse=rules.estimate_poses.output.sparse,
+        rig=rules.synthesize_capture.output.rig,
+    output:
+        truth=f"{R}/{{subject}}/poses/truth.json",
+    log:
+        f"{R}/logs/{{subject}}/compare_poses.log",
+    benchmark:
+        f"{R}/benchmarks/{{subject}}/compare_poses.tsv"
+    conda:
+        "../envs/cameras.yaml"
+    threads: 1
+    resources:
+        mem_mb=1_000,
+        runtime="10m",
+    params:
+        library=library_digest("compare_poses"),
+    message:
+        "Comparing the estimated poses of {wildcards.subject} with the true ones"
+    script:
+        "../workflow_scripts/compare_poses.py"
+
+
+rule downscale_views:
+    input:
+        masks=rules.mask_views.output.masks,
+        poses=rules.estimate_poses.output.poses,
+        sparse=rules.estimate_poses.output.sparse,
+    output:
+        cameras=f"{R}/{{subject}}/views/cameras.json",
+    log:
+        f"{R}/logs/{{subject}}/downscale_views.log",
+    benchmark:
+        f"{R}/benchmarks/{{subject}}/downscale_views.tsv"
+    conda:
+        "../envs/cameras.yaml"
+    threads: 1
+    resources:
+        mem_mb=2_000,
+        runtime="1h",
+    params:
+        images=config["images"],
+        library=library_digest("downscale_views"),
+    message:
+        "Undistorting and downscaling the views of {wildcards.subject}"
+    script:
+        "../workflow_scripts/downscale_views.py"
+
+
+rule camera_adjacency:
+    input:
+        cameras=rules.downscale_views.output.cameras,
+        rig=subject_rig,
+    output:
+        adjacency=f"{R}/{{subject}}/adjacency.csv",
+        plot=report(
+            f"{R}/{{subject}}/adjacency.png",
+            caption="../report/adjacency.rst",
+            category="Cameras",
+            labels={"subject": "{subject}", "figure": "rig and adjacency"},
+        ),
+    log:
+        f"{R}/logs/{{subject}}/camera_adjacency.log",
+    benchmark:
+        f"{R}/benchmarks/{{subject}}/camera_adjacency.tsv"
+    conda:
+        "../envs/cameras.yaml"
+    threads: 1
+    resources:
+        mem_mb=1_000,
+        runtime="10m",
+    params:
+        adjacency=config["adjacency"],
+        library=library_digest("camera_adjacency"),
+    message:
+        "Connecting each camera of {wildcards.subject} to its neighbors"
+    script:
+        "../workflow_scripts/camera_adjacency.py"

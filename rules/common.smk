@@ -1,0 +1,119 @@
+"""Reads and checks the configuration and the tables; short functions that rules ask for inputs."""
+
+import sys
+from functools import cache
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+LIBRARY = Path(workflow.basedir) / "workflow_scripts"
+sys.path.insert(0, str(LIBRARY))
+
+from headstyle import configuration, provenance
+from headstyle.errors import InputError
+from headstyle.photographs import list_photographs
+
+SCHEMAS = Path(workflow.basedir) / "config" / "schemas"
+
+
+def read_study():
+    """The subjects and prompts tables, after every key and every chosen name was checked."""
+    configuration.check_config(config, SCHEMAS / "config.schema.yaml")
+    subjects = configuration.read_table(
+        config["subjects_table"], "subject", SCHEMAS / "subjects.schema.yaml"
+    )
+    prompts = configuration.read_table(
+        config["prompts_table"], "prompt", SCHEMAS / "prompts.schema.yaml"
+    )
+    study = config["study"]
+    for key, known, where in (
+        ("subjects", subjects, config["subjects_table"]),
+        ("prompts", prompts, config["prompts_table"]),
+        ("strengths", config["strengths"], "the config key strengths"),
+    ):
+        configuration.check_selection(f"study.{key}", study[key], known, where)
+    for subject in study["subjects"]:
+        configuration.check_subject(subjects[subject], config["subjects_table"])
+    return subjects, prompts
+
+
+try:
+    subjects, prompts = read_study()
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+
+R = config["results_dir"].rstrip("/")
+SUBJECTS = config["study"]["subjects"]
+PROMPTS = config["study"]["prompts"]
+STRENGTHS = config["study"]["strengths"]
+AVATARS = [f"{prompt}_{strength}" for prompt in PROMPTS for strength in STRENGTHS]
+PROCEDURAL = [s for s in SUBJECTS if subjects[s]["source"] == "procedural"]
+
+
+wildcard_constraints:
+    subject="|".join(SUBJECTS),
+    prompt="|".join(PROMPTS) or "none",
+    strength="|".join(STRENGTHS) or "none",
+
+
+@cache
+def library_digest(script):
+    """Digest of all library modules that a stage script uses: editing one reruns the stage."""
+    return provenance.library_digest(LIBRARY / f"{script}.py")
+
+
+def share_of_cores(jobs):
+    """Threads for each of `jobs` like jobs that run side by side on all cores."""
+    return max(1, (workflow.cores or 1) // max(1, jobs))
+
+
+def gpus(wildcards):
+    """GPUs a training job claims: one where this machine has any. Cluster profiles set their own."""
+    return int(Path("/dev/nvidia0").exists())
+
+
+def subject_folder(subject):
+    """Where the photographs of a subject are."""
+    if subjects[subject]["source"] == "procedural":
+        return f"{R}/{subject}/capture"
+    return subjects[subject]["photographs"]
+
+
+@cache
+def photograph_files(subject):
+    """What the masks of a subject are made from: its photographs, or the index of its capture."""
+    if subject in PROCEDURAL:
+        return f"{R}/{subject}/capture/rig.tsv"
+    try:
+        return [str(path) for path in list_photographs(subject_folder(subject)).values()]
+    except InputError as error:
+        raise WorkflowError(f"subject {subject}: {error}") from None
+
+
+def subject_photographs(wildcards):
+    return photograph_files(wildcards.subject)
+
+
+def subject_rig(wildcards):
+    """The file with row and column of each view, where there is one."""
+    if wildcards.subject in PROCEDURAL:
+        return f"{R}/{wildcards.subject}/capture/rig.tsv"
+    return subjects[wildcards.subject].get("rig") or []
+
+
+def prompt_text(wildcards):
+    """The instruction for a subject: the prompt's text with the subject's pronoun in its place."""
+    pronoun = subjects[wildcards.subject].get("pronoun") or "them"
+    return prompts[wildcards.prompt]["text"].replace("{pronoun}", pronoun)
+
+
+def scenes(subject):
+    """Every scene of a subject that is measured."""
+    return ["baseline", "floor", *(f"avatars/{avatar}" for avatar in AVATARS)]
+
+
+def needs_matting():
+    """Whether any subject's masks are made with the matting network."""
+    return "matting" in config["masks"]["steps"] and any(
+        not subjects[subject].get("masks") for subject in SUBJECTS
+    )

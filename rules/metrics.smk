@@ -1,0 +1,117 @@
+"""How consistent the views of each scene are, and the study's tables."""
+
+
+def scene_images(wildcards):
+    """Index of the images to compare: a scene's renders, or the photographs for the floor."""
+    folder = f"{R}/{wildcards.subject}"
+    return (
+        f"{folder}/views/cameras.json"
+        if wildcards.scene == "floor"
+        else f"{folder}/{wildcards.scene}/renders"
+    )
+
+
+def scene_depth(wildcards):
+    scene = "baseline" if wildcards.scene == "floor" else wildcards.scene
+    return f"{R}/{wildcards.subject}/{scene}/depth"
+
+
+def scene_labels(wildcards):
+    """What the columns prompt and strength say of a scene."""
+    if wildcards.scene.startswith("avatars/"):
+        return wildcards.scene.removeprefix("avatars/").split("_")
+    return ["photographs" if wildcards.scene == "floor" else "none", "none"]
+
+
+rule measure_consistency:
+    input:
+        images=scene_images,
+        depth=scene_depth,
+        cameras=rules.downscale_views.output.cameras,
+        adjacency=rules.camera_adjacency.output.adjacency,
+    output:
+        pairs=f"{R}/{{subject}}/{{scene}}/consistency/pairs.csv",
+        views=f"{R}/{{subject}}/{{scene}}/consistency/views.csv",
+    log:
+        f"{R}/logs/{{subject}}/measure_consistency/{{scene}}.log",
+    benchmark:
+        f"{R}/benchmarks/{{subject}}/measure_consistency/{{scene}}.tsv"
+    wildcard_constraints:
+        scene="|".join(["baseline", "floor", *(f"avatars/{avatar}" for avatar in AVATARS)]),
+    conda:
+        "../envs/metrics.yaml"
+    threads: share_of_cores(len(SUBJECTS) * (len(AVATARS) + 2))
+    resources:
+        mem_mb=4_000,
+        runtime="1h",
+    params:
+        labels=scene_labels,
+        metrics=config["metrics"],
+        library=library_digest("measure_consistency"),
+    message:
+        "Measuring the consistency of {wildcards.subject}, {wildcards.scene}"
+    script:
+        "../workflow_scripts/measure_consistency.py"
+
+
+TABLES = ["avatars", "views", "thresholds", "strengths", "agreement"]
+
+
+def study_tables():
+    return expand(f"{R}/tables/{{table}}.csv", table=TABLES)
+
+
+rule summarize:
+    input:
+        views=[
+            f"{R}/{subject}/{scene}/consistency/views.csv"
+            for subject in SUBJECTS
+            for scene in scenes(subject)
+        ],
+        ratings=config["summary"]["ratings"] or [],
+    output:
+        **{table: f"{R}/tables/{table}.csv" for table in TABLES},
+    log:
+        f"{R}/logs/summarize.log",
+    benchmark:
+        f"{R}/benchmarks/summarize.tsv"
+    conda:
+        "../envs/metrics.yaml"
+    threads: 1
+    resources:
+        mem_mb=2_000,
+        runtime="30m",
+    params:
+        metrics=config["metrics"]["names"],
+        strength_prompts=config["summary"]["strength_prompts"],
+        seed=config["seed"],
+        library=library_digest("summarize"),
+    message:
+        "Summarizing all scenes in the study's tables"
+    script:
+        "../workflow_scripts/summarize.py"
+
+
+rule reference_tables:
+    input:
+        metrics=workflow.source_path("../resources/reference/thesis_metrics.csv"),
+    output:
+        thresholds="results/reference/tables/thresholds.csv",
+        strengths="results/reference/tables/strengths.csv",
+        agreement="results/reference/tables/agreement.csv",
+    log:
+        "results/reference/logs/reference_tables.log",
+    benchmark:
+        "results/reference/benchmarks/reference_tables.tsv"
+    conda:
+        "../envs/metrics.yaml"
+    threads: 1
+    resources:
+        mem_mb=1_000,
+        runtime="10m",
+    params:
+        library=library_digest("reference_tables"),
+    message:
+        "Recomputing the published study's statistics from its published numbers"
+    script:
+        "../workflow_scripts/reference_tables.py"

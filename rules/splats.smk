@@ -1,0 +1,32 @@
+"""The unstylized Gaussian-splat scene of each subject."""
+
+
+rule train_baseline:
+    input:
+        cameras=rules.downscale_views.output.cameras,
+        models=ancient(f"{R}/models.json"),
+    output:
+        splats=f"{R}/{{subject}}/baseline/splats.ply",
+        renders=directory(f"{R}/{{subject}}/baseline/renders"),
+        depth=directory(f"{R}/{{subject}}/baseline/depth"),
+        history=f"{R}/{{subject}}/baseline/history.tsv",
+        metrics=f"{R}/{{subject}}/baseline/metrics.json",
+    log:
+        f"{R}/logs/{{subject}}/train_baseline.log",
+    benchmark:
+        f"{R}/benchmarks/{{subject}}/train_baseline.tsv"
+    conda:
+        "../envs/splats.yaml"
+    threads: share_of_cores(len(SUBJECTS))
+    resources:
+        gpu=gpus,
+        mem_mb=4_000,
+        runtime="4h",
+    params:
+        baseline=config["baseline"],
+        seed=config["seed"],
+        library=library_digest("train_baseline"),
+    message:
+        "Training the Gaussian splats of {wildcards.subject}"
+    script:
+        "../workflow_scripts/train_baseline.py"

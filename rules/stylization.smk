@@ -1,0 +1,64 @@
+"""Stylized avatars: the baseline's views are edited by a text prompt and the splats follow."""
+
+
+rule check_models:
+    output:
+        models=f"{R}/models.json",
+    log:
+        f"{R}/logs/check_models.log",
+    benchmark:
+        f"{R}/benchmarks/check_models.tsv"
+    conda:
+        "../envs/stylization.yaml"
+    threads: 1
+    resources:
+        mem_mb=1_000,
+        runtime="10m",
+    params:
+        editing=config["editing"] if AVATARS else None,
+        metrics=config["metrics"],
+        masks=config["masks"],
+        needs_matting=needs_matting(),
+        library=library_digest("check_models"),
+    message:
+        "Looking for the weights that this configuration needs"
+    script:
+        "../workflow_scripts/check_models.py"
+
+
+rule stylize_avatar:
+    input:
+        cameras=rules.downscale_views.output.cameras,
+        splats=rules.train_baseline.output.splats,
+        adjacency=rules.camera_adjacency.output.adjacency,
+        models=ancient(rules.check_models.output.models),
+    output:
+        splats=f"{R}/{{subject}}/avatars/{{prompt}}_{{strength}}/splats.ply",
+        edits=directory(f"{R}/{{subject}}/avatars/{{prompt}}_{{strength}}/edits"),
+        renders=directory(f"{R}/{{subject}}/avatars/{{prompt}}_{{strength}}/renders"),
+        depth=directory(f"{R}/{{subject}}/avatars/{{prompt}}_{{strength}}/depth"),
+        history=f"{R}/{{subject}}/avatars/{{prompt}}_{{strength}}/history.tsv",
+        run=f"{R}/{{subject}}/avatars/{{prompt}}_{{strength}}/run.json",
+    log:
+        f"{R}/logs/{{subject}}/stylize_avatar_{{prompt}}_{{strength}}.log",
+    benchmark:
+        f"{R}/benchmarks/{{subject}}/stylize_avatar_{{prompt}}_{{strength}}.tsv"
+    conda:
+        "../envs/stylization.yaml"
+    threads: share_of_cores(len(SUBJECTS) * len(AVATARS))
+    resources:
+        gpu=gpus,
+        mem_mb=6_000,
+        runtime="4h",
+    params:
+        prompt_text=prompt_text,
+        strength=lambda wildcards: config["strengths"][wildcards.strength],
+        editing=config["editing"],
+        stylization=config["stylization"],
+        baseline=config["baseline"],
+        seed=config["seed"],
+        library=library_digest("stylize_avatar"),
+    message:
+        "Stylizing {wildcards.subject} with prompt {wildcards.prompt} at strength {wildcards.strength}"
+    script:
+        "../workflow_scripts/stylize_avatar.py"
