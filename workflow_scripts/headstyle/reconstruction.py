@@ -244,6 +244,11 @@ def project(lens: Lens, points: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(_camera(1, lens).img_from_cam(np.ascontiguousarray(points, np.float64)))
 
 
+def pinhole_matrix(lens: Lens) -> NDArray[np.float64]:
+    """The lens's matrix K `(3, 3)` without its distortion."""
+    return np.asarray(_camera(1, lens).calibration_matrix())
+
+
 def resized(lens: Lens, width: int, height: int) -> Lens:
     """The same lens for images of another size."""
     camera = _camera(1, lens)
