@@ -1,13 +1,12 @@
-"""A made-up results folder with every file the report reads: shaded, striped balls seen from an arc."""
+"""A made-up results folder with every file the report reads: striped balls seen from an arc."""
 
 import csv
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
-
 from headstyle.cameras import Cameras, write_cameras
 from headstyle.files import write_json
+from PIL import Image
 
 METRICS = ("rmse", "ciede2000", "lpips")
 _TYPICAL = {"rmse": 0.06, "ciede2000": 2.6, "lpips": 0.015}
@@ -199,7 +198,7 @@ def _write_table(path: Path, columns, rows, delimiter=",") -> None:
 
 def _noisy(rgba, rng, amount: float):
     noisy = rgba.astype(float)
-    noisy[..., :3] += rng.normal(0, amount, rgba.shape[:2] + (1,)) + rng.normal(0, amount / 2, 3)
+    noisy[..., :3] += rng.normal(0, amount, (*rgba.shape[:2], 1)) + rng.normal(0, amount / 2, 3)
     return np.clip(noisy, 0, 255).astype(np.uint8)
 
 

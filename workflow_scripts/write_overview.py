@@ -26,7 +26,9 @@ if __name__ == "__main__":
             )
         }
         prompts = {p: row["text"] for p, row in read_prompts(paths.prompts).items()}
-        page = overview_page(subjects, read_rows(paths.avatars), prompts, params.metrics)
+        page = overview_page(
+            subjects, read_rows(paths.avatars), prompts, params.metrics, params.shown
+        )
         write_page(snakemake.output.page, page)
         write_sheet(snakemake.output.picture, stacked_strips(paths.strips[: params.shown]))
         log.info("overview of %d subjects", len(subjects))

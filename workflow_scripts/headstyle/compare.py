@@ -70,8 +70,7 @@ def _layer(name: str, folder: Path, names: Sequence[str]) -> dict[str, Any]:
 
 def _body(subject: Subject, avatars: Sequence[Avatar], data: dict[str, Any]) -> str:
     options = "".join(
-        f'<option value="{escape(a.name)}">{escape(a.name.replace("_", " "))}</option>'
-        for a in avatars
+        f'<option value="{escape(a.name)}">{escape(_choice(a))}</option>' for a in avatars
     )
     # In a script element only "</" could end the data early.
     content = json.dumps(data, ensure_ascii=False).replace("</", "<\\/")
@@ -88,3 +87,8 @@ splats kept of them.</p>
 <p class="prompt" id="prompt"></p>
 <div class="panes" id="panes"></div>
 <script type="application/json" id="data">{content}</script>"""
+
+
+def _choice(avatar: Avatar) -> str:
+    words = [avatar.prompt, avatar.prompt_name and f"({avatar.prompt_name})", avatar.strength]
+    return " ".join(filter(None, words))

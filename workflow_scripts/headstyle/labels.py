@@ -1,4 +1,4 @@
-"""What the columns of the tables are called on axes and in heads, with units, and what they mean."""
+"""What the columns of the tables are called on axes and in heads: names, units and meanings."""
 
 from dataclasses import dataclass
 

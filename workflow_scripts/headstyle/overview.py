@@ -1,16 +1,21 @@
 """The report's first page."""
 
-import base64
 import math
 from collections.abc import Mapping, Sequence
 from html import escape
-from pathlib import Path
 from typing import Any
 
 from headstyle.labels import metric_label
-from headstyle.pages import page, show_number, table
+from headstyle.pages import data_uri, page, show_number, table
+from headstyle.sheets import stacked_strips
 
 BASELINE, FLOOR = "none", "photographs"
+_STAGES = (
+    "One view of each head, the one nearest to the middle of the rig. Left to right: the "
+    "photograph; its mask (outlined); the baseline, a render of the Gaussian splats trained on all "
+    "views; then, for some prompts, the editor's last edit of this view and the avatar, a render "
+    "of the splats trained on the edits of all views."
+)
 _HOW_TO_READ = (
     ("Overview", "this page."),
     ("Subjects", "what each stage made of each head, from the photographs to the trained splats."),
@@ -20,7 +25,7 @@ _HOW_TO_READ = (
         "through the views with everything side by side.",
     ),
     ("Consistency", "the metrics by prompt, by subject, by strength and by quality."),
-    ("Tables", "all numbers, sortable; each CSV lies in the folder tables/ of the results."),
+    ("Tables", "all numbers, sortable; and each as a CSV file to download."),
 )
 
 
@@ -29,6 +34,7 @@ def overview_page(
     avatars: Sequence[Mapping[str, str]],
     prompts: Mapping[str, str],
     metrics: Sequence[str],
+    shown: int,
 ) -> str:
     """The first page of the report.
 
@@ -38,23 +44,30 @@ def overview_page(
         avatars: Rows of `avatars.csv`.
         prompts: Text of each prompt.
         metrics: Names of the metrics' columns.
+        shown: Subjects whose pictures stand at the top, in one picture.
     """
     count = sum(row["prompt"] not in (BASELINE, FLOOR) for row in avatars)
     intro = (
         f"{_count(len(subjects), 'head')}, {_count(count, 'stylized avatar')}: how well do the "
         "views of each agree with each other? Every photographed head became Gaussian splats; a "
         "text prompt edited its views, the splats followed the edits, and the metrics compare "
-        "neighboring views of the result after warping one into the other. Lower values mean "
-        "more consistent views."
+        "neighboring views of the result after warping one into the other."
     )
+    top = stacked_strips([entry["strip"] for entry in subjects.values()][:shown])
+    facts = [
+        _subject(name, entry, avatars, metrics, with_strip=i >= shown)
+        for i, (name, entry) in enumerate(subjects.items())
+    ]
     parts = [
         "<h1>Consistency of stylized head avatars</h1>",
         f'<p class="lead">{escape(intro)}</p>',
-        "<h2>At a glance</h2>",
+        _figure(data_uri(top, 85), "The stages on one view of each head", _STAGES),
+        "<h2>Results at a glance</h2>",
         _means(avatars, prompts, metrics),
+        "<h2>Heads</h2>",
+        *facts,
         "<h2>In this report</h2>",
         "<ul>" + "".join(f"<li><b>{n}</b>: {escape(t)}</li>" for n, t in _HOW_TO_READ) + "</ul>",
-        *(_subject(name, entry, avatars, metrics) for name, entry in subjects.items()),
     ]
     return page("Overview", "\n".join(parts), ["tables.js"])
 
@@ -62,7 +75,7 @@ def overview_page(
 def _means(rows, prompts: Mapping[str, str], metrics: Sequence[str]) -> str:
     """The means over subjects of each prompt and strength, and of the two references."""
     scenes = list(dict.fromkeys((row["prompt"], row["strength"]) for row in rows))
-    references = [scene for scene in scenes if scene[0] in (FLOOR, BASELINE)]
+    references = sorted(s for s in scenes if s[0] in (FLOOR, BASELINE))[::-1]
     lines = []
     for prompt, strength in [*references, *(s for s in scenes if s not in references)]:
         chosen = [r for r in rows if r["prompt"] == prompt and r["strength"] == strength]
@@ -70,17 +83,21 @@ def _means(rows, prompts: Mapping[str, str], metrics: Sequence[str]) -> str:
         line = {
             "scene": name,
             "strength": "" if prompt in (FLOOR, BASELINE) else strength,
-            "prompt_text": prompts.get(prompt, ""),
+            "prompt_text": prompts.get(prompt, "").replace("{pronoun}", "them"),
         }
         lines.append(line | {metric: _mean(chosen, metric) for metric in metrics})
     if not lines:
         return '<p class="empty">Nothing was measured in this run.</p>'
-    note = "Means over all subjects. The photographs and the baseline are the references: what "
-    note += "the measurement itself adds, and what the splats add before any stylization."
+    note = (
+        "Means over all heads; lower is more consistent. The photographs and the baseline are the "
+        "references: what the measurement itself adds, and what the splats add before any edit."
+    )
     return f'{table(lines)}\n<p class="note">{escape(note)}</p>'
 
 
-def _subject(name: str, entry: Mapping[str, Any], rows, metrics: Sequence[str]) -> str:
+def _subject(
+    name: str, entry: Mapping[str, Any], rows, metrics: Sequence[str], with_strip: bool
+) -> str:
     poses, baseline = entry["poses"], entry["baseline"]
     total = len(poses["registered"]) + len(poses["dropped"])
     psnr = baseline.get("heldout_psnr")
@@ -95,14 +112,21 @@ def _subject(name: str, entry: Mapping[str, Any], rows, metrics: Sequence[str]) 
     for metric in metrics:
         mean = _mean(avatars, metric)
         if mean is not None:
-            facts.append((show_number(mean), f"mean {metric_label(metric)} of its avatars"))
+            facts.append((show_number(mean), f"mean {metric_label(metric)}, avatars"))
     items = "".join(f"<li><b>{escape(v)}</b><span>{escape(what)}</span></li>" for v, what in facts)
-    picture = base64.b64encode(Path(entry["strip"]).read_bytes()).decode()
+    strip = ""
+    if with_strip:
+        strip = _figure(data_uri(stacked_strips([entry["strip"]]), 85), f"Stages of {name}", "")
     return (
-        f'<section class="subject">\n<h2>{escape(name)}</h2>\n<ul class="numbers">{items}</ul>\n'
-        f'<figure class="strip"><img alt="Stages of {escape(name)}" '
-        f'src="data:image/jpeg;base64,{picture}"></figure>\n</section>'
+        f'<section class="subject">\n<h3>{escape(name)}</h3>\n<ul class="numbers">{items}</ul>\n'
+        f"{strip}</section>"
     )
+
+
+def _figure(address: str, description: str, caption: str) -> str:
+    text = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    image = f'<img alt="{escape(description)}" src="{address}">'
+    return f'<figure><div class="wide">{image}</div>{text}</figure>'
 
 
 def _mean(rows, metric: str) -> float | None:

@@ -167,6 +167,7 @@ def _number_cell(source: Any, value: float | None, decimals: int) -> str:
     shown = f"{value:,.{decimals}f}"
     if value != 0 and float(f"{value:.{decimals}f}") == 0:
         shown = f"{value:.0e}"
+    shown = shown.replace("-", "−")
     return f'<td class="number" data-value="{escape(str(source))}">{escape(shown)}</td>'
 
 

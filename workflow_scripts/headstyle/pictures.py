@@ -100,7 +100,7 @@ def depth_picture(depth: NDArray[np.float32], low: float, high: float) -> Image.
 def depth_scale() -> list[tuple[int, int, int]]:
     """The colors of `depth_picture` from near to far. 64 RGB triples."""
     colors = colormaps[_DEPTH_COLORS](np.linspace(0, 1, 64))[:, :3]
-    return [tuple(int(round(255 * c)) for c in color) for color in colors]
+    return [tuple(round(255 * float(c)) for c in color) for color in colors]
 
 
 def beside(*pictures: Image.Image, gap_px: int = 4) -> Image.Image:

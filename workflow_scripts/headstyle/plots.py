@@ -312,7 +312,7 @@ def _views_counted(views: pd.DataFrame) -> str:
 
 
 def _note(figure: Figure, text: str) -> None:
-    figure.supxlabel(text, fontsize=8.5, color=SOFT_INK)
+    figure.supxlabel(text, x=0.01, ha="left", fontsize=8.5, color=SOFT_INK)
 
 
 def _number_format(values: np.ndarray) -> str:
