@@ -95,7 +95,9 @@ def _project(splats, pose, matrix, width, height):
     world = axes @ axes.transpose(1, 2)
     view = pose[:3, :3]
     x, y, z = (splats["means"] @ view.T + pose[:3, 3]).unbind(-1)
-    focal_x, focal_y, principal_x, principal_y = (matrix[i] for i in ((0, 0), (1, 1), (0, 2), (1, 2)))
+    focal_x, focal_y, principal_x, principal_y = (
+        matrix[i] for i in ((0, 0), (1, 1), (0, 2), (1, 2))
+    )
     u = (x / z).clamp(
         float(-principal_x / focal_x - 0.15 * width / focal_x),
         float((width - principal_x) / focal_x + 0.15 * width / focal_x),

@@ -31,8 +31,9 @@ FORWARD_CHANNELS, BACKWARD_CHANNELS = 8, 6
 FORWARD_ROW, BACKWARD_ROW = FORWARD_CHANNELS * LANES, BACKWARD_CHANNELS * LANES
 # A finished tile is noticed every so many splats.
 CHECK_EVERY = 16
-# Sums per intersection: M0, Mx, My, Mxx, Mxy, Myy of the exponent's gradient, red, green, blue.
-MOMENTS = 9
+# Sums per intersection: M0, Mx, My, Mxx, Mxy, Myy of the exponent's gradient, red, green, blue, and
+# the absolute gradients of the position.
+MOMENTS = 11
 
 
 @njit(fastmath={"contract"})
@@ -114,9 +115,7 @@ def _blend_tile(records, entries, left, top, lanes, with_depth, state, depth_sta
                 record[5], record[6], record[7], record[8],
             )  # fmt: skip
             if with_depth:
-                _blend_depth(
-                    state, depth_state, r * FORWARD_ROW, r * 2 * LANES, lanes, record[9]
-                )
+                _blend_depth(state, depth_state, r * FORWARD_ROW, r * 2 * LANES, lanes, record[9])
 
 
 @njit(cache=True, parallel=True)
@@ -175,7 +174,8 @@ def _unblend_row(state, row, sums, lanes, index, x, dy, half_a, b_dy, c_dy2, opa
 
     The row's channels are: 0 transmittance behind the splat, 1 to 3 gradient of the color,
     4 what lies behind weighted with the gradient, 5 index of the last blended splat.
-    `sums` has per lane: s, s dy, s dy^2 (s: gradient of the exponent), then the color's three.
+    `sums` has per lane: s, s dy, s dy^2 (s: gradient of the exponent), then the color's three;
+    the s of this row alone are left at 144.
     """
     for k in range(lanes):
         dx = x - np.float32(k)
@@ -193,12 +193,23 @@ def _unblend_row(state, row, sums, lanes, index, x, dy, half_a, b_dy, c_dy2, opa
         state[row + k] = before
         state[row + 64 + k] = behind + weight * toward
         s = alpha * d_alpha if raw <= MAX_ALPHA else ZERO
+        sums[144 + k] = s
         sums[k] += s
         sums[16 + k] += s * dy
         sums[32 + k] += s * dy * dy
         sums[48 + k] += weight * d_red
         sums[64 + k] += weight * d_green
         sums[80 + k] += weight * d_blue
+
+
+@njit(fastmath={"contract"})
+def _add_absolute(sums, lanes, x, dy, a, b, c):
+    """Add the row's absolute gradients of the splat's position."""
+    for k in range(lanes):
+        dx = x - np.float32(k)
+        s = abs(sums[144 + k])
+        sums[160 + k] += s * abs(a * dx + b * dy)
+        sums[176 + k] += s * abs(b * dx + c * dy)
 
 
 @njit(fastmath={"contract"})
@@ -218,10 +229,12 @@ def _finish_moments(sums, x, lanes, moments):
     moments[6] = sum_lanes(sums, 48)
     moments[7] = sum_lanes(sums, 64)
     moments[8] = sum_lanes(sums, 80)
+    moments[9] = sum_lanes(sums, 160)
+    moments[10] = sum_lanes(sums, 176)
 
 
 @njit(fastmath={"contract"})
-def _unblend_tile(records, entries, left, top, lanes, state, row_last, sums, moments):
+def _unblend_tile(records, entries, left, top, lanes, absolute, state, row_last, sums, moments):
     """Take the splats of one tile out again, farthest first, and write their moments."""
     deepest = -1
     for row in range(TILE):
@@ -234,7 +247,7 @@ def _unblend_tile(records, entries, left, top, lanes, state, row_last, sums, mom
         y = record[1] - np.float32(top) - HALF
         half_a, b = HALF * record[2] * MINUS_LOG2_E, record[3] * MINUS_LOG2_E
         half_c = HALF * record[4] * MINUS_LOG2_E
-        sums[:96] = ZERO
+        sums[:] = ZERO
         for r in range(entries[i, 2], entries[i, 3] + 1):
             if i > row_last[r]:
                 continue
@@ -243,6 +256,8 @@ def _unblend_tile(records, entries, left, top, lanes, state, row_last, sums, mom
                 state, r * BACKWARD_ROW, sums, lanes, np.float32(i), x, dy,
                 half_a, b * dy, half_c * dy * dy, record[5], record[6], record[7], record[8],
             )  # fmt: skip
+            if absolute:
+                _add_absolute(sums, lanes, x, dy, record[2], record[3], record[4])
         _finish_moments(sums, x, lanes, moments[entries[i, 1]])
 
 
@@ -274,9 +289,10 @@ def _load_tile(view, top, left, backgrounds, transmittances, last, d_colors, d_a
 
 @njit(cache=True, parallel=True)
 def blend_backward(
-    records, tiles, entries, backgrounds, lanes, transmittances, last, d_colors, d_alphas, moments
-):
-    """Fill the moments `(I, 9)` of every intersection from the gradients of the images."""
+    records, tiles, entries, backgrounds, lanes, absolute,
+    transmittances, last, d_colors, d_alphas, moments,
+):  # fmt: skip
+    """Fill the moments `(I, 11)` of every intersection from the gradients of the images."""
     views, height, width = transmittances.shape
     across, down = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
     count = views * across * down
@@ -286,17 +302,19 @@ def blend_backward(
             tile // (across * down), tile // across % down * TILE, tile % across * TILE,
         )  # fmt: skip
         state = np.empty(TILE * BACKWARD_ROW, dtype=np.float32)
-        sums = np.zeros(9 * LANES, dtype=np.float32)
+        sums = np.zeros(12 * LANES, dtype=np.float32)
         row_last = np.empty(TILE, dtype=np.int64)
         content = entries[tiles[tile] : tiles[tile + 1]]
         _load_tile(
             view, top, left, backgrounds, transmittances, last, d_colors, d_alphas, state, row_last
         )
-        _unblend_tile(records, content, left, top, lanes, state, row_last, sums, moments)
+        _unblend_tile(records, content, left, top, lanes, absolute, state, row_last, sums, moments)
 
 
 @njit(cache=True, parallel=True)
-def reduce_moments(splats, records, slots, moments, d_means2d, d_conics, d_colors, d_opacities):
+def reduce_moments(
+    splats, records, slots, moments, d_means2d, d_conics, d_colors, d_opacities, absolute
+):
     """Add each splat's moments in the order of its tiles; fills `(C * N, ...)` gradients."""
     for p in prange(len(splats)):
         sums = np.zeros(MOMENTS, dtype=np.float32)
@@ -312,6 +330,7 @@ def reduce_moments(splats, records, slots, moments, d_means2d, d_conics, d_color
         d_conics[splat, 1] = -sums[4]
         d_conics[splat, 2] = -HALF * sums[5]
         d_opacities[splat] = sums[0] / opacity
+        absolute[splat, 0], absolute[splat, 1] = sums[9], sums[10]
         for k in range(3):
             d_colors[splat, k] = sums[6 + k]
 
@@ -320,14 +339,16 @@ class Rasterization(torch.autograd.Function):
     """Ellipses to images.
 
     Takes means2d `(C, N, 2)`, conics `(C, N, 3)`, colors `(C, N, 3)`, opacities `(N,)`, then
-    without gradient depths `(C, N)`, radii `(C, N, 2)`, backgrounds `(C, 3)`, width, height and
-    whether depth is wanted. Returns colors `(C, H, W, 3)`, alphas, expected depth and median depth
-    `(C, H, W)`; the depths carry no gradient and are empty where not wanted.
+    without gradient depths `(C, N)`, radii `(C, N, 2)`, backgrounds `(C, 3)`, width, height,
+    whether depth is wanted and whether means2d shall get the attribute `absgrad` (C, N, 2) in the
+    backward pass: the sum over pixels of the absolute gradients, as gsplat calls it. Returns
+    colors `(C, H, W, 3)`, alphas, expected depth and median depth `(C, H, W)`; the depths carry
+    no gradient and are empty where not wanted.
     """
 
     @staticmethod
     def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, ...]:
-        *tensors, backgrounds, width, height, with_depth = inputs
+        *tensors, backgrounds, width, height, with_depth, absolute = inputs
         arrays = [tensor.detach().contiguous().numpy() for tensor in tensors]
         tiling = tile_splats(*arrays, width, height)
         shape = (len(tensors[0]), height, width)
@@ -339,6 +360,7 @@ class Rasterization(torch.autograd.Function):
             colors.numpy(), rest.numpy(), last, expected.numpy(), median.numpy(),
         )  # fmt: skip
         ctx.tiling, ctx.last, ctx.shape = tiling, last, tensors[0].shape[:2]
+        ctx.means2d = tensors[0] if absolute else None
         ctx.save_for_backward(backgrounds, rest)
         ctx.mark_non_differentiable(expected, median)
         return colors, 1 - rest, expected, median
@@ -351,15 +373,16 @@ class Rasterization(torch.autograd.Function):
         moments = np.empty((len(tiling.entries), MOMENTS), dtype=np.float32)
         blend_backward(
             tiling.records, tiling.tiles, tiling.entries, backgrounds, LANES,
-            rest, ctx.last, d_colors, d_alphas, moments,
+            ctx.means2d is not None, rest, ctx.last, d_colors, d_alphas, moments,
         )  # fmt: skip
         views, count = ctx.shape
         results = [torch.zeros((views * count, k)) for k in (2, 3, 3)]
-        d_opacities = torch.zeros(views * count)
+        d_opacities, absolute = torch.zeros(views * count), torch.zeros((views * count, 2))
         reduce_moments(
             tiling.splats, tiling.records, tiling.slots, moments,
-            *(result.numpy() for result in (*results, d_opacities)),
+            *(result.numpy() for result in (*results, d_opacities, absolute)),
         )  # fmt: skip
+        if ctx.means2d is not None:
+            ctx.means2d.absgrad = absolute.reshape(views, count, 2)
         per_view = [result.reshape(views, count, -1) for result in results]
-        return (*per_view, d_opacities.reshape(views, count).sum(0), *([None] * 6))
-
+        return (*per_view, d_opacities.reshape(views, count).sum(0), *([None] * 7))

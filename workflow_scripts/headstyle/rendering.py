@@ -50,6 +50,7 @@ def render(
     sh_degree: int | None = None,
     background: Tensor | None = None,
     with_depth: bool = False,
+    absolute_gradients: bool = False,
 ) -> Rendering:
     """Render C views of one size.
 
@@ -62,6 +63,8 @@ def render(
         sh_degree: Degree of the harmonics to use; None uses all that the splats have.
         background: Color behind the splats, shape `(3,)` or `(C, 3)`; None is black.
         with_depth: Whether to compute the two depths (slower).
+        absolute_gradients: Whether the backward pass also leaves `info["means2d"].absgrad`
+            `(C, N, 2)`, the sum over pixels of the absolute gradients (AbsGS, Ye et al. 2024).
 
     Raises:
         ValueError: a tensor has a wrong shape, or `sh_degree` exceeds what the splats have.
@@ -81,7 +84,8 @@ def render(
     background = background.to(means).expand(count, 3).contiguous()
     poses, matrices = world_to_camera.to(means), intrinsics.to(means)
     draw = _render_cuda if means.is_cuda else _render_cpu
-    return draw(splats, poses, matrices, width, height, sh_degree, background, with_depth)
+    options = (sh_degree, background, with_depth, absolute_gradients)
+    return draw(splats, poses, matrices, width, height, *options)
 
 
 def check_splats(splats: Splats | dict[str, Tensor]) -> int:
@@ -150,6 +154,7 @@ def _render_cpu(
     sh_degree: int,
     background: Tensor,
     with_depth: bool,
+    absolute_gradients: bool,
 ) -> Rendering:
     # Imported here because numba takes half a second, which jobs on the GPU need not wait for.
     from headstyle.project_cpu import Projection, camera_table
@@ -163,8 +168,9 @@ def _render_cpu(
     if means2d.requires_grad:
         means2d.retain_grad()
     images, alphas, expected, median = Rasterization.apply(
-        means2d, conics, colors, opacities, depths, radii, background, width, height, with_depth
-    )
+        means2d, conics, colors, opacities, depths, radii,
+        background, width, height, with_depth, absolute_gradients,
+    )  # fmt: skip
     info = {
         "means2d": means2d,
         "radii": radii,
@@ -188,6 +194,7 @@ def _render_cuda(
     sh_degree: int,
     background: Tensor,
     with_depth: bool,
+    absolute_gradients: bool,
 ) -> Rendering:
     from gsplat import rasterization
 
@@ -204,6 +211,7 @@ def _render_cuda(
         sh_degree=sh_degree,
         packed=False,
         backgrounds=background,
+        absgrad=absolute_gradients,
         render_mode="RGB+ED" if with_depth else "RGB",
     )
     if info["means2d"].requires_grad:
