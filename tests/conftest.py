@@ -59,7 +59,7 @@ class Study:
     def _start(self, *arguments: str) -> subprocess.Popen:
         command = [
             *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")),
-            *("--cores", "2", "--configfile", "settings.yaml"),
+            *("--configfile", "settings.yaml", "--cores", "2"),
             *arguments,
         ]
         return subprocess.Popen(

@@ -210,6 +210,19 @@ def masks_follow_stored_pixels(
     return False
 
 
+def read_mask(path: str | Path) -> Mask:
+    """Read a mask that the workflow wrote.
+
+    Raises:
+        InputError: the file is missing or cannot be decoded.
+    """
+    try:
+        with PillowImage.open(path) as image:
+            return np.array(image.convert("L"))
+    except (OSError, SyntaxError) as error:
+        raise InputError(f"{path} cannot be read ({error}); delete it and run again") from None
+
+
 def coverage(mask: Mask) -> float:
     """Mean alpha, 0 to 1."""
     return float(mask.mean(dtype=np.float64) / 255)
