@@ -50,9 +50,7 @@ if __name__ == "__main__":
             prompt, params.prompt_text, params.strength, params.editing, schedule.cycles, seed
         )
         settings = avatar_settings(params.baseline, params.stylization)
-        trainer = SplatTrainer(
-            read_ply(paths.splats), cameras, photographs, settings, seed, device
-        )
+        trainer = SplatTrainer(read_ply(paths.splats), cameras, photographs, settings, seed, device)
         log.info("%r: %d views, %d cycles", params.prompt_text, len(cameras), schedule.cycles)
 
         with whole_folder(output.edits) as folder:

@@ -52,7 +52,15 @@ class ThesisSchedule:
         return [view, *neighbors[view]]
 
 
-PACKAGES = ("torch", "gsplat", "numba", "numpy", "opencv-python-headless", "diffusers", "transformers")
+PACKAGES = (
+    "torch",
+    "gsplat",
+    "numba",
+    "numpy",
+    "opencv-python-headless",
+    "diffusers",
+    "transformers",
+)
 """Packages whose versions can change an avatar."""
 SCHEDULES = {"thesis": ThesisSchedule}
 
