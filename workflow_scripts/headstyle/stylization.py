@@ -7,9 +7,10 @@ at once with one noise, and an iteration averages the loss over a view and its n
 
 import csv
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -20,17 +21,7 @@ from headstyle.images import RgbaImage
 from headstyle.rendering import Splats, render_views
 from headstyle.seeds import derived_seed
 from headstyle.stage import progress
-
-
-class Trainer(Protocol):
-    """What stylization needs of `headstyle.training.SplatTrainer`."""
-
-    splats: Splats
-    targets: Sequence[RgbaImage]
-
-    def step(self, indices: list[int]) -> float:
-        """Train on the given views together; returns the mean loss."""
-        ...
+from headstyle.training import SplatTrainer, TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -45,6 +36,11 @@ class ThesisSchedule:
         """How often all views are edited."""
         return -(-self.iterations // self.edit_every)
 
+    @property
+    def record_every(self) -> int:
+        """Iterations between rows of the training's history, of which there are about 100."""
+        return max(1, self.iterations // 100)
+
     def cycle_starting_at(self, iteration: int) -> int | None:
         """The cycle of edits that starts at an iteration, or None."""
         cycle, since = divmod(iteration, self.edit_every)
@@ -56,6 +52,16 @@ class ThesisSchedule:
         return [view, *neighbors[view]]
 
 
+PACKAGES = (
+    "torch",
+    "gsplat",
+    "numba",
+    "numpy",
+    "opencv-python-headless",
+    "diffusers",
+    "transformers",
+)
+"""Packages whose versions can change an avatar."""
 SCHEDULES = {"thesis": ThesisSchedule}
 
 
@@ -67,9 +73,7 @@ def make_schedule(stylization: Mapping[str, Any]) -> ThesisSchedule:
     """
     name = stylization["schedule"]
     if name not in SCHEDULES:
-        raise InputError(
-            f"stylization.schedule is {name!r}; choose one of {', '.join(SCHEDULES)}"
-        )
+        raise InputError(f"stylization.schedule is {name!r}; choose one of {', '.join(SCHEDULES)}")
     return SCHEDULES[name](stylization["iterations"], stylization["edit_every"])
 
 
@@ -113,49 +117,69 @@ def make_instructions(
     ]
 
 
+def avatar_settings(
+    baseline: Mapping[str, Any], stylization: Mapping[str, Any]
+) -> TrainingSettings:
+    """How an avatar is trained: as its baseline, except for what stylization sets.
+
+    All harmonics are in use from the start, and splats are refined by the baseline's thresholds
+    from the first to the last iteration. Opacities are never reset, which is meant for scenes that
+    start from points: after a reset near the end the avatar would not become opaque again.
+    """
+    settings = TrainingSettings.from_config(baseline)
+    iterations, refine_every = stylization["iterations"], stylization["refine_every"]
+    refine = None
+    if refine_every and settings.refine is not None:
+        refine = replace(
+            settings.refine,
+            start=0,
+            stop=iterations,
+            every=refine_every,
+            reset_opacity_every=iterations + 1,
+        )
+    return replace(settings, iterations=iterations, sh_degree_every=0, refine=refine)
+
+
 def stylize(
-    trainer: Trainer,
+    trainer: SplatTrainer,
     editor: Editor,
     schedule: ThesisSchedule,
     instructions: Sequence[Instruction],
-    photographs: Sequence[RgbaImage],
-    cameras: Cameras,
+    photographs: Mapping[str, RgbaImage],
     neighbors: Sequence[Sequence[int]],
-    on_edits: Callable[[int, list[RgbaImage]], None],
-    on_step: Callable[[int, float], None],
+    on_edits: Callable[[Instruction, Mapping[str, RgbaImage]], None],
 ) -> None:
-    """Train the splats on edits of their own renders; in the end `trainer.splats` is the avatar.
+    """Train the splats on edits of their own renders; `trainer.splats` becomes the avatar.
 
     Args:
         trainer: Holds the baseline's splats, with fresh optimizers.
         editor: Edits all views at once.
         schedule: When views are edited, and which views form an iteration.
         instructions: One per cycle.
-        photographs: The unedited views, in the cameras' order, which every edit is conditioned on.
-        cameras: The views' cameras.
+        photographs: The unedited views by name, which every edit is conditioned on.
         neighbors: For each view the indices of its neighbors, itself excluded.
-        on_edits: Called with the cycle and its edits.
-        on_step: Called with each iteration and its loss.
+        on_edits: Called with each cycle's instruction and edits, by view name.
     """
     for iteration in progress(range(schedule.iterations), "stylization"):
         cycle = schedule.cycle_starting_at(iteration)
         if cycle is not None:
-            views = views_to_edit(trainer.splats, photographs, cameras)
-            edits = editor.edit(views, instructions[cycle])
-            on_edits(cycle, edits)
-            trainer.targets = edits
-        loss = trainer.step(schedule.batch(iteration, neighbors))
-        on_step(iteration, loss)
+            views = views_to_edit(trainer.splats, trainer.cameras, photographs)
+            images = editor.edit(views, instructions[cycle])
+            edits = {view.name: image for view, image in zip(views, images, strict=True)}
+            trainer.replace_targets(edits)
+            on_edits(instructions[cycle], edits)
+        batch = schedule.batch(iteration, neighbors)
+        loss = trainer.step(batch)
+        if trainer.iteration % schedule.record_every == 0:
+            trainer.record(loss, batch)
 
 
 def views_to_edit(
-    splats: Splats, photographs: Sequence[RgbaImage], cameras: Cameras
+    splats: Splats, cameras: Cameras, photographs: Mapping[str, RgbaImage]
 ) -> list[View]:
     """Each view's photograph beside what the splats look like from there now."""
-    renders = render_views(splats, cameras)
     return [
-        View(name, photograph, image)
-        for photograph, (name, image, *_) in zip(photographs, renders, strict=True)
+        View(name, photographs[name], image) for name, image, *_ in render_views(splats, cameras)
     ]
 
 
@@ -179,3 +203,48 @@ def read_neighbors(path: str | Path, names: Sequence[str]) -> list[list[int]]:
         raise InputError(f"{path} has no view {error}; run camera_adjacency again") from None
     except (ValueError, IndexError) as error:
         raise InputError(f"{path} is not an adjacency table ({error}); make it again") from None
+
+
+def describe_run(
+    instructions: Sequence[Instruction],
+    schedule: ThesisSchedule,
+    editor: Editor,
+    device: str,
+    models: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What `run.json` says beside names and settings; the same for every run of the same avatar.
+
+    Args:
+        instructions: One per cycle.
+        schedule: When they applied.
+        editor: Which editor was used.
+        device: Where the avatar was made.
+        models: The content of `models.json`.
+    """
+    return {
+        "prompt": instructions[0].prompt,
+        "prompt_text": instructions[0].text,
+        "avatar_seed": instructions[0].seed,
+        "cycles": [
+            {
+                "cycle": instruction.cycle,
+                "iteration": instruction.cycle * schedule.edit_every,
+                "text_guidance": instruction.text_guidance,
+                "image_guidance": instruction.image_guidance,
+                "noise_level": instruction.noise_level,
+            }
+            for instruction in instructions
+        ],
+        "editor": editor.describe(),
+        "models": [model for model in models["models"] if model["purpose"] == "editing.model"],
+        "device": device,
+        "versions": {name: installed_version(name) for name in PACKAGES},
+    }
+
+
+def installed_version(package: str) -> str | None:
+    """Version of a package, None where it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

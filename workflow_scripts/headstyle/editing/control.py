@@ -60,7 +60,7 @@ def painterly(lab: LabImage, prompt: str) -> LabImage:
     is anchored to the pixels, the same in every view, as brush strokes on a canvas are.
     """
     height, width = lab.shape[:2]
-    scale = max(height, width) / 384
+    scale = max(height / 384, width / 384, 0.5)
     noise = np.random.default_rng(0).standard_normal((height, width)).astype(np.float32)
     relief = cv2.GaussianBlur(noise, (0, 0), scale)
     along = _edge_direction(lab[..., 0], sigma_px=4 * scale)
