@@ -1,6 +1,7 @@
 """Training views: undistorted to pinholes, downscaled, with alpha, and their cameras."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -184,15 +185,21 @@ def write_transforms(path: Path, cameras: Cameras) -> None:
     write_json(path, transforms(cameras))
 
 
-def full_size_cameras(model: SparseModel) -> Cameras:
-    """The undistorted pinhole cameras of a model's views, at the photographs' full size."""
-    pinholes = {lens: undistorted_pinhole(lens) for lens in set(model.lenses)}
+def lens_cameras(model: SparseModel) -> Cameras:
+    """A model's cameras at full size with their own focal lengths, distortion left out."""
     return Cameras(
         names=model.views,
         sizes=np.array([(lens.width, lens.height) for lens in model.lenses], dtype=np.int64),
-        intrinsics=np.array([pinholes[lens] for lens in model.lenses]),
+        intrinsics=np.array([pinhole_matrix(lens) for lens in model.lenses]),
         world_to_camera=model.world_to_camera,
     )
+
+
+def full_size_cameras(model: SparseModel) -> Cameras:
+    """The undistorted pinhole cameras of a model's views, at the photographs' full size."""
+    pinholes = {lens: undistorted_pinhole(lens) for lens in set(model.lenses)}
+    intrinsics = np.array([pinholes[lens] for lens in model.lenses])
+    return replace(lens_cameras(model), intrinsics=intrinsics)
 
 
 def _zoomed(matrix: NDArray[np.float64], factor: float) -> NDArray[np.float64]:
