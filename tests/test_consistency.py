@@ -140,6 +140,20 @@ def test_without_a_z_buffer_the_depth_test_loses_pixels_of_the_card():
     assert sum(kept) > sum(lost) + 100
 
 
+def test_a_point_behind_the_camera_hides_none_in_front():
+    cameras = cameras_around([0, 0], [(4, 4)] * 2)
+    # Seen from two units further on, depth 1 lies one unit behind; its rays mirror through the
+    # center into the frame.
+    cameras.world_to_camera[1, 2, 3] -= 2
+    depth = torch.full((1, 4, 4), 6.0)
+    depth[0, :2, :2] = 1
+    colors = torch.where(depth[..., None] == 1, 1.0, 0.5).expand(1, 4, 4, 3)
+    projections = relative_projections(cameras, [1], [0])
+    warped = warp(colors, depth, depth > 0, projections, (4, 4))
+    assert set(warped.depth.unique().tolist()) == {0, 4}
+    assert set(warped.colors.unique().tolist()) == {0, 0.5}
+
+
 def test_nothing_lands_from_behind_the_camera_or_from_broken_depth():
     cameras = cameras_around([0, 180], [(32, 32)] * 2, distance=0.5)
     images = [np.full((32, 32, 3), 0.5)] * 2
