@@ -115,8 +115,9 @@ rule camera_adjacency:
         plot=report(
             f"{R}/{{subject}}/adjacency.png",
             caption="../report/adjacency.rst",
-            category="Cameras",
-            labels={"subject": "{subject}", "figure": "rig and adjacency"},
+            category="2 Subjects",
+            subcategory="{subject}",
+            labels={"figure": "4 rig and adjacency"},
         ),
     log:
         f"{R}/logs/{{subject}}/camera_adjacency.log",

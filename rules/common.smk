@@ -57,7 +57,10 @@ PROCEDURAL = [s for s in SUBJECTS if subjects[s]["source"] == "procedural"]
 
 onstart:
     # Held until this process ends, however it ends; Snakemake's own lock survives a kill.
-    globals()["results_claim"] = claim_folder(R)
+    try:
+        globals()["results_claim"] = claim_folder(R)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
 
 
 wildcard_constraints:

@@ -61,6 +61,16 @@ def study_tables():
     return expand(f"{R}/tables/{{table}}.csv", table=TABLES)
 
 
+def study_table(name):
+    """One of the study's tables, with its place in the report: a file to download."""
+    return report(
+        f"{R}/tables/{name}.csv",
+        caption=f"../report/table_{name}.rst",
+        category="5 Tables",
+        labels={"table": f"{name}, as CSV"},
+    )
+
+
 rule summarize:
     input:
         views=[
@@ -70,7 +80,7 @@ rule summarize:
         ],
         ratings=config["summary"]["ratings"] or [],
     output:
-        **{table: f"{R}/tables/{table}.csv" for table in TABLES},
+        **{table: study_table(table) for table in TABLES},
     log:
         f"{R}/logs/summarize.log",
     benchmark:

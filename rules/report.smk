@@ -1,0 +1,270 @@
+"""What people look at: contact sheets, figures, table pages, and the report's first page."""
+
+import hashlib
+
+STUDY_FIGURES = ["by_prompt", "by_subject", "low_high", "excess", "by_quality"]
+STUDY_PAGES = [*TABLES, "poses", "baseline", "settings"]
+STAGE_SHEETS = ["photographs", "masks", "views", "baseline", "depth"]
+
+
+def report_outputs():
+    """Every file of the report."""
+    return [
+        f"{R}/plots/overview.html",
+        f"{R}/plots/overview.jpg",
+        *expand(f"{R}/plots/{{page}}.html", page=STUDY_PAGES),
+        *expand(
+            f"{R}/plots/{{metric}}.{{figure}}.png",
+            metric=config["metrics"]["names"],
+            figure=STUDY_FIGURES,
+        ),
+        *expand(f"{R}/{{subject}}/adjacency.png", subject=SUBJECTS),
+        *expand(
+            f"{R}/plots/{{subject}}/{{picture}}",
+            subject=SUBJECTS,
+            picture=["photographs.jpg", "avatars.jpg"],
+        ),
+    ]
+
+
+def of_avatars(path):
+    """A path below each avatar's folder of one subject, for all its avatars."""
+    return [f"{R}/{{subject}}/avatars/{avatar}/{path}" for avatar in AVATARS]
+
+
+def of_subjects(path):
+    """A path below each subject's folder, for all subjects."""
+    return [f"{R}/{subject}/{path}" for subject in SUBJECTS]
+
+
+def page_assets():
+    """Digest of the pages' styles and scripts: editing one rewrites the pages."""
+    digest = hashlib.sha256()
+    for path in sorted((LIBRARY / "headstyle" / "assets").iterdir()):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def stage_picture(number, name, suffix="jpg"):
+    """A picture of one stage of one subject, with its place in the report."""
+    return report(
+        f"{R}/plots/{{subject}}/{name}.{suffix}",
+        caption=f"../report/{name}.rst",
+        category="2 Subjects",
+        subcategory="{subject}",
+        labels={"figure": f"{number} {name}"},
+    )
+
+
+def avatar_sheet(avatar):
+    """The contact sheet of one avatar, with its place in the report."""
+    return report(
+        f"{R}/plots/{{subject}}/avatar_{avatar}.jpg",
+        caption="../report/avatar.rst",
+        category="3 Avatars",
+        subcategory="{subject}",
+        labels={"figure": "4 edits and avatar", "avatar": avatar.replace("_", " ")},
+    )
+
+
+def avatars_picture(number, name, suffix, title):
+    """A picture or page of all avatars of one subject, with its place in the report."""
+    return report(
+        f"{R}/plots/{{subject}}/{name}.{suffix}",
+        caption=f"../report/{name}.rst",
+        category="3 Avatars",
+        subcategory="{subject}",
+        labels={"figure": f"{number} {title}", "avatar": "all"},
+    )
+
+
+def study_figure(metric, figure):
+    """One figure of the study, with its place in the report."""
+    return report(
+        f"{R}/plots/{metric}.{figure}.png",
+        caption=f"../report/{figure}.rst",
+        category="4 Consistency",
+        labels={"figure": figure.replace("_", " "), "metric": metric},
+    )
+
+
+def table_page(name):
+    """One table as a page, with its place in the report."""
+    return report(
+        f"{R}/plots/{name}.html",
+        caption=f"../report/table_{name}.rst",
+        category="5 Tables",
+        labels={"table": name},
+    )
+
+
+rule draw_stages:
+    input:
+        masks=rules.mask_views.output.masks,
+        cameras=rules.downscale_views.output.cameras,
+        renders=rules.train_baseline.output.renders,
+        depth=rules.train_baseline.output.depth,
+        history=rules.train_baseline.output.history,
+        metrics=rules.train_baseline.output.metrics,
+    output:
+        photographs=stage_picture(1, "photographs"),
+        masks=stage_picture(2, "masks"),
+        views=stage_picture(3, "views"),
+        baseline=stage_picture(5, "baseline"),
+        depth=stage_picture(6, "depth"),
+        training=stage_picture(7, "training", "png"),
+    log:
+        f"{R}/logs/{{subject}}/draw_stages.log",
+    benchmark:
+        f"{R}/benchmarks/{{subject}}/draw_stages.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=2_000,
+        runtime="20m",
+    params:
+        library=library_digest("draw_stages"),
+    message:
+        "Drawing the stages of {wildcards.subject}"
+    script:
+        "../workflow_scripts/draw_stages.py"
+
+
+rule draw_avatars:
+    input:
+        masks=rules.mask_views.output.masks,
+        cameras=rules.downscale_views.output.cameras,
+        renders=rules.train_baseline.output.renders,
+        edits=of_avatars("edits"),
+        avatar_renders=of_avatars("renders"),
+        histories=of_avatars("history.tsv"),
+        prompts=config["prompts_table"],
+        subjects=config["subjects_table"],
+    output:
+        sheets=[avatar_sheet(avatar) for avatar in AVATARS],
+        overview=avatars_picture(1, "avatars", "jpg", "all avatars"),
+        compare=avatars_picture(2, "compare", "html", "walk through the views"),
+        training=avatars_picture(3, "avatars_training", "png", "training"),
+        strip=f"{R}/plots/{{subject}}/strip.jpg",
+    log:
+        f"{R}/logs/{{subject}}/draw_avatars.log",
+    benchmark:
+        f"{R}/benchmarks/{{subject}}/draw_avatars.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=2_000,
+        runtime="20m",
+    params:
+        prompts=PROMPTS,
+        strengths=STRENGTHS,
+        assets=page_assets(),
+        library=library_digest("draw_avatars"),
+    message:
+        "Drawing the avatars of {wildcards.subject}"
+    script:
+        "../workflow_scripts/draw_avatars.py"
+
+
+rule plot_study:
+    input:
+        avatars=rules.summarize.output.avatars,
+        views=rules.summarize.output.views,
+        prompts=config["prompts_table"],
+    output:
+        figures=[
+            study_figure(metric, figure)
+            for metric in config["metrics"]["names"]
+            for figure in STUDY_FIGURES
+        ],
+    log:
+        f"{R}/logs/plot_study.log",
+    benchmark:
+        f"{R}/benchmarks/plot_study.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=2_000,
+        runtime="20m",
+    params:
+        metrics=config["metrics"]["names"],
+        library=library_digest("plot_study"),
+    message:
+        "Plotting the study's figures"
+    script:
+        "../workflow_scripts/plot_study.py"
+
+
+rule write_table_pages:
+    input:
+        **{table: f"{R}/tables/{table}.csv" for table in TABLES},
+        poses=of_subjects("poses/poses.json"),
+        truth=[f"{R}/{subject}/poses/truth.json" for subject in PROCEDURAL],
+        baselines=of_subjects("baseline/metrics.json"),
+    output:
+        **{name: table_page(name) for name in STUDY_PAGES},
+    log:
+        f"{R}/logs/write_table_pages.log",
+    benchmark:
+        f"{R}/benchmarks/write_table_pages.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=1_000,
+        runtime="20m",
+    params:
+        subjects=SUBJECTS,
+        config=config,
+        assets=page_assets(),
+        library=library_digest("write_table_pages"),
+    message:
+        "Writing the tables as pages"
+    script:
+        "../workflow_scripts/write_table_pages.py"
+
+
+rule write_overview:
+    input:
+        strips=[f"{R}/plots/{subject}/strip.jpg" for subject in SUBJECTS],
+        poses=of_subjects("poses/poses.json"),
+        baselines=of_subjects("baseline/metrics.json"),
+        avatars=rules.summarize.output.avatars,
+        prompts=config["prompts_table"],
+    output:
+        page=report(
+            f"{R}/plots/overview.html",
+            caption="../report/overview.rst",
+            category="1 Overview",
+            labels={"page": "overview"},
+        ),
+        picture=report(
+            f"{R}/plots/overview.jpg",
+            caption="../report/pipeline.rst",
+            category="1 Overview",
+            labels={"page": "pipeline in pictures"},
+        ),
+    log:
+        f"{R}/logs/write_overview.log",
+    benchmark:
+        f"{R}/benchmarks/write_overview.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=1_000,
+        runtime="20m",
+    params:
+        subjects=SUBJECTS,
+        metrics=config["metrics"]["names"],
+        # Rows of the picture.
+        shown=4,
+        assets=page_assets(),
+        library=library_digest("write_overview"),
+    message:
+        "Writing the report's first page"
+    script:
+        "../workflow_scripts/write_overview.py"

@@ -1,0 +1,43 @@
+"""Draw the avatars of a subject: edits beside renders, all at a glance, curves, and a page to walk.
+
+Input:  masks, cameras, renders   of the baseline's stages
+        edits, avatar_renders, histories   of every avatar
+        prompts, subjects   the study's tables
+Output: sheets       one contact sheet per avatar (JPEG)
+        overview     all avatars of the subject (JPEG)
+        strip        the pipeline on one view (JPEG)
+        training     curves of the avatars' training (PNG)
+        compare      page that walks through the views (HTML)
+"""
+
+from pathlib import Path
+
+import pandas as pd
+from headstyle import sheets
+from headstyle.compare import compare_page
+from headstyle.contact_sheets import write_sheet
+from headstyle.instructions import avatars_of
+from headstyle.pages import write_page
+from headstyle.plots import training_curves, write_figure
+from headstyle.stage import stage
+
+if __name__ == "__main__":
+    with stage(snakemake) as log:
+        paths, params = snakemake.input, snakemake.params
+        name, baseline = snakemake.wildcards.subject, Path(snakemake.input.renders).parent
+        subject = sheets.Subject(name, Path(paths.masks), Path(paths.cameras).parent, baseline)
+        avatars = avatars_of(
+            name, baseline.parent, paths.prompts, paths.subjects, params.prompts, params.strengths
+        )
+        for avatar, path in zip(avatars, snakemake.output.get("sheets", []), strict=True):
+            write_sheet(path, sheets.avatar_sheet(subject, avatar))
+        write_sheet(snakemake.output.overview, sheets.avatars_sheet(subject, avatars))
+        write_sheet(snakemake.output.strip, sheets.strip_sheet(subject, avatars))
+        histories = {
+            avatar.name.replace("_", " "): pd.read_csv(avatar.folder / "history.tsv", sep="\t")
+            for avatar in avatars
+        }
+        curves = training_curves(f"{name}: training of the avatars", histories, ["loss", "psnr"])
+        write_figure(snakemake.output.training, curves)
+        write_page(snakemake.output.compare, compare_page(subject, avatars))
+        log.info("%s: sheets, curves and page of %d avatars", name, len(avatars))

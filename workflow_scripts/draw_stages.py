@@ -1,0 +1,34 @@
+"""Draw what each stage before stylization made of a subject.
+
+Input:  masks        masks.json, beside the masks
+        cameras      cameras.json, beside the views
+        renders, depth, history, metrics   of the baseline
+Output: photographs, masks, views, baseline, depth   contact sheets (JPEG)
+        training     curves of the baseline's training (PNG)
+"""
+
+from pathlib import Path
+
+import pandas as pd
+from headstyle import sheets
+from headstyle.contact_sheets import write_sheet
+from headstyle.plots import training_curves, write_figure
+from headstyle.stage import stage
+
+if __name__ == "__main__":
+    with stage(snakemake) as log:
+        paths, name = snakemake.input, snakemake.wildcards.subject
+        subject = sheets.Subject(
+            name, Path(paths.masks), Path(paths.cameras).parent, Path(paths.renders).parent
+        )
+        write_sheet(snakemake.output.photographs, sheets.photographs_sheet(subject))
+        write_sheet(snakemake.output.masks, sheets.masks_sheet(subject))
+        write_sheet(snakemake.output.views, sheets.views_sheet(subject))
+        write_sheet(snakemake.output.baseline, sheets.baseline_sheet(subject))
+        write_sheet(snakemake.output.depth, sheets.depth_sheet(subject))
+        history = pd.read_csv(paths.history, sep="\t")
+        curves = training_curves(
+            f"{name}: training of the baseline", {"baseline": history}, ["loss", "psnr", "splats"]
+        )
+        write_figure(snakemake.output.training, curves)
+        log.info("%s: five sheets and the training curves", name)

@@ -1,0 +1,96 @@
+"""What the columns of the tables are called on axes and in heads: names, units and meanings."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Label:
+    """A column's name for readers."""
+
+    name: str
+    unit: str = ""
+    meaning: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} [{self.unit}]" if self.unit else self.name
+
+
+METRICS = {
+    "rmse": Label("RMSE", "0–1", "root mean square color difference after warping"),
+    "ciede2000": Label("CIEDE2000", "ΔE", "mean perceptual color difference; 1 is just noticeable"),
+    "lpips": Label("LPIPS", "", "distance of deep features, as published"),
+}
+"""The study's metrics. For all of them lower means more consistent."""
+
+_COLUMNS = {
+    "subject": Label("Subject"),
+    "prompt": Label("Prompt", "", "none: the baseline; photographs: the floor"),
+    "strength": Label("Strength", "", "pair of guidance scales of the edit"),
+    "view": Label("View"),
+    "views": Label("Views", "", "views the mean is taken over"),
+    "neighbours": Label("Neighbors", "", "adjacent views that share surface with this one"),
+    "quality": Label("Quality", "1–4", "human rating, 4 best"),
+    "metric": Label("Metric"),
+    "overlap": Label("Overlap", "0–1", "fraction of the target's foreground that is compared"),
+    "mean": Label("Mean", "of the metric", "over the avatars of this rating: the threshold"),
+    "n": Label("Avatars", "", "avatars the number is computed from"),
+    "pairs": Label("Pairs", "", "subject and prompt at both strengths"),
+    "lower_at_low": Label("Lower at low", "pairs", "pairs whose low-strength avatar scores lower"),
+    "mean_difference": Label("Difference of means", "", "high minus low, in the metric's unit"),
+    "q1_difference": Label("Of lower quartiles", "", "high minus low"),
+    "median_difference": Label("Of medians", "", "high minus low"),
+    "q3_difference": Label("Of upper quartiles", "", "high minus low"),
+    "wilcoxon": Label("Wilcoxon W", "", "signed-rank statistic over the pairs"),
+    "wilcoxon_p": Label("p", "two-sided", "of the signed-rank test"),
+    "rank_biserial": Label("Effect size r", "−1–1", "rank-biserial; 1: every pair lower at low"),
+    "spearman": Label("Spearman ρ", "−1–1", "rank correlation with quality"),
+    "spearman_p": Label("p of ρ"),
+    "kendall": Label("Kendall τ", "−1–1", "rank correlation with quality (tau-b)"),
+    "kendall_p": Label("p of τ"),
+    "scene": Label("Scene"),
+    "prompt_text": Label("Instruction"),
+    "psnr": Label("PSNR", "dB", "on the foreground of the training views"),
+    "ssim": Label("SSIM", "0–1", "on the foreground of the training views"),
+    "heldout_psnr": Label("PSNR held out", "dB", "on views kept out of training"),
+    "heldout_ssim": Label("SSIM held out", "0–1", "on views kept out of training"),
+    "seconds": Label("Training", "s"),
+    "iterations": Label("Iterations"),
+    "splats": Label("Splats"),
+    "registered": Label("Registered", "views"),
+    "dropped": Label("Dropped", "views"),
+    "reasons": Label("Why dropped"),
+    "mean_reprojection_error_px": Label("Reprojection error", "px", "mean over all points"),
+    "points": Label("Points", "", "structure-from-motion points"),
+    "cameras": Label("Cameras", "", "camera models (lens and size)"),
+    "rotation_median_deg": Label("Rotation error, median", "°", "against the true cameras"),
+    "rotation_max_deg": Label("Rotation error, max", "°", "against the true cameras"),
+    "center_median_percent": Label("Center error, median", "% of radius", "against the truth"),
+    "center_max_percent": Label("Center error, max", "% of radius", "against the truth"),
+    "key": Label("Setting"),
+    "value": Label("Value"),
+}
+_PARTS = {
+    "_ci_low": ("95 % from", "lower end of the mean's confidence interval"),
+    "_ci_high": ("95 % to", "upper end of the mean's confidence interval"),
+    "_sd": ("SD", "standard deviation over views"),
+    "_excess": ("excess", "mean minus the same subject's baseline"),
+}
+
+
+def metric_label(metric: str) -> Label:
+    """How a metric is called; an unknown one keeps its column's name."""
+    return METRICS.get(metric) or Label(metric)
+
+
+def column_label(column: str) -> Label:
+    """How a table's column is called, also where it is a part (`rmse_sd`) of a metric's column."""
+    if column in _COLUMNS:
+        return _COLUMNS[column]
+    for ending, (name, meaning) in _PARTS.items():
+        if column.endswith(ending):
+            metric = metric_label(column.removesuffix(ending))
+            return Label(f"{metric.name} {name}", metric.unit, meaning)
+    if column in METRICS:
+        return METRICS[column]
+    words = column.replace("_", " ")
+    return Label(words[:1].upper() + words[1:])

@@ -1,0 +1,139 @@
+"""The report's first page."""
+
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from headstyle.labels import metric_label
+from headstyle.pages import data_uri, page, show_number, table
+from headstyle.sheets import stacked_strips
+
+BASELINE, FLOOR = "none", "photographs"
+_STAGES = (
+    "One view of each head, the one nearest to the middle of the rig. Left to right: the "
+    "photograph; its mask (outlined); the baseline, a render of the Gaussian splats trained on all "
+    "views; then, for some prompts, the editor's last edit of this view and the avatar, a render "
+    "of the splats trained on the edits of all views."
+)
+_HOW_TO_READ = (
+    ("Overview", "this page."),
+    ("Subjects", "what each stage made of each head, from the photographs to the trained splats."),
+    (
+        "Avatars",
+        "per prompt and strength the edits and the stylized splats, and a page to walk "
+        "through the views with everything side by side.",
+    ),
+    ("Consistency", "the metrics by prompt, by subject, by strength and by quality."),
+    ("Tables", "all numbers, sortable; and each as a CSV file to download."),
+)
+
+
+def overview_page(
+    subjects: Mapping[str, Mapping[str, Any]],
+    avatars: Sequence[Mapping[str, str]],
+    prompts: Mapping[str, str],
+    metrics: Sequence[str],
+    shown: int,
+) -> str:
+    """The first page of the report.
+
+    Args:
+        subjects: Per subject `strip` (path of its picture), `poses` (poses.json) and `baseline`
+            (metrics.json).
+        avatars: Rows of `avatars.csv`.
+        prompts: Text of each prompt.
+        metrics: Names of the metrics' columns.
+        shown: Subjects whose pictures stand at the top, in one picture.
+    """
+    count = sum(row["prompt"] not in (BASELINE, FLOOR) for row in avatars)
+    intro = (
+        f"{_count(len(subjects), 'head')}, {_count(count, 'stylized avatar')}: how well do the "
+        "views of each agree with each other? Every photographed head became Gaussian splats; a "
+        "text prompt edited its views, the splats followed the edits, and the metrics compare "
+        "neighboring views of the result after warping one into the other."
+    )
+    top = stacked_strips([entry["strip"] for entry in subjects.values()][:shown])
+    facts = [
+        _subject(name, entry, avatars, metrics, with_strip=i >= shown)
+        for i, (name, entry) in enumerate(subjects.items())
+    ]
+    parts = [
+        "<h1>Consistency of stylized head avatars</h1>",
+        f'<p class="lead">{escape(intro)}</p>',
+        _figure(data_uri(top, 85), "The stages on one view of each head", _STAGES),
+        "<h2>Results at a glance</h2>",
+        _means(avatars, prompts, metrics),
+        "<h2>Heads</h2>",
+        *facts,
+        "<h2>In this report</h2>",
+        "<ul>" + "".join(f"<li><b>{n}</b>: {escape(t)}</li>" for n, t in _HOW_TO_READ) + "</ul>",
+    ]
+    return page("Overview", "\n".join(parts), ["tables.js"])
+
+
+def _means(rows, prompts: Mapping[str, str], metrics: Sequence[str]) -> str:
+    """The means over subjects of each prompt and strength, and of the two references."""
+    scenes = list(dict.fromkeys((row["prompt"], row["strength"]) for row in rows))
+    references = sorted(s for s in scenes if s[0] in (FLOOR, BASELINE))[::-1]
+    lines = []
+    for prompt, strength in [*references, *(s for s in scenes if s not in references)]:
+        chosen = [r for r in rows if r["prompt"] == prompt and r["strength"] == strength]
+        name = {FLOOR: "photographs, warped", BASELINE: "unstylized baseline"}.get(prompt, prompt)
+        line = {
+            "scene": name,
+            "strength": "" if prompt in (FLOOR, BASELINE) else strength,
+            "prompt_text": prompts.get(prompt, "").replace("{pronoun}", "them"),
+        }
+        lines.append(line | {metric: _mean(chosen, metric) for metric in metrics})
+    if not lines:
+        return '<p class="empty">Nothing was measured in this run.</p>'
+    note = (
+        "Means over all heads; lower is more consistent. The photographs and the baseline are the "
+        "references: what the measurement itself adds, and what the splats add before any edit."
+    )
+    return f'{table(lines)}\n<p class="note">{escape(note)}</p>'
+
+
+def _subject(
+    name: str, entry: Mapping[str, Any], rows, metrics: Sequence[str], with_strip: bool
+) -> str:
+    poses, baseline = entry["poses"], entry["baseline"]
+    total = len(poses["registered"]) + len(poses["dropped"])
+    psnr = baseline.get("heldout_psnr")
+    where = "on held-out views" if psnr is not None else "on training views"
+    facts = [
+        (f"{len(poses['registered'])} of {total}", "views registered"),
+        (f"{show_number(poses.get('mean_reprojection_error_px'), 2)} px", "reprojection error"),
+        (f"{baseline['splats']:,}", "splats"),
+        (f"{show_number(baseline['psnr'] if psnr is None else psnr)} dB", f"PSNR {where}"),
+    ]
+    avatars = [r for r in rows if r["subject"] == name and r["prompt"] not in (BASELINE, FLOOR)]
+    for metric in metrics:
+        mean = _mean(avatars, metric)
+        if mean is not None:
+            facts.append((show_number(mean), f"mean {metric_label(metric)}, avatars"))
+    items = "".join(f"<li><b>{escape(v)}</b><span>{escape(what)}</span></li>" for v, what in facts)
+    strip = ""
+    if with_strip:
+        strip = _figure(data_uri(stacked_strips([entry["strip"]]), 85), f"Stages of {name}", "")
+    return (
+        f'<section class="subject">\n<h3>{escape(name)}</h3>\n<ul class="numbers">{items}</ul>\n'
+        f"{strip}</section>"
+    )
+
+
+def _figure(address: str, description: str, caption: str) -> str:
+    text = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    image = f'<img alt="{escape(description)}" src="{address}">'
+    return f'<figure><div class="wide">{image}</div>{text}</figure>'
+
+
+def _mean(rows, metric: str) -> float | None:
+    values = [float(row[metric]) for row in rows if row.get(metric) not in (None, "", "nan")]
+    values = [value for value in values if math.isfinite(value)]
+    return sum(values) / len(values) if values else None
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

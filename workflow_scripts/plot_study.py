@@ -1,0 +1,37 @@
+"""Plot the study's figures: five for each metric.
+
+Input:  avatars, views   the study's tables
+        prompts          the table of prompts
+Output: figures          PNG files named {metric}_{figure}
+"""
+
+from pathlib import Path
+
+import pandas as pd
+from headstyle import plots
+from headstyle.instructions import read_prompts
+from headstyle.stage import stage
+
+_NAMES = {"subject": str, "prompt": str, "strength": str, "view": str}
+
+
+def read_scores(path: str) -> pd.DataFrame:
+    """A table of scores; `none` and other names stay text."""
+    return pd.read_csv(path, dtype=_NAMES, keep_default_na=False, na_values=[""])
+
+
+if __name__ == "__main__":
+    with stage(snakemake) as log:
+        avatars = read_scores(snakemake.input.avatars)
+        views = read_scores(snakemake.input.views)
+        names = {p: row.get("name", "") for p, row in read_prompts(snakemake.input.prompts).items()}
+        for path in snakemake.output.figures:
+            metric = next(
+                m for m in snakemake.params.metrics if Path(path).name.startswith(f"{m}.")
+            )
+            figure = Path(path).name.split(".")[1]
+            if figure == "by_prompt":
+                plots.write_figure(path, plots.by_prompt(views, metric, names))
+            else:
+                plots.write_figure(path, plots.FIGURES[figure](avatars, metric))
+        log.info("%d figures", len(snakemake.output.figures))

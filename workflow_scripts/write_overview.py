@@ -1,0 +1,34 @@
+"""Write the report's first page, and the picture of the whole pipeline.
+
+Input:  strips             one picture per subject
+        poses, baselines   poses.json and metrics.json per subject
+        avatars            the study's table of avatars
+        prompts            the table of prompts
+Output: page      HTML
+        picture   JPEG
+"""
+
+from headstyle.contact_sheets import write_sheet
+from headstyle.files import read_json
+from headstyle.instructions import read_prompts
+from headstyle.overview import overview_page
+from headstyle.pages import read_rows, write_page
+from headstyle.sheets import stacked_strips
+from headstyle.stage import stage
+
+if __name__ == "__main__":
+    with stage(snakemake) as log:
+        paths, params = snakemake.input, snakemake.params
+        subjects = {
+            name: {"strip": strip, "poses": read_json(poses), "baseline": read_json(baseline)}
+            for name, strip, poses, baseline in zip(
+                params.subjects, paths.strips, paths.poses, paths.baselines, strict=True
+            )
+        }
+        prompts = {p: row["text"] for p, row in read_prompts(paths.prompts).items()}
+        page = overview_page(
+            subjects, read_rows(paths.avatars), prompts, params.metrics, params.shown
+        )
+        write_page(snakemake.output.page, page)
+        write_sheet(snakemake.output.picture, stacked_strips(paths.strips[: params.shown]))
+        log.info("overview of %d subjects", len(subjects))
