@@ -129,9 +129,9 @@ def test_an_unknown_schedule_is_an_error():
         make_schedule({"schedule": "other", "iterations": 1, "edit_every": 1})
 
 
-def test_neighbors_follow_the_cameras_order_not_the_tables(tmp_path):
+def test_neighbors_follow_the_cameras_order_and_never_hold_the_view_itself(tmp_path):
     table = tmp_path / "adjacency.csv"
-    table.write_text("view,c,a,b\nc,0,1,0\na,1,0,1\nb,0,1,0\n")
+    table.write_text("view,c,a,b\nc,1,1,0\na,1,0,1\nb,0,1,0\n")
     assert read_neighbors(table, ["a", "b", "c"]) == [[1, 2], [0], [0]]
 
 
