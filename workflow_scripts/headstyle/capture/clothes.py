@@ -72,7 +72,7 @@ def _band(values: Scalars, center: float, half_width: float) -> Scalars:
 
 
 def _plaid(points: Points, distance: Scalars, angle: Scalars) -> tuple[Scalars, Scalars]:
-    down = np.hypot(points[:, 1] + 120, points[:, 2] + 30)
+    down = 0.5 * points[:, 2] - points[:, 1]
     across = points[:, 0]
 
     def lines(values: Scalars, period: float, center: float, half_width: float) -> Scalars:

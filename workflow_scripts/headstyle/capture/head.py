@@ -107,7 +107,9 @@ def _skin(who: Identity, frame: FaceFrame, noise: Noise) -> _Piece:
     lips = paint.lip_amount(p, frame)
     colors = paint.skin_color(p, who, frame, noise)
     dark_hair = np.float32(who.hair) * np.float32(0.75)
+    scalp = 0.85 * hair.hairline_amount(p, who, noise)
     for amount, layer in (
+        (scalp, dark_hair),
         (lips, paint.lip_color(p, who, frame, noise)),
         (beard * (1 - lips), paint.beard_color(p, who, noise)),
         (brow, dark_hair),
@@ -115,14 +117,20 @@ def _skin(who: Identity, frame: FaceFrame, noise: Noise) -> _Piece:
     ):
         colors += amount.astype(np.float32)[:, None] * (layer - colors)
     parts = np.full(len(p), Part.SKIN, dtype=np.uint8)
-    for amount, part in ((lips, Part.LIPS), (beard, Part.BEARD), (brow, Part.BROW)):
+    for amount, part in (
+        (scalp, Part.HAIR),
+        (lips, Part.LIPS),
+        (beard, Part.BEARD),
+        (brow, Part.BROW),
+    ):
         parts[amount > 0.5] = part
     if who.beard:
         # A beard stands out from the chin and is rough.
         rough = 1 + 0.22 * noise(p, 5, 31) + 0.12 * noise(p, 2.6, 32)
-        raised = 7.0 * who.beard**2 * beard * rough * (1 - lips)
+        raised = 7.0 * who.beard**2 * beard**2 * rough * (1 - lips)
         vertices = vertices + raised.astype(np.float32)[:, None] * vertex_normals(vertices, faces)
-    return _Piece(vertices, faces, colors, parts)
+    hidden = hair.hair_solid(vertices, who, frame, noise) < -6
+    return _without(_Piece(vertices, faces, colors, parts), hidden)
 
 
 def _eye(who: Identity, frame: FaceFrame, noise: Noise, side: int) -> _Piece:
@@ -133,17 +141,18 @@ def _eye(who: Identity, frame: FaceFrame, noise: Noise, side: int) -> _Piece:
 
 
 def _hair(who: Identity, frame: FaceFrame, noise: Noise) -> _Piece:
-    bottom = {"short": -100, "curly": -110, "bob": -110, "long": -230}[who.hairstyle]
     vertices, faces = mesh_of(
         lambda p: hair.hair_solid(p, who, frame, noise),
-        (-130, bottom, -160),
+        (-130, hair.STYLES[who.hairstyle].bottom - 25, -160),
         (130, 165, 130),
         HAIR_SPACING_MM,
     )
     colors = paint.hair_color(vertices, who, noise)
     relief = hair.hair_relief(vertices, who, noise)
     vertices = vertices + relief[:, None] * vertex_normals(vertices, faces)
-    return _Piece(vertices, faces, colors, np.full(len(vertices), Part.HAIR, dtype=np.uint8))
+    hidden = anatomy.bare_head(_uneven(vertices, noise), who, frame) < -3
+    parts = np.full(len(vertices), Part.HAIR, dtype=np.uint8)
+    return _without(_Piece(vertices, faces, colors, parts), hidden)
 
 
 def _shirt(who: Identity, noise: Noise) -> _Piece:
@@ -157,6 +166,15 @@ def _shirt(who: Identity, noise: Noise) -> _Piece:
     relief = clothes.cloth_relief(vertices, noise)
     vertices = vertices + relief[:, None] * vertex_normals(vertices, faces)
     return _Piece(vertices, faces, colors, np.full(len(vertices), Part.SHIRT, dtype=np.uint8))
+
+
+def _without(piece: _Piece, hidden: NDArray[np.bool_]) -> _Piece:
+    """The piece without triangles whose corners all lie hidden, deep inside another piece."""
+    faces = piece.faces[~hidden[piece.faces].all(axis=1)]
+    used = np.unique(faces)
+    position = np.zeros(len(hidden), dtype=np.int64)
+    position[used] = np.arange(len(used))
+    return _Piece(piece.vertices[used], position[faces], piece.colors[used], piece.parts[used])
 
 
 def _uneven(p: Points, noise: Noise) -> Points:
