@@ -1,7 +1,7 @@
 """The shape of the bare head, as a signed distance function in millimetres.
 
-Left and right are modelled once, on the absolute value of x. `FaceFrame` holds where the features of one
-identity lie, so that the shape and the paint agree.
+Left and right are modelled once, on the absolute value of x. `FaceFrame` holds where the features
+of one identity lie, so that the shape and the paint agree.
 """
 
 from dataclasses import dataclass
@@ -97,7 +97,7 @@ def _face(p: Points, who: Identity, frame: FaceFrame) -> Scalars:
     face = union(face, cheek, 18)
     face = union(face, ellipsoid(p, (0, -64, 66), (30, 26, 24)), 14)
     # The sockets lie back from forehead and cheek; the brow hangs over them.
-    eye_x, eye_y, eye_z = frame.eye
+    eye_x, eye_y, _ = frame.eye
     face = difference(face, ellipsoid(p, (eye_x + 1, eye_y - 1, 93), (20, 15, 17)), 10)
     brow = round_cone(
         p, (14, 16, 78.5), (46, 20, 62), 6.0 + 2.0 * who.brow_depth, 5.0 + 1.5 * who.brow_depth
@@ -118,7 +118,7 @@ def _nose(p: Points, who: Identity, frame: FaceFrame) -> Scalars:
 
 
 def almond(points: Points, frame: FaceFrame) -> Scalars:
-    """Distance, in the frontal plane, to the opening between the lids: where two circles overlap."""
+    """Distance, in the frontal plane, to the opening between the lids: two circles' overlap."""
     x = np.abs(points[:, 0]) - np.float32(frame.eye[0])
     # The outer corner lies a little higher.
     y = points[:, 1] - np.float32(frame.eye[1]) - np.float32(0.07) * x

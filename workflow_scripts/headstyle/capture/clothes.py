@@ -25,8 +25,8 @@ def torso(points: Points, who: Identity, noise: Noise) -> Scalars:
     p = points.copy()
     p[:, 0] = np.abs(p[:, 0])
     slim = who.neck_radius_mm / 55
-    shoulders = round_cone(p, (0, -212, -32), (120 * slim**0.5, -232, -34), 60, 44)
-    body = union(shoulders, ellipsoid(p, (0, -290, -16), (135 * slim**0.5, 120, 88)), 45)
+    shoulders = round_cone(p, (0, -212, -32), (110 * slim**0.5, -232, -34), 60, 43)
+    body = union(shoulders, ellipsoid(p, (0, -290, -16), (128 * slim**0.5, 120, 88)), 45)
     trapezius = round_cone(p, (20, -148, -46), (105, -205, -40), 34, 22)
     body = union(body, trapezius, 40)
     body -= 1.6 * noise(points, 70, 21) + 1.0 * noise(points, 30, 22)

@@ -1,6 +1,7 @@
 """A photo studio for diffuse surfaces: what light arrives at each vertex, shadows included.
 
-Diffuse light looks the same from everywhere, so it is computed once per head and not per photograph.
+Diffuse light looks the same from everywhere, so it is computed once per head and not once per
+photograph.
 """
 
 import numpy as np

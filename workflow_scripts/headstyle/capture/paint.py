@@ -105,7 +105,9 @@ def lash_amount(p: Points, frame: FaceFrame) -> Scalars:
 
 
 def beard_amount(p: Points, who: Identity, frame: FaceFrame, noise: Noise) -> Scalars:
-    """How much of the skin the beard covers, 0 to 1."""
+    """How much of the skin the beard covers, 0 to 1; nothing if the head is shaved."""
+    if not who.beard:
+        return np.zeros(len(p), dtype=np.float32)
     ragged = beard_region(p, frame) + 0.10 * noise(p, 7, 51)
     return smoothstep(0.35, 0.75, ragged) * np.float32(min(1.0, 0.25 + who.beard))
 
