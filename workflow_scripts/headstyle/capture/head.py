@@ -83,7 +83,7 @@ def synthesize_head(seed: int, coarseness: float = 1.0) -> HeadMesh:
     faces = np.concatenate(
         [piece.faces + start for piece, start in zip(pieces, starts, strict=True)]
     )
-    albedo = to_linear(np.concatenate([piece.colors for piece in pieces]))
+    albedo = to_linear(np.clip(np.concatenate([piece.colors for piece in pieces]), 0, 1))
     return HeadMesh(
         vertices=vertices,
         faces=faces,
