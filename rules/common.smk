@@ -11,6 +11,8 @@ sys.path.insert(0, str(LIBRARY))
 
 from headstyle import configuration, provenance
 from headstyle.errors import InputError
+from headstyle.files import claim_folder
+from headstyle.metrics import available_metrics
 from headstyle.photographs import list_photographs
 
 SCHEMAS = Path(workflow.basedir) / "config" / "schemas"
@@ -32,6 +34,9 @@ def read_study():
         ("strengths", config["strengths"], "the config key strengths"),
     ):
         configuration.check_selection(f"study.{key}", study[key], known, where)
+    configuration.check_selection(
+        "metrics.names", config["metrics"]["names"], available_metrics(), "headstyle/metrics"
+    )
     for subject in study["subjects"]:
         configuration.check_subject(subjects[subject], config["subjects_table"])
     return subjects, prompts
@@ -48,6 +53,14 @@ PROMPTS = config["study"]["prompts"]
 STRENGTHS = config["study"]["strengths"]
 AVATARS = [f"{prompt}_{strength}" for prompt in PROMPTS for strength in STRENGTHS]
 PROCEDURAL = [s for s in SUBJECTS if subjects[s]["source"] == "procedural"]
+
+
+onstart:
+    # Held until this process ends, however it ends; Snakemake's own lock survives a kill.
+    try:
+        globals()["results_claim"] = claim_folder(R)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
 
 
 wildcard_constraints:

@@ -94,6 +94,8 @@ rule summarize:
     params:
         metrics=config["metrics"]["names"],
         strength_prompts=config["summary"]["strength_prompts"],
+        confidence=config["summary"]["confidence"],
+        bootstrap_resamples=config["summary"]["bootstrap_resamples"],
         seed=config["seed"],
         library=library_digest("summarize"),
     message:

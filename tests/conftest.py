@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,42 +21,61 @@ class Study:
     def __init__(self, folder: Path, settings: dict) -> None:
         self.folder = folder
         self.settings = settings
+        self.write_settings()
+
+    @classmethod
+    def with_demo_settings(cls, folder: Path, changes: dict) -> "Study":
+        """A new study with the demo's settings, `changes` laid over them."""
+        (folder / "config").mkdir()
         for name in ("subjects.tsv", "prompts.tsv"):
-            (folder / "config").mkdir(exist_ok=True)
             shutil.copy(ROOT / "config" / name, folder / "config" / name)
         shutil.copytree(ROOT / "profiles", folder / "profiles")
+        demo = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text())
+        return cls(folder, merged({**demo, "results_dir": "results"}, changes))
+
+    def write_settings(self) -> None:
+        """Put the settings where `snakemake` reads them."""
+        (self.folder / "settings.yaml").write_text(yaml.safe_dump(self.settings))
 
     def snakemake(self, *arguments: str, succeeds: bool = True) -> str:
         """Run Snakemake in the folder and return what it printed; an unexpected end fails."""
-        (self.folder / "settings.yaml").write_text(yaml.safe_dump(self.settings))
+        with self._start(*arguments) as process:
+            output, _ = process.communicate(timeout=1200)
+        assert (process.returncode == 0) == succeeds, output[-6000:]
+        return output
+
+    def kill_in_the_middle(self, log: str, target: str) -> None:
+        """Start making `target`; once `log` appears, kill Snakemake and its jobs with SIGKILL."""
+        path = self.folder / log
+        path.unlink(missing_ok=True)
+        with self._start(target) as process:
+            deadline = time.monotonic() + 120
+            while not path.exists():
+                assert process.poll() is None, process.communicate()[0]
+                assert time.monotonic() < deadline, f"{log} did not appear"
+                time.sleep(0.05)
+            os.killpg(process.pid, signal.SIGKILL)
+
+    def _start(self, *arguments: str) -> subprocess.Popen:
         command = [
             *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")),
-            *("--cores", "2", "--configfile", "settings.yaml", *arguments),
+            *("--configfile", "settings.yaml", "--cores", "2"),
+            *arguments,
         ]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow_scripts")}
-        result = subprocess.run(
+        return subprocess.Popen(
             command,
             cwd=self.folder,
-            env=environment,
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=1200,
+            start_new_session=True,
         )
-        assert (result.returncode == 0) == succeeds, result.stdout[-6000:]
-        return result.stdout
 
 
 @pytest.fixture
 def study(tmp_path) -> Callable[..., Study]:
     """Make a scratch study with the demo's settings, some of them replaced."""
-
-    def make(**settings) -> Study:
-        demo = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text())
-        demo["results_dir"] = "results"
-        return Study(tmp_path, merged(demo, settings))
-
-    return make
+    return lambda **changes: Study.with_demo_settings(tmp_path, changes)
 
 
 def merged(base: dict, changes: dict) -> dict:

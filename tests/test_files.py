@@ -2,7 +2,7 @@
 
 import pytest
 from headstyle.errors import InputError
-from headstyle.files import read_json, whole_file, whole_folder, write_json
+from headstyle.files import claim_folder, read_json, whole_file, whole_folder, write_json
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
@@ -43,3 +43,11 @@ def test_a_truncated_json_is_told_by_its_name(tmp_path):
     (tmp_path / "a.json").write_text('{"x": ')
     with pytest.raises(InputError, match=r"a\.json is not valid JSON"):
         read_json(tmp_path / "a.json")
+
+
+def test_a_folder_is_claimed_by_one_process_at_a_time(tmp_path):
+    claim = claim_folder(tmp_path / "results")
+    with pytest.raises(InputError, match="computed by another run"):
+        claim_folder(tmp_path / "results")
+    claim.close()
+    claim_folder(tmp_path / "results").close()

@@ -4,7 +4,7 @@ Every problem is told by its key, the value found and what is allowed, all of th
 """
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ def read_table(path: str | Path, key: str, schema_path: str | Path) -> dict[str,
     return table
 
 
-def check_selection(key: str, chosen: Sequence[str], known: Mapping[str, Any], where: str) -> None:
+def check_selection(key: str, chosen: Sequence[str], known: Collection[str], where: str) -> None:
     """Check that each chosen name (config key `key`) is known (stands in `where`) and chosen once.
 
     Raises:

@@ -1,14 +1,18 @@
 """Files that appear whole or not at all: written beside their place, then renamed into it."""
 
+import fcntl
 import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 
 from headstyle.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @contextmanager
@@ -67,3 +71,31 @@ def read_json(path: str | Path) -> Any:
         raise InputError(f"{path} does not exist; run the stage that makes it") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid JSON ({error}); delete it and run again") from None
+
+
+def write_table(path: str | Path, table: "pandas.DataFrame") -> None:
+    """Write a data frame as CSV without its index, whole or not at all."""
+    with whole_file(path) as partial:
+        table.to_csv(partial, index=False, lineterminator="\n")
+
+
+def claim_folder(path: str | Path) -> IO[str]:
+    """Claim a results folder for this process; the operating system ends the claim with it.
+
+    Returns:
+        The open lock file: the claim lasts as long as it is referenced.
+
+    Raises:
+        InputError: another process holds the claim.
+    """
+    path = Path(path)
+    path.mkdir(parents=True, exist_ok=True)
+    lock = (path / ".lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise InputError(
+            f"{path} is being computed by another run; wait for it or choose another results_dir"
+        ) from None
+    return lock

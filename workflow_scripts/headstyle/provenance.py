@@ -34,6 +34,10 @@ def _imported_names(source: Path, root: Path) -> set[str]:
     for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
+            if any(alias.name == "pkgutil" for alias in node.names):
+                # A package that looks for its own modules may load any of them.
+                package = ".".join(source.parent.relative_to(root).parts)
+                names.update(f"{package}.{file.stem}" for file in source.parent.glob("*.py"))
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:

@@ -50,11 +50,14 @@ def progress(steps: Iterable[Any], what: str, every_seconds: float = 15.0) -> It
     """Iterate over `steps` and log now and then how many are done and how much time is left."""
     logger = logging.getLogger("headstyle")
     total = len(steps) if isinstance(steps, Sized) else None
-    started = reported = time.monotonic()
+    reported = time.monotonic()
     for done, step in enumerate(steps):
         now = time.monotonic()
-        if total and done and now - reported >= every_seconds:
-            left = (now - started) / done * (total - done)
+        if done <= 1:
+            # The first step also compiles and loads; it says nothing about the others.
+            started = now
+        elif total and now - reported >= every_seconds:
+            left = (now - started) / (done - 1) * (total - done)
             logger.info("%s: %d of %d, about %s left", what, done, total, _duration(left))
             reported = now
         yield step

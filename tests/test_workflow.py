@@ -1,0 +1,227 @@
+"""Real Snakemake runs on a tiny study: from photographs to the report, and what a rerun redoes."""
+
+import csv
+import filecmp
+import re
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from conftest import Study, merged
+from headstyle.files import claim_folder
+
+pytestmark = pytest.mark.slow
+
+TINY = {
+    "study": {"subjects": ["A", "B"], "prompts": ["P4", "P6"]},
+    "capture": {
+        "long_side_px": 480,
+        "grid_rows": 3,
+        "grid_columns": 3,
+        "line_views": 0,
+        "samples_per_side": 1,
+    },
+    "poses": {"max_image_size_px": 480},
+    "images": {"size_px": 96},
+    "baseline": {
+        "iterations": 60,
+        "max_splats": 1500,
+        "refine": {"start": 20, "stop": 40, "every": 20},
+    },
+    "stylization": {"iterations": 8, "edit_every": 4},
+}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Study:
+    """The tiny study, run once from photographs to tables and plots."""
+    study = Study.with_demo_settings(tmp_path_factory.mktemp("tiny"), TINY)
+    study.snakemake()
+    return study
+
+
+@pytest.fixture
+def copy(finished, tmp_path) -> Study:
+    """A copy of the finished study to change; copies keep the files' times."""
+    shutil.copytree(finished.folder, tmp_path, dirs_exist_ok=True, copy_function=shutil.copy2)
+    return Study(tmp_path, finished.settings)
+
+
+def jobs(dry_run: str) -> dict[str, int]:
+    """Count of jobs per rule in the table that a dry run prints."""
+    return {
+        rule: int(count)
+        for rule, count in re.findall(r"^(\w+) +(\d+)$", dry_run, re.MULTILINE)
+        if rule != "total"
+    }
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_scene_of_every_subject_is_in_the_tables(finished):
+    avatars = rows(finished.folder / "results/tables/avatars.csv")
+    scenes = {(row["subject"], row["prompt"], row["strength"]) for row in avatars}
+    stylized = {(s, p, g) for s in "AB" for p in ("P4", "P6") for g in ("low", "high")}
+    assert stylized <= scenes
+    assert {("A", "none", "none"), ("B", "none", "none")} <= scenes
+    assert all(0 < float(row["rmse"]) < 1 and float(row["ciede2000"]) > 0 for row in avatars)
+
+
+def test_a_second_run_has_nothing_to_do(finished):
+    assert "Nothing to be done" in finished.snakemake()
+
+
+def test_every_job_leaves_a_log_and_a_benchmark(finished):
+    results = finished.folder / "results"
+    for rule in ("estimate_poses", "train_baseline", "stylize_avatar_P4_low"):
+        assert (results / "logs" / "A" / f"{rule}.log").read_text()
+        assert (results / "benchmarks" / "A" / f"{rule}.tsv").read_text().startswith("s\t")
+
+
+def test_nothing_half_written_is_left(finished):
+    assert not list((finished.folder / "results").rglob("*.partial-*"))
+
+
+def test_a_single_stage_can_be_asked_for_by_its_file(study):
+    planned = jobs(study(**TINY).snakemake("-n", "results/A/adjacency.csv"))
+    assert planned == {
+        "synthesize_capture": 1,
+        "mask_views": 1,
+        "estimate_poses": 1,
+        "downscale_views": 1,
+        "camera_adjacency": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "first", "untouched"),
+    [
+        ({"metrics": {"depth_tolerance": 0.02}}, "measure_consistency", "stylize_avatar"),
+        ({"stylization": {"iterations": 9}}, "stylize_avatar", "train_baseline"),
+        ({"baseline": {"ssim_weight": 0.3}}, "train_baseline", "camera_adjacency"),
+        ({"adjacency": {"neighbors": 3}}, "camera_adjacency", "train_baseline"),
+        ({"images": {"size_px": 80}}, "downscale_views", "estimate_poses"),
+        ({"masks": {"min_coverage": 0.01}}, "mask_views", "synthesize_capture"),
+    ],
+)
+def test_a_changed_setting_reruns_what_depends_on_it_and_nothing_else(
+    finished, change, first, untouched
+):
+    changed = Study(finished.folder, merged(finished.settings, change))
+    planned = jobs(changed.snakemake("-n"))
+    finished.write_settings()
+    assert first in planned
+    assert untouched not in planned
+
+
+def test_a_new_prompt_adds_its_avatars_and_redoes_no_other(finished):
+    changes = {
+        "study": {"prompts": ["P4", "P6", "P8"]},
+        "editing": {"control": {"operations": {"P8": "identity"}}},
+    }
+    planned = jobs(Study(finished.folder, merged(finished.settings, changes)).snakemake("-n"))
+    finished.write_settings()
+    assert "train_baseline" not in planned
+
+
+def test_the_same_inputs_give_the_same_bytes(copy):
+    folder = copy.folder / "results/A/avatars/P4_low"
+    again = copy.folder / "again"
+    shutil.copytree(folder, again)
+    copy.snakemake(
+        "--forcerun",
+        "stylize_avatar",
+        "--until",
+        "measure_consistency",
+        "--",
+        str(Path("results/A/avatars/P4_low/consistency/views.csv")),
+    )
+    for name in ("splats.ply", "run.json", "consistency/views.csv"):
+        assert filecmp.cmp(folder / name, again / name, shallow=False), name
+
+
+def test_a_stage_killed_in_the_middle_is_done_again_with_the_same_result(copy):
+    target = "results/A/avatars/P4_low/splats.ply"
+    before = (copy.folder / target).read_bytes()
+    (copy.folder / target).unlink()
+    copy.kill_in_the_middle("results/logs/A/stylize_avatar_P4_low.log", target)
+    assert not (copy.folder / target).exists()
+    copy.snakemake(target)
+    assert (copy.folder / target).read_bytes() == before
+
+
+def test_the_report_is_one_file_that_opens_offline(finished):
+    finished.snakemake("--report", "results/report.html")
+    html = (finished.folder / "results/report.html").read_text()
+    assert len(html) > 100_000
+    assert not re.search(r"<(script|link|img)[^>]+(src|href)=[\"']https?://", html)
+
+
+def test_a_dry_run_of_a_hundred_subjects_takes_seconds(study):
+    big = study(
+        study={"subjects": [f"S{i}" for i in range(100)], "prompts": [f"P{i}" for i in range(1, 9)]}
+    )
+    table = big.folder / "config/subjects.tsv"
+    table.write_text(
+        "subject\tsource\tseed\n" + "".join(f"S{i}\tprocedural\t{i}\n" for i in range(100))
+    )
+    started = time.monotonic()
+    planned = jobs(big.snakemake("-n", "--quiet", "rules"))
+    assert time.monotonic() - started < 15
+    assert planned["stylize_avatar"] == 1600
+
+
+def test_a_run_beside_another_one_is_refused(finished):
+    claim = claim_folder(finished.folder / "results")
+    text = finished.snakemake("--forcerun", "summarize", succeeds=False)
+    claim.close()
+    assert "is being computed by another run" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("../x", "letters, digits and hyphens"), ("two words", "letters, digits and hyphens")],
+)
+def test_a_subject_that_cannot_name_a_folder_stops_before_any_job(study, name, says):
+    broken = study(study={"subjects": [name]})
+    (broken.folder / "config/subjects.tsv").write_text(
+        f"subject\tsource\tseed\n{name}\tprocedural\t1\n"
+    )
+    text = broken.snakemake("-n", succeeds=False)
+    assert says in text
+    assert "subjects.tsv, row 2" in text
+
+
+def test_an_empty_folder_of_photographs_stops_before_any_job(study):
+    broken = study(study={"subjects": ["head"]})
+    (broken.folder / "photographs").mkdir()
+    (broken.folder / "config/subjects.tsv").write_text(
+        "subject\tsource\tphotographs\nhead\tphotographs\tphotographs\n"
+    )
+    text = broken.snakemake("-n", succeeds=False)
+    assert "subject head" in text
+    assert "photographs" in text
+
+
+def test_a_missing_backbone_stops_the_run_before_any_training(study, monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    wants = study(**merged(TINY, {"metrics": {"names": ["rmse", "lpips"]}}))
+    text = wants.snakemake("results/models.json", succeeds=False)
+    assert "squeezenet1_1" in text
+    assert "metrics.lpips_weights" in text
+
+
+def test_the_published_statistics_come_out_of_the_published_numbers(study):
+    reference = study()
+    reference.snakemake("reference_tables")
+    tables = reference.folder / "results/reference/tables"
+    agreement = {row["metric"]: float(row["spearman"]) for row in rows(tables / "agreement.csv")}
+    assert agreement == {
+        "lpips": pytest.approx(-0.20, abs=5e-3),
+        "rmse": pytest.approx(-0.06, abs=5e-3),
+        "ciede2000": pytest.approx(0.31, abs=5e-3),
+    }

@@ -1,0 +1,15 @@
+"""Look for all the weights that the configuration needs, before anything is trained.
+
+Output: models   models.json: for each network its name, revision and files with size and SHA-256
+"""
+
+from headstyle.files import write_json
+from headstyle.models import needed_models
+from headstyle.stage import stage
+
+if __name__ == "__main__":
+    with stage(snakemake) as log:
+        params = snakemake.params
+        models = needed_models(params.editing, params.metrics, params.masks, params.needs_matting)
+        log.info("found: %s", ", ".join(model.name for model in models) or "no weights are needed")
+        write_json(snakemake.output.models, {"models": [model.record() for model in models]})

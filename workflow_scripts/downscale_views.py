@@ -1,0 +1,68 @@
+"""Undistort and downscale the posed photographs into training views with alpha.
+
+Input:  masks     masks.json, with {view}.png beside it and the photographs' paths inside
+        poses     poses.json, with the COLMAP model sparse/0 beside it
+Output: cameras   cameras.json; beside it {view}.png (RGBA, straight alpha), transforms.json for
+                  nerfstudio, and points.npz (positions, colors of the foreground's SfM points)
+"""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from headstyle.cameras import write_cameras
+from headstyle.files import read_json, whole_folder
+from headstyle.images import write_image
+from headstyle.masks import read_mask
+from headstyle.photographs import read_photograph
+from headstyle.reconstruction import read_model
+from headstyle.stage import progress, stage
+from headstyle.views import (
+    foreground_points,
+    full_size_cameras,
+    make_view,
+    undistortion_map,
+    view_size,
+    write_points,
+    write_transforms,
+)
+
+
+def write_views(folder, model, cameras, full_size, photographs, masks_folder):
+    """Write each view's PNG and return the alphas, in the cameras' order."""
+    alphas, last_lens, pixel_map = {}, None, None
+    # One lens after the other, since its map is large.
+    order = sorted(range(len(cameras)), key=lambda i: (str(model.lenses[i]), i))
+    for i in progress(order, "views"):
+        view, lens = cameras.names[i], model.lenses[i]
+        if lens != last_lens:
+            last_lens, pixel_map = lens, undistortion_map(lens, full_size.intrinsics[i])
+        photograph = read_photograph(photographs[view]["photograph"])
+        mask = read_mask(masks_folder / f"{view}.png")
+        image = make_view(photograph, mask, pixel_map, tuple(cameras.sizes[i].tolist()))
+        write_image(folder / f"{view}.png", image)
+        alphas[i] = image[..., 3]
+    return [alphas[i] for i in range(len(cameras))]
+
+
+if __name__ == "__main__":
+    with stage(snakemake) as log:
+        masks_path, images = Path(snakemake.input.masks), snakemake.params.images
+        photographs = read_json(masks_path)["views"]
+        model = read_model(Path(snakemake.input.poses).parent / "sparse")
+        full_size = full_size_cameras(model)
+        sizes = [view_size(*size, images["size_px"], images["side"]) for size in full_size.sizes]
+        cameras = full_size.scaled(np.array(sizes))
+        output = Path(snakemake.output.cameras)
+        with whole_folder(output.parent) as folder:
+            alphas = write_views(folder, model, cameras, full_size, photographs, masks_path.parent)
+            kept = foreground_points(model, cameras, alphas)
+            write_points(folder / "points.npz", model.positions[kept], model.colors[kept])
+            write_transforms(folder / "transforms.json", cameras)
+            write_cameras(folder / output.name, cameras)
+        for (width, height), count in Counter(sizes).items():
+            log.info("%d views of %dx%d px", count, width, height)
+        unscaled = sum(tuple(a) == b for a, b in zip(full_size.sizes, sizes, strict=True))
+        if unscaled:
+            log.info("%d views keep their photograph's size: it is not larger than asked", unscaled)
+        log.info("%d of %d points lie in the foreground", kept.sum(), len(kept))

@@ -1,0 +1,45 @@
+"""Find where each photograph was taken from, by structure from motion inside the masks.
+
+Input:  masks    masks.json, with {view}.png beside it and the photographs' paths inside
+Output: sparse   folder whose 0/ is the COLMAP model of the upright photographs
+        poses    poses.json {"registered", "dropped", "points", "mean_reprojection_error_px", ...}
+"""
+
+import shutil
+from pathlib import Path
+
+from headstyle.files import read_json, whole_folder, write_json
+from headstyle.given_poses import read_given_poses
+from headstyle.poses import clean_work_folder, estimate_poses
+from headstyle.reconstruction import Settings
+from headstyle.stage import stage
+
+if __name__ == "__main__":
+    with stage(snakemake) as log:
+        config = snakemake.params.poses
+        masks_path, sparse = Path(snakemake.input.masks), Path(snakemake.output.sparse)
+        masks = read_json(masks_path)
+        sizes = {view: (entry["width"], entry["height"]) for view, entry in masks["views"].items()}
+        given_path = snakemake.params.given_poses
+        given = read_given_poses(given_path, sizes) if given_path else None
+        settings = Settings(
+            config["max_features"], config["mapper"], snakemake.params.seed, snakemake.threads
+        )
+        work = clean_work_folder(sparse.parent / ".work")
+        try:
+            with whole_folder(sparse) as folder:
+                poses = estimate_poses(
+                    masks, masks_path.parent, given, config, settings, work, folder / "0"
+                )
+        finally:
+            shutil.rmtree(work)
+        write_json(snakemake.output.poses, poses)
+        log.info(
+            "%d of %d views posed, %d points, mean reprojection error %.2f px",
+            len(poses["registered"]),
+            len(sizes),
+            poses["points"],
+            poses["mean_reprojection_error_px"],
+        )
+        for view, reason in poses["dropped"].items():
+            log.warning("%s is left out: %s", view, reason)

@@ -1,0 +1,163 @@
+"""The baseline of one subject: train splats on its views, and score what they render."""
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from headstyle.cameras import Cameras
+from headstyle.errors import InputError
+from headstyle.files import whole_file, whole_folder
+from headstyle.images import RgbaImage, write_image
+from headstyle.losses import foreground_scores
+from headstyle.rendering import Splats, render_views
+from headstyle.splats import splats_from_points
+from headstyle.stage import progress
+from headstyle.training import (
+    HistoryRow,
+    SplatTrainer,
+    TrainingSettings,
+    shuffled_views,
+    split_views,
+)
+
+logger = logging.getLogger("headstyle")
+
+# Rows of the history of a whole training.
+HISTORY_ROWS = 200
+# Where the mask exceeds this the pixel counts as foreground.
+FOREGROUND_ALPHA = 0.5
+
+
+def best_device() -> str:
+    """`cuda` where there is a CUDA device, else `cpu`."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def train_on_views(
+    cameras: Cameras,
+    images: Sequence[RgbaImage],
+    points: NDArray[np.floating],
+    colors: NDArray[np.floating],
+    settings: TrainingSettings,
+    seed: int,
+    device: str = "cpu",
+) -> SplatTrainer:
+    """Train a scene from sparse points on all views that are not held out.
+
+    Args:
+        cameras: All views.
+        images: Their images with straight alpha, in the same order.
+        points: Sparse points of the foreground. Shape `(N, 3)`.
+        colors: Their colors in [0, 1]. Shape `(N, 3)`.
+        settings: The schedule.
+        seed: Of initialization, order of the views and backgrounds.
+        device: Where to train.
+
+    Returns:
+        The trainer after its last iteration, with the splats and the history.
+    """
+    training, _ = split_views(len(cameras), settings.holdout_every)
+    used = cameras.select([cameras.names[i] for i in training])
+    targets = {cameras.names[i]: images[i] for i in training}
+    splats = splats_from_points(
+        points, colors, settings.sh_degree, seed, settings.min_initial_splats
+    )
+    logger.info("training on %d views from %d splats", len(used), len(splats["means"]))
+    trainer = SplatTrainer(splats, used, targets, settings, seed, device)
+    order = shuffled_views(range(len(used)), seed)
+    every = max(1, settings.iterations // HISTORY_ROWS)
+    for iteration in progress(range(1, settings.iterations + 1), "iterations"):
+        view = next(order)
+        loss = trainer.step([view])
+        if iteration % every == 0 or iteration == settings.iterations:
+            trainer.record(loss, [view])
+    return trainer
+
+
+def write_renders(
+    splats: Splats, cameras: Cameras, renders: str | Path, depth: str | Path
+) -> dict[str, RgbaImage]:
+    """Render all views to `renders/{view}.png` and `depth/{view}.npz`, each folder whole.
+
+    The depth files hold `median` and `expected`, float32 z, 0 where there is no surface. Returns
+    the images by view, before their rounding to 8 bits.
+    """
+    images = {}
+    with whole_folder(renders) as render_folder, whole_folder(depth) as depth_folder:
+        for name, image, median, expected in render_views(splats, cameras):
+            write_image(render_folder / f"{name}.png", image)
+            np.savez_compressed(depth_folder / f"{name}.npz", median=median, expected=expected)
+            images[name] = image
+    return images
+
+
+def write_history(path: str | Path, rows: Sequence[HistoryRow]) -> None:
+    """Write the training history as a table: iteration, loss, psnr, splats, seconds."""
+    lines = ["iteration\tloss\tpsnr\tsplats\tseconds"]
+    lines += [
+        f"{row.iteration}\t{row.loss:.6f}\t{row.psnr:.3f}\t{row.splats}\t{row.seconds:.1f}"
+        for row in rows
+    ]
+    with whole_file(path) as partial:
+        partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def score_views(
+    cameras: Cameras, images: Sequence[RgbaImage], renders: Mapping[str, RgbaImage], holdout: int
+) -> dict[str, Any]:
+    """PSNR and SSIM over the foreground of each view, and their means for `metrics.json`.
+
+    Both images are composited on black. Means of held-out views are None where there are none.
+    """
+    _, held = split_views(len(cameras), holdout)
+    views: dict[str, dict[str, Any]] = {}
+    for i, name in enumerate(cameras.names):
+        target, rendered = torch.from_numpy(images[i]), torch.from_numpy(renders[name])
+        psnr, ssim = foreground_scores(
+            rendered[..., :3] * rendered[..., 3:],
+            target[..., :3] * target[..., 3:],
+            target[..., 3] > FOREGROUND_ALPHA,
+        )
+        # JSON has no NaN: a view without foreground has no scores.
+        seen = math.isfinite(psnr)
+        views[name] = {
+            "psnr": psnr if seen else None,
+            "ssim": ssim if seen else None,
+            "heldout": i in held,
+        }
+
+    def mean(key: str, heldout: bool) -> float | None:
+        chosen = [view[key] for view in views.values() if view["heldout"] == heldout]
+        values = [value for value in chosen if value is not None]
+        return float(np.mean(values)) if values else None
+
+    return {
+        "psnr": mean("psnr", False),
+        "ssim": mean("ssim", False),
+        "heldout": [cameras.names[i] for i in held],
+        "heldout_psnr": mean("psnr", True),
+        "heldout_ssim": mean("ssim", True),
+        "views": views,
+    }
+
+
+def read_points(path: str | Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sparse points written by the views' stage: positions, and colors in [0, 1]. `(N, 3)` each.
+
+    Raises:
+        InputError: the file is missing, damaged or lacks a key.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            positions = np.asarray(content["positions"], dtype=np.float64)
+            return positions, np.asarray(content["colors"], dtype=np.float64) / 255
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"{path} cannot be read as sparse points ({error}); run downscale_views again"
+        ) from None

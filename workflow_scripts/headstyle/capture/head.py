@@ -1,0 +1,165 @@
+"""The textured head of a seed, ready to be photographed."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstyle.capture import anatomy, clothes, hair, paint
+from headstyle.capture.anatomy import FaceFrame
+from headstyle.capture.identity import Identity, draw_identity
+from headstyle.capture.lighting import irradiance
+from headstyle.capture.noise import Noise
+from headstyle.capture.shapes import Points, mesh_of, vertex_normals
+
+MM = 0.001
+HEAD_SPACING_MM = 1.6
+HAIR_SPACING_MM = 2.0
+CLOTHES_SPACING_MM = 2.8
+
+
+class Part(IntEnum):
+    """What a vertex belongs to."""
+
+    SKIN = 0
+    LIPS = 1
+    BROW = 2
+    BEARD = 3
+    EYE = 4
+    HAIR = 5
+    SHIRT = 6
+
+
+@dataclass(frozen=True)
+class HeadMesh:
+    """A head with shoulders: x to the viewer's right, y up, z out of the face [m]."""
+
+    vertices: NDArray[np.float64]
+    """Shape `(V, 3)`."""
+    faces: NDArray[np.int64]
+    """Triangles, counter-clockwise seen from outside. Shape `(F, 3)`."""
+    albedo: NDArray[np.float32]
+    """Linear reflectance in [0, 1]. Shape `(V, 3)`."""
+    irradiance: NDArray[np.float32]
+    """Linear light that arrives, shadows included. Shape `(V, 3)`."""
+    parts: NDArray[np.uint8]
+    """The `Part` of each vertex, so that an edit can recolour one of them. Shape `(V,)`."""
+
+    @property
+    def radiance(self) -> NDArray[np.float32]:
+        """Linear light that leaves each vertex, the same in all directions. Shape `(V, 3)`."""
+        return self.albedo * self.irradiance
+
+
+@dataclass(frozen=True)
+class _Piece:
+    vertices: Points
+    faces: NDArray[np.int64]
+    colors: NDArray[np.float32]
+    """sRGB. Shape `(V, 3)`."""
+    parts: NDArray[np.uint8]
+
+
+def synthesize_head(seed: int) -> HeadMesh:
+    """The head of a seed: the same seed gives the same head, others differ in every trait."""
+    who = draw_identity(seed)
+    frame = FaceFrame.of(who)
+    noise = Noise(seed)
+    pieces = [
+        _skin(who, frame, noise),
+        *(_eye(who, frame, noise, side) for side in (-1, 1)),
+        _hair(who, frame, noise),
+        _shirt(who, noise),
+    ]
+    starts = np.cumsum([0, *(len(piece.vertices) for piece in pieces[:-1])])
+    vertices = np.concatenate([piece.vertices for piece in pieces]).astype(np.float64) * MM
+    faces = np.concatenate(
+        [piece.faces + start for piece, start in zip(pieces, starts, strict=True)]
+    )
+    albedo = to_linear(np.concatenate([piece.colors for piece in pieces]))
+    return HeadMesh(
+        vertices=vertices,
+        faces=faces,
+        albedo=albedo,
+        irradiance=irradiance(vertices, faces, albedo),
+        parts=np.concatenate([piece.parts for piece in pieces]),
+    )
+
+
+def to_linear(srgb: NDArray) -> NDArray[np.float32]:
+    """Linear light of sRGB values in [0, 1] (IEC 61966-2-1)."""
+    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4).astype(
+        np.float32
+    )
+
+
+def _skin(who: Identity, frame: FaceFrame, noise: Noise) -> _Piece:
+    vertices, faces = mesh_of(
+        lambda p: anatomy.bare_head(_uneven(p, noise), who, frame),
+        (-100, -192, -120),
+        (100, 130, 125),
+        HEAD_SPACING_MM,
+    )
+    p = _uneven(vertices, noise)
+    beard = paint.beard_amount(p, who, frame, noise) if who.beard else np.zeros(len(p))
+    brow = paint.brow_amount(p, who, noise)
+    lips = paint.lip_amount(p, frame)
+    colors = paint.skin_color(p, who, frame, noise)
+    dark_hair = np.float32(who.hair) * np.float32(0.75)
+    for amount, layer in (
+        (lips, paint.lip_color(p, who, frame, noise)),
+        (beard * (1 - lips), paint.beard_color(p, who, noise)),
+        (brow, dark_hair),
+        (paint.lash_amount(p, frame), dark_hair * np.float32(0.4)),
+    ):
+        colors += amount.astype(np.float32)[:, None] * (layer - colors)
+    parts = np.full(len(p), Part.SKIN, dtype=np.uint8)
+    for amount, part in ((lips, Part.LIPS), (beard, Part.BEARD), (brow, Part.BROW)):
+        parts[amount > 0.5] = part
+    if who.beard:
+        # A beard stands out from the chin and is rough.
+        rough = 1 + 0.22 * noise(p, 5, 31) + 0.12 * noise(p, 2.6, 32)
+        raised = 7.0 * who.beard**2 * beard * rough * (1 - lips)
+        vertices = vertices + raised.astype(np.float32)[:, None] * vertex_normals(vertices, faces)
+    return _Piece(vertices, faces, colors, parts)
+
+
+def _eye(who: Identity, frame: FaceFrame, noise: Noise, side: int) -> _Piece:
+    vertices, faces = paint.eyeball(frame, side)
+    local = vertices - np.float32(frame.eye) * np.float32([side, 1, 1])
+    colors = paint.eye_color(local, who, noise)
+    return _Piece(vertices, faces, colors, np.full(len(vertices), Part.EYE, dtype=np.uint8))
+
+
+def _hair(who: Identity, frame: FaceFrame, noise: Noise) -> _Piece:
+    bottom = {"short": -100, "curly": -110, "bob": -110, "long": -230}[who.hairstyle]
+    vertices, faces = mesh_of(
+        lambda p: hair.hair_solid(p, who, frame, noise),
+        (-130, bottom, -160),
+        (130, 165, 130),
+        HAIR_SPACING_MM,
+    )
+    colors = paint.hair_color(vertices, who, noise)
+    relief = hair.hair_relief(vertices, who, noise)
+    vertices = vertices + relief[:, None] * vertex_normals(vertices, faces)
+    return _Piece(vertices, faces, colors, np.full(len(vertices), Part.HAIR, dtype=np.uint8))
+
+
+def _shirt(who: Identity, noise: Noise) -> _Piece:
+    vertices, faces = mesh_of(
+        lambda p: clothes.torso(p, who, noise),
+        (-200, -290, -150),
+        (200, -120, 110),
+        CLOTHES_SPACING_MM,
+    )
+    colors = clothes.cloth_color(vertices, who, noise)
+    relief = clothes.cloth_relief(vertices, noise)
+    vertices = vertices + relief[:, None] * vertex_normals(vertices, faces)
+    return _Piece(vertices, faces, colors, np.full(len(vertices), Part.SHIRT, dtype=np.uint8))
+
+
+def _uneven(p: Points, noise: Noise) -> Points:
+    """Positions bent by a millimetre or so: no face is quite symmetric."""
+    bend = np.stack([noise(p, 110, 33), noise(p, 110, 34), noise(p, 110, 35)], axis=1)
+    return p + np.float32(1.1) * bend

@@ -1,0 +1,143 @@
+"""The study's rig: a dome of cameras in columns and bars, all in front of the head.
+
+The grid's rows are bars of equal elevation, row 0 highest; its columns are equal steps of azimuth, column 0
+on the head's right (the viewer's left). The line is one more bar below the grid that spans the same azimuths
+with its own number of cameras. In `rig.tsv` it is the row after the grid's last, and the column of its views
+says where between the grid's columns they stand: 9 views below 7 columns have 0, 0.75, 1.5, ..., 6.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstyle.cameras import Cameras
+
+RADIUS_M = 0.58
+"""Distance of the cameras from the point they look at."""
+TARGET_M = (0.0, -0.055, 0.0)
+"""The point they look at: between the mouth and the neck, so that head and shoulders fill the frame."""
+CENTER_ELEVATION_DEG = 12.0
+LARGEST_STEP_DEG = {"azimuth": 24.0, "elevation": 20.0}
+"""Neighbours stand no farther apart than this, however few they are; else COLMAP finds no matches."""
+LARGEST_SPAN_DEG = {"azimuth": 126.0, "elevation": 54.0}
+LINE_DROP_DEG = 15.0
+"""How far below the grid's last row the line is."""
+JITTER_SEED = 37
+
+
+@dataclass(frozen=True)
+class CaptureSettings:
+    """The `capture` section of the configuration."""
+
+    long_side_px: int
+    grid_rows: int
+    grid_columns: int
+    line_views: int
+    focal_length_mm: float
+    sensor_long_side_mm: float
+    samples_per_side: int
+    jpeg_quality: int
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """Width and height of the photographs: portrait, 2:3."""
+        return round(self.long_side_px * 2 / 3), self.long_side_px
+
+    @property
+    def focal_px(self) -> float:
+        """Focal length [px]."""
+        return self.focal_length_mm / self.sensor_long_side_mm * self.long_side_px
+
+
+@dataclass(frozen=True)
+class Rig:
+    """Cameras and their places in the rig."""
+
+    cameras: Cameras
+    rows: tuple[int, ...]
+    columns: tuple[float, ...]
+
+    def table(self) -> str:
+        """`rig.tsv`: view, row, column."""
+        places = zip(self.cameras.names, self.rows, self.columns, strict=True)
+        return "view\trow\tcolumn\n" + "".join(f"{v}\t{r}\t{c:g}\n" for v, r, c in places)
+
+
+def study_rig(settings: CaptureSettings | dict[str, Any]) -> Rig:
+    """Pinhole cameras of the rig: views `r{row}c{column}` of the grid, then `b{number}` of the line.
+
+    Every camera stands and points slightly off its place, as in a real rig; the same for all subjects.
+    """
+    if not isinstance(settings, CaptureSettings):
+        settings = CaptureSettings(**settings)
+    azimuths = _steps(settings.grid_columns, "azimuth")
+    elevations = CENTER_ELEVATION_DEG - _steps(settings.grid_rows, "elevation")
+    places = [
+        (f"r{row}c{column}", row, float(column), azimuth, elevation)
+        for row, elevation in enumerate(elevations)
+        for column, azimuth in enumerate(azimuths)
+    ]
+    columns = _spread(settings.line_views, settings.grid_columns - 1)
+    line_azimuths = np.interp(columns, np.arange(settings.grid_columns), azimuths)
+    places += [
+        (f"b{i}", settings.grid_rows, float(column), azimuth, elevations[-1] - LINE_DROP_DEG)
+        for i, (column, azimuth) in enumerate(zip(columns, line_azimuths, strict=True))
+    ]
+    names, rows, columns, azimuths, elevations = zip(*places, strict=True)
+
+    width, height = settings.size_px
+    focal = settings.focal_px
+    intrinsics = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
+    rng = np.random.default_rng(JITTER_SEED)
+    poses = [_pose(a, e, rng) for a, e in zip(azimuths, elevations, strict=True)]
+    cameras = Cameras(
+        names,
+        np.full((len(names), 2), (width, height)),
+        np.repeat(intrinsics[None], len(names), axis=0),
+        np.array(poses),
+    )
+    return Rig(cameras, rows, columns)
+
+
+def _steps(count: int, direction: str) -> NDArray[np.float64]:
+    """Angles of `count` evenly spaced places around 0 [deg]."""
+    if count == 1:
+        return np.zeros(1)
+    step = min(LARGEST_STEP_DEG[direction], LARGEST_SPAN_DEG[direction] / (count - 1))
+    return (np.arange(count) - (count - 1) / 2) * step
+
+
+def _spread(count: int, last: float) -> NDArray[np.float64]:
+    """`count` places from 0 to `last`; a single one is in the middle."""
+    return np.linspace(0, last, count) if count > 1 else np.full(count, last / 2)
+
+
+def _pose(
+    azimuth_deg: float, elevation_deg: float, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """World-to-camera transform of an upright camera on the dome, a little off. Shape `(4, 4)`."""
+    azimuth, elevation = np.radians([azimuth_deg, elevation_deg])
+    outward = np.array(
+        [
+            np.sin(azimuth) * np.cos(elevation),
+            np.sin(elevation),
+            np.cos(azimuth) * np.cos(elevation),
+        ]
+    )
+    center = np.array(TARGET_M) + RADIUS_M * outward + rng.normal(0, 0.004, 3)
+    forward = np.array(TARGET_M) + rng.normal(0, 0.004, 3) - center
+    forward /= np.linalg.norm(forward)
+    right = np.cross(forward, (0.0, 1.0, 0.0))
+    right /= np.linalg.norm(right)
+    down = np.cross(forward, right)
+    roll = np.radians(rng.normal(0, 0.6))
+    right, down = (
+        np.cos(roll) * right + np.sin(roll) * down,
+        np.cos(roll) * down - np.sin(roll) * right,
+    )
+    pose = np.eye(4)
+    pose[:3, :3] = right, down, forward
+    pose[:3, 3] = -pose[:3, :3] @ center
+    return pose

@@ -1,0 +1,5 @@
+"""Editors: what turns the views of a head into edited views, all behind one interface."""
+
+from headstyle.editing.base import Editor, Instruction, View, make_editor
+
+__all__ = ["Editor", "Instruction", "View", "make_editor"]

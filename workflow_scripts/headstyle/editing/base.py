@@ -1,0 +1,95 @@
+"""The interface of all editors: many views and one instruction in, the edited views out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from headstyle.errors import InputError
+from headstyle.images import RgbaImage
+
+
+@dataclass(frozen=True)
+class View:
+    """One view to edit: its photograph, which conditions the edit, and the avatar's render."""
+
+    name: str
+    photograph: RgbaImage
+    """sRGB with straight alpha, in [0, 1]. The alpha is the view's mask. Shape `(H, W, 4)`."""
+    render: RgbaImage
+    """The avatar in this view, straight alpha. Shape `(H, W, 4)`."""
+
+    def __post_init__(self) -> None:
+        if self.photograph.ndim != 3 or self.photograph.shape[2] != 4:
+            raise ValueError(f"{self.name}: the photograph is {self.photograph.shape}, not RGBA")
+        if self.render.shape != self.photograph.shape:
+            raise ValueError(
+                f"{self.name}: the render is {self.render.shape}, "
+                f"the photograph {self.photograph.shape}"
+            )
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """What every view of one avatar is edited with in one cycle."""
+
+    prompt: str
+    """Identifier of the prompt, as in the prompts table."""
+    text: str
+    """What the editor is told, with the pronoun filled in. Any text in any script."""
+    text_guidance: float
+    """Guidance scale on the text, s_P."""
+    image_guidance: float
+    """Guidance scale on the photograph, s_I."""
+    noise_level: float
+    """Fraction of the diffusion the edit starts at, in (0, 1]; 1 starts from pure noise."""
+    cycle: int
+    """0 for the first edit of all views, 1 for the second, ..."""
+    seed: int
+    """Seed of everything random in the edit."""
+
+
+class Editor(Protocol):
+    """Edits many views by one instruction."""
+
+    def edit(self, views: Sequence[View], instruction: Instruction) -> list[RgbaImage]:
+        """The edited views, in the given order, each with its photograph's size and alpha.
+
+        The result of a view does not depend on the other views of the call.
+        """
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """What `run.json` says about the editor: its model, revision and own settings."""
+        ...
+
+
+def make_editor(editing: Mapping[str, Any], device: str) -> Editor:
+    """The editor that the config's section `editing` names.
+
+    Args:
+        editing: The config's section `editing`.
+        device: Where a diffusion model runs, such as `cpu` or `cuda`.
+
+    Raises:
+        InputError: the editor is unknown, one of its settings is wrong, or its weights are missing.
+    """
+    # Imported here, as diffusers takes seconds to import and the control editor needs none of it.
+    match editing["editor"]:
+        case "control":
+            from headstyle.editing.control import ControlEditor
+
+            return ControlEditor.from_config(editing["control"])
+        case "instruct_pix2pix":
+            from headstyle.editing.instruct_pix2pix import InstructPix2Pix
+
+            return InstructPix2Pix.from_config(editing, device)
+        case other:
+            raise InputError(f"editing.editor is {other!r}; choose 'instruct_pix2pix' or 'control'")
+
+
+def with_alpha(colors: np.ndarray, photograph: RgbaImage) -> RgbaImage:
+    """Colors `(H, W, 3)` clipped to [0, 1], with the photograph's alpha."""
+    clipped = np.clip(colors, 0, 1).astype(np.float32)
+    return np.concatenate([clipped, photograph[..., 3:]], axis=2)

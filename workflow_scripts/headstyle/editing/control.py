@@ -1,0 +1,192 @@
+"""Control edits: operations without weights whose effect and inconsistency are known.
+
+They change the photograph, which is what an edit is conditioned on, and leave the render and the
+noise level aside: so an avatar of the `identity` is trained on its own photographs and scores its
+floor. Every operation is a map of CIELAB images. With text guidance s_P an edit goes the fraction
+s_P / 7.5 of the way from the photograph to the operation's result, so that a larger guidance
+always has a larger effect; 7.5 is the study's `high`.
+
+`per_view_randomness` r in [0, 1] adds what a diffusion model adds by itself, differences between
+views: each view and cycle draws one fixed direction, and r scales how far the view goes along it
+(color by up to 30 r in a* and in b*, lightness by up to 15 r in L*, strength by up to the
+fraction r / 2). With r = 0 every view gets the very same operation.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from headstyle.editing.base import Instruction, View, with_alpha
+from headstyle.errors import InputError
+from headstyle.images import Image, RgbaImage
+from headstyle.seeds import derived_seed
+
+FULL_TEXT_GUIDANCE = 7.5
+"""Text guidance at which an operation is applied in full."""
+MAX_SHIFT = np.array([15, 30, 30], dtype=np.float32)
+"""Largest change of L*, a* and b* between a view and its edit at per-view randomness 1."""
+MAX_STRENGTH_CHANGE = 0.5
+"""Largest relative change of a view's strength at per-view randomness 1."""
+
+LabImage = NDArray[np.float32]
+"""CIELAB: L* in [0, 100], a* and b* about [-127, 127]. Shape `(H, W, 3)`."""
+Operation = Callable[[LabImage, str], LabImage]
+"""Maps an image, given the prompt's identifier, to what it looks like at full strength."""
+
+
+def identity(lab: LabImage, prompt: str) -> LabImage:
+    """Nothing changes."""
+    return lab
+
+
+def recolor(lab: LabImage, prompt: str) -> LabImage:
+    """A tint whose hue belongs to the prompt; the original colors remain at half their chroma."""
+    hue = derived_seed("tint", prompt) % 360 * np.pi / 180
+    tint = 35 * np.array([np.cos(hue), np.sin(hue)], dtype=np.float32)
+    tinted = lab.copy()
+    tinted[..., 1:] = 0.5 * lab[..., 1:] + tint
+    return tinted
+
+
+def painterly(lab: LabImage, prompt: str) -> LabImage:
+    """Brush strokes along the edges of the image, in relief and with stronger colors.
+
+    The strokes are a line integral convolution (Cabral and Leedom 1993) of the image, and of
+    noise for the relief, along the weaker eigenvector of the smoothed structure tensor. The noise
+    is anchored to the pixels, the same in every view, as brush strokes on a canvas are.
+    """
+    height, width = lab.shape[:2]
+    scale = max(height / 384, width / 384, 0.5)
+    noise = np.random.default_rng(0).standard_normal((height, width)).astype(np.float32)
+    relief = cv2.GaussianBlur(noise, (0, 0), scale)
+    along = _edge_direction(lab[..., 0], sigma_px=4 * scale)
+    strokes = _smear(np.dstack([lab, relief]), along, length_px=round(7 * scale))
+    painted = strokes[..., :3] * np.float32([1, 1.6, 1.6])
+    painted[..., 0] += 4 * strokes[..., 3] / max(float(strokes[..., 3].std()), 1e-6)
+    return painted
+
+
+OPERATIONS: dict[str, Operation] = {
+    "identity": identity,
+    "recolor": recolor,
+    "painterly": painterly,
+}
+
+
+@dataclass(frozen=True)
+class ControlEditor:
+    """An editor whose edits are known operations."""
+
+    operations: Mapping[str, str]
+    """Name of the operation for each prompt's identifier."""
+    per_view_randomness: float = 0.0
+    """How far views differ by chance, in [0, 1]."""
+
+    @classmethod
+    def from_config(cls, control: Mapping[str, Any]) -> "ControlEditor":
+        """The editor of the config's section `editing.control`.
+
+        Raises:
+            InputError: an operation does not exist or the randomness is outside [0, 1].
+        """
+        for prompt, operation in control["operations"].items():
+            if operation not in OPERATIONS:
+                raise InputError(
+                    f"editing.control.operations: {prompt} names the operation {operation!r}; "
+                    f"choose one of {', '.join(OPERATIONS)}"
+                )
+        randomness = control["per_view_randomness"]
+        if not 0 <= randomness <= 1:
+            raise InputError(
+                f"editing.control.per_view_randomness is {randomness}; give a number from 0 to 1"
+            )
+        return cls(dict(control["operations"]), float(randomness))
+
+    def edit(self, views: Sequence[View], instruction: Instruction) -> list[RgbaImage]:
+        """The edited views, in the given order.
+
+        Raises:
+            InputError: no operation stands for the instruction's prompt.
+        """
+        if instruction.prompt not in self.operations:
+            raise InputError(
+                f"editing.control.operations has no operation for prompt {instruction.prompt}; "
+                f"give it one of {', '.join(OPERATIONS)}"
+            )
+        operation = OPERATIONS[self.operations[instruction.prompt]]
+        return [self._edit_one(view, operation, instruction) for view in views]
+
+    def describe(self) -> dict[str, Any]:
+        """The editor's name and settings."""
+        return {
+            "editor": "control",
+            "operations": dict(self.operations),
+            "per_view_randomness": self.per_view_randomness,
+        }
+
+    def _edit_one(self, view: View, operation: Operation, instruction: Instruction) -> RgbaImage:
+        direction = self.per_view_randomness * _view_direction(view.name, instruction)
+        strength = instruction.text_guidance / FULL_TEXT_GUIDANCE
+        strength *= 1 + MAX_STRENGTH_CHANGE * float(direction[3])
+        colors = _fill_background(view.photograph)
+        lab = cv2.cvtColor(colors, cv2.COLOR_RGB2Lab)
+        change = strength * (operation(lab, instruction.prompt) - lab) + MAX_SHIFT * direction[:3]
+        # Added as a difference, so that the identity returns the photograph to the bit.
+        edited = colors + (_to_rgb(lab + change) - _to_rgb(lab))
+        return with_alpha(edited, view.photograph)
+
+
+def _view_direction(view: str, instruction: Instruction) -> NDArray[np.float32]:
+    """Uniform in [-1, 1] for L*, a*, b* and strength, drawn anew for each view and cycle."""
+    seed = derived_seed(instruction.seed, instruction.cycle, view)
+    return np.random.default_rng(seed).uniform(-1, 1, size=4).astype(np.float32)
+
+
+def _fill_background(photograph: RgbaImage) -> Image:
+    """Colors with the mean of the foreground where alpha is 0, so that nothing hidden leaks in."""
+    visible = photograph[..., 3] > 0
+    mean = photograph[visible, :3].mean(axis=0) if visible.any() else np.zeros(3, np.float32)
+    return np.where(visible[..., None], photograph[..., :3], mean).astype(np.float32)
+
+
+def _to_rgb(lab: LabImage) -> Image:
+    return np.clip(cv2.cvtColor(np.ascontiguousarray(lab), cv2.COLOR_Lab2RGB), 0, 1)
+
+
+def _edge_direction(lightness: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:
+    """Unit vectors (x, y) along the edges, from the smoothed structure tensor. Shape (H, W, 2)."""
+    smooth = cv2.GaussianBlur(lightness, (0, 0), sigma_px / 4)
+    x = cv2.Sobel(smooth, cv2.CV_32F, 1, 0)
+    y = cv2.Sobel(smooth, cv2.CV_32F, 0, 1)
+    xx, xy, yy = (cv2.GaussianBlur(product, (0, 0), sigma_px) for product in (x * x, x * y, y * y))
+    angle = (np.arctan2(2 * xy, xx - yy) + np.pi) / 2
+    return np.dstack([np.cos(angle), np.sin(angle)]).astype(np.float32)
+
+
+def _smear(
+    image: NDArray[np.float32], along: NDArray[np.float32], length_px: int
+) -> NDArray[np.float32]:
+    """Mean of the image over the streamline through each pixel, `length_px` to either side."""
+    rows, columns = np.indices(along.shape[:2], dtype=np.float32)
+    start = np.dstack([columns, rows])
+    total = image.copy()
+    for sign in (1, -1):
+        position, heading = start.copy(), sign * along
+        for _ in range(length_px):
+            position += heading
+            direction = _sample(along, position, cv2.INTER_NEAREST)
+            # The field has no sign: keep going the way we came.
+            backwards = (direction * heading).sum(axis=2, keepdims=True) < 0
+            heading = np.where(backwards, -direction, direction)
+            total += _sample(image, position, cv2.INTER_LINEAR)
+    return total / (1 + 2 * length_px)
+
+
+def _sample(
+    image: NDArray[np.float32], position: NDArray[np.float32], interpolation: int
+) -> NDArray[np.float32]:
+    return cv2.remap(image, position, None, interpolation, borderMode=cv2.BORDER_REPLICATE)

@@ -1,0 +1,101 @@
+"""Where the parts of an InstructPix2Pix pipeline are: a local folder or the hub's cache."""
+
+import json
+import re
+from pathlib import Path
+
+from headstyle.errors import InputError
+
+PIPELINE_FILES = (
+    "unet/config.json",
+    "unet/diffusion_pytorch_model.safetensors",
+    "vae/config.json",
+    "vae/diffusion_pytorch_model.safetensors",
+    "text_encoder/config.json",
+    "text_encoder/model.safetensors",
+    "tokenizer/tokenizer_config.json",
+    "scheduler/scheduler_config.json",
+)
+"""What every pipeline folder holds, beside its tokenizer's vocabulary."""
+VOCABULARIES = (("tokenizer/tokenizer.json",), ("tokenizer/vocab.json", "tokenizer/merges.txt"))
+"""The forms a tokenizer's vocabulary comes in."""
+
+
+def pipeline_files(model: str, revision: str | None) -> list[Path]:
+    """The files of a pipeline, all present, the UNet one that takes an image as condition.
+
+    Args:
+        model: A local folder in the format of diffusers, or a name on the model hub, which is
+            looked for in the hub's cache only.
+        revision: Commit or branch of a hub name; None is its main branch.
+
+    Raises:
+        InputError: the folder is missing, lacks a part, is not in the cache, or is not of an
+            InstructPix2Pix pipeline.
+    """
+    folder = pipeline_folder(model, revision)
+    missing = [name for name in PIPELINE_FILES if not (folder / name).is_file()]
+    vocabulary = next((v for v in VOCABULARIES if all((folder / n).is_file() for n in v)), None)
+    if vocabulary is None:
+        missing += VOCABULARIES[1]
+    if missing:
+        raise InputError(
+            f"editing.model: the pipeline folder {folder} lacks {', '.join(missing)}; "
+            "complete it or name another folder"
+        )
+    _check_channels(folder)
+    return [folder / name for name in (*PIPELINE_FILES, *vocabulary)]
+
+
+def pipeline_folder(model: str, revision: str | None) -> Path:
+    """The folder of a pipeline on this machine.
+
+    Raises:
+        InputError: there is no such folder, and no such name in the hub's cache.
+    """
+    if Path(model).is_dir():
+        return Path(model)
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", model) or model.startswith("."):
+        raise InputError(
+            f"editing.model: {model!r} is neither a folder nor a name on the model hub "
+            "(owner/name); correct it"
+        )
+    # Imported here, as a local folder needs no hub.
+    from huggingface_hub import constants, try_to_load_from_cache
+
+    marker = try_to_load_from_cache(model, PIPELINE_FILES[0], revision=revision)
+    if not isinstance(marker, str):
+        at = f" at revision {revision}" if revision else ""
+        raise InputError(
+            f"editing.model: {model}{at} is neither a folder nor in the model hub's cache "
+            f"{constants.HF_HUB_CACHE}; fill the cache with `{_download_command(model, revision)}` "
+            "(on another machine if this one has no network, and copy the cache), "
+            "or name a local folder"
+        )
+    return Path(marker).parents[1]
+
+
+def _download_command(model: str, revision: str | None) -> str:
+    options = f" --revision {revision}" if revision else ""
+    return f"hf download {model}{options} {' '.join((*PIPELINE_FILES, *VOCABULARIES[1]))}"
+
+
+def _check_channels(folder: Path) -> None:
+    """An InstructPix2Pix UNet takes the noised latents and those of the photograph."""
+    unet, vae = (_read_config(folder / part / "config.json") for part in ("unet", "vae"))
+    found, latents = unet.get("in_channels", 4), vae.get("latent_channels", 4)
+    if found != 2 * latents:
+        raise InputError(
+            f"editing.model: the UNet in {folder} takes {found} channels, an InstructPix2Pix one "
+            f"takes {2 * latents} (latents and image); name an InstructPix2Pix pipeline"
+        )
+
+
+def _read_config(path: Path) -> dict:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path} is not valid JSON ({error}); provide it again") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path} is not a model's configuration; provide it again")
+    return content

@@ -1,0 +1,99 @@
+"""Learned perceptual difference LPIPS (Zhang et al. 2018), as in the study."""
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from headstyle.errors import InputError
+from headstyle.metrics.base import Metric, PairBatch
+
+# The backbones' files on torchvision's site, under the names that torch gives them in its cache.
+BACKBONES = {
+    "squeeze": "squeezenet1_1-b8a52dc0.pth",
+    "alex": "alexnet-owt-7be5be79.pth",
+    "vgg": "vgg16-397923af.pth",
+}
+DOWNLOADS = "https://download.pytorch.org/models"
+
+
+class Lpips(Metric):
+    """LPIPS (version 0.1) of both images, black outside the overlap, averaged over the frame.
+
+    Images enter scaled to [-1, 1], as the lpips package asks for, whose network this is; its
+    backbone comes from a file. The empty frame dilutes the value: that is the published form.
+    """
+
+    name = "lpips"
+    units = "LPIPS, 0 and up"
+
+    def __init__(self, settings: Mapping[str, Any], device: torch.device) -> None:
+        super().__init__(settings, device)
+        [backbone] = self.weights(settings)
+        self.network = load_network(settings["lpips_net"], backbone).to(device)
+
+    @classmethod
+    def weights(cls, settings: Mapping[str, Any]) -> list[Path]:
+        return [find_backbone(settings["lpips_net"], settings.get("lpips_weights"))]
+
+    @torch.inference_mode()
+    def __call__(self, batch: PairBatch) -> Tensor:
+        inside = batch.overlap.unsqueeze(3)
+        images = (
+            torch.where(inside, image, 0).permute(0, 3, 1, 2) * 2 - 1
+            for image in (batch.target, batch.warped)
+        )
+        return self.network(*images).flatten().double()
+
+
+def find_backbone(net: str, weights: str | Path | None = None) -> Path:
+    """The backbone's file: `weights` if given, else where torch keeps its downloads.
+
+    Raises:
+        InputError: the net is unknown or the file is missing, with where to get it.
+    """
+    if net not in BACKBONES:
+        raise InputError(f"metrics.lpips_net: {net!r} is not one of {', '.join(BACKBONES)}")
+    path = Path(weights or Path(torch.hub.get_dir(), "checkpoints", BACKBONES[net]))
+    if path.is_file():
+        return path
+    raise InputError(
+        f"{path} is missing: LPIPS needs the {net} backbone; download {DOWNLOADS}/{BACKBONES[net]} "
+        "to that place, name its file in metrics.lpips_weights, or take lpips out of metrics.names"
+    )
+
+
+def load_network(net: str, backbone: Path) -> torch.nn.Module:
+    """The lpips package's network with its own linear heads and the backbone of a file.
+
+    Args:
+        net: squeeze, alex or vgg.
+        backbone: State dict of torchvision's squeezenet1_1, alexnet or vgg16.
+
+    Raises:
+        InputError: the file is not such a state dict.
+    """
+    import lpips
+
+    # The package would download the backbone, and draws random weights first: keep both inside.
+    with warnings.catch_warnings(), torch.random.fork_rng():
+        warnings.simplefilter("ignore")
+        network = lpips.LPIPS(net=net, pretrained=False, pnet_rand=True, verbose=False)
+    heads = Path(lpips.__file__).parent / "weights" / "v0.1" / f"{net}.pth"
+    network.load_state_dict(torch.load(heads, weights_only=True, map_location="cpu"), strict=False)
+    try:
+        state = torch.load(backbone, weights_only=True, map_location="cpu")
+        # Layer `features.7.bias` is `sliceK.7.bias` in the package.
+        network.net.load_state_dict(
+            {key: state["features." + key.partition(".")[2]] for key in network.net.state_dict()}
+        )
+    except (RuntimeError, UnpicklingError, EOFError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{backbone} does not hold torchvision's weights of the {net} backbone "
+            f"({type(error).__name__}); download {DOWNLOADS}/{BACKBONES[net]} in its place"
+        ) from error
+    return network.eval().requires_grad_(False)

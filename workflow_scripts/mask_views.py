@@ -1,0 +1,41 @@
+"""Make the foreground mask of every photograph of a subject.
+
+Input:  photographs   the photographs, or the rig.tsv beside them
+Output: masks         masks.json {"steps": [...], "views": {view: {"photograph", "width", "height",
+                      "coverage", "flags"}}}; beside it {view}.png, 8-bit alpha, upright, full size
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from headstyle.files import whole_folder, write_json
+from headstyle.masks import Masker
+from headstyle.photographs import list_photographs, select_photographs
+from headstyle.stage import progress, stage
+from PIL import Image
+
+
+def write_mask(folder, masker, view):
+    mask, entry = masker.mask(view)
+    Image.fromarray(mask).save(folder / f"{view}.png")
+    return entry
+
+
+if __name__ == "__main__":
+    with stage(snakemake) as log:
+        params = snakemake.params
+        photographs = select_photographs(
+            list_photographs(params.photographs),
+            params.selection["orientation"],
+            params.selection["max_views"],
+        )
+        masker = Masker(photographs, params.given_masks, params.masks, snakemake.threads)
+        log.info("%d views, steps: %s", len(photographs), ", ".join(masker.steps) or "none")
+        output = Path(snakemake.output.masks)
+        with whole_folder(output.parent) as folder, ThreadPoolExecutor(snakemake.threads) as pool:
+            made = pool.map(lambda view: write_mask(folder, masker, view), photographs)
+            views = dict(zip(photographs, progress(made, "masks"), strict=True))
+            write_json(folder / output.name, {"steps": masker.steps, "views": views})
+        for view, entry in views.items():
+            if entry["flags"]:
+                log.warning("%s: %s", view, ", ".join(entry["flags"]))

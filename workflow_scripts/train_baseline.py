@@ -1,0 +1,41 @@
+"""Train the unstylized splats of one subject on its views.
+
+Input:  cameras   views/cameras.json; beside it the views' images and points.npz
+Output: splats    splats.ply, 3DGS layout
+        renders   folder of {view}.png, RGBA with straight alpha
+        depth     folder of {view}.npz: median, expected (z, 0 = no surface)
+        history   iteration, loss, psnr, splats, seconds
+        metrics   metrics.json: PSNR and SSIM over the foreground, held-out views apart
+"""
+
+import time
+from pathlib import Path
+
+from headstyle import baseline
+from headstyle.cameras import read_cameras
+from headstyle.files import write_json
+from headstyle.splats import write_ply
+from headstyle.stage import stage
+from headstyle.training import TrainingSettings
+from headstyle.views import read_views
+
+if __name__ == "__main__":
+    with stage(snakemake) as log:
+        folder, out = Path(snakemake.input.cameras).parent, snakemake.output
+        settings = TrainingSettings.from_config(snakemake.params.baseline)
+        cameras = read_cameras(snakemake.input.cameras)
+        images = read_views(folder, cameras)
+        points, colors = baseline.read_points(folder / "points.npz")
+        started = time.monotonic()
+        trainer = baseline.train_on_views(
+            cameras, images, points, colors, settings, snakemake.params.seed, baseline.best_device()
+        )
+        seconds = time.monotonic() - started
+        write_ply(out.splats, trainer.splats)
+        renders = baseline.write_renders(trainer.splats, cameras, out.renders, out.depth)
+        baseline.write_history(out.history, trainer.history)
+        scores = baseline.score_views(cameras, images, renders, settings.holdout_every)
+        count = len(trainer.splats["means"])
+        log.info("%d splats, foreground PSNR %s dB", count, scores["psnr"])
+        made = {"iterations": settings.iterations, "splats": count, "seconds": round(seconds, 1)}
+        write_json(out.metrics, made | scores)
