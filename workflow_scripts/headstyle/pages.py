@@ -20,7 +20,9 @@ from headstyle.labels import column_label
 
 ASSETS = Path(__file__).parent / "assets"
 MAX_PAGE_BYTES = 1_400_000
-"""Largest page that opens inside a report: browsers refuse data addresses above 2 MiB, in base64."""
+"""Largest page that opens in a report: as a base64 data address it must stay below 2 MiB."""
+NAMES = ("subject", "prompt", "strength", "view", "metric", "scene", "key", "value")
+"""Columns that hold names, which stay text also where they look like numbers."""
 _FILTER_FROM_ROWS = 15
 
 
@@ -81,7 +83,8 @@ def table(rows: Sequence[Mapping[str, Any]], identifier: str = "") -> str:
     columns = list(rows[0])
     numbers = {column: [_number(row[column]) for row in rows] for column in columns}
     numeric = {
-        column: any(value is not None for value in values)
+        column: column not in NAMES
+        and any(value is not None for value in values)
         and all(
             value is not None or _missing(row[column])
             for value, row in zip(values, rows, strict=True)
@@ -217,7 +220,7 @@ def _decimals(column: str, numbers: Sequence[float | None]) -> int:
     values = sorted(abs(value) for value in numbers if value)
     if all(value.is_integer() for value in values):
         return 0
-    typical = values[len(values) // 2]
+    typical = values[(len(values) - 1) // 2]
     smallest = next(value for value in values if value >= typical / 1000)
     digits = max(2 - math.floor(math.log10(typical)), 1 - math.floor(math.log10(smallest)))
     return min(6, max(0, digits))
