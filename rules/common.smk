@@ -82,9 +82,8 @@ def share_of_cores(jobs):
     return max(1, (workflow.cores or 1) // max(1, jobs))
 
 
-def gpus(wildcards):
-    """GPUs a training job claims: one where this machine has any. Cluster profiles set their own."""
-    return int(Path("/dev/nvidia0").exists())
+# GPUs a training job claims: one where this machine has any. Cluster profiles set their own.
+GPUS_PER_JOB = int(Path("/dev/nvidia0").exists())
 
 
 def subject_folder(subject):
