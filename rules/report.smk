@@ -4,7 +4,6 @@ import hashlib
 
 STUDY_FIGURES = ["by_prompt", "by_subject", "low_high", "excess", "by_quality"]
 STUDY_PAGES = [*TABLES, "poses", "baseline", "settings"]
-STAGE_SHEETS = ["photographs", "masks", "views", "baseline", "depth"]
 
 
 def report_outputs():
@@ -67,8 +66,25 @@ def avatar_sheet(avatar):
     )
 
 
+def compare_page(prompt):
+    """The page that walks through the views of one prompt, with its place in the report."""
+    return report(
+        f"{R}/plots/{{subject}}/compare_{prompt}.html",
+        caption="../report/compare.rst",
+        category="3 Avatars",
+        subcategory="{subject}",
+        labels={"figure": "2 walk through the views", "avatar": prompt},
+    )
+
+
+def page_bytes():
+    """Size of each such page: as large as opens inside a report, smaller where there are many."""
+    share = 40_000_000 // max(1, len(SUBJECTS) * len(PROMPTS))
+    return min(1_400_000, max(400_000, share))
+
+
 def avatars_picture(number, name, suffix, title):
-    """A picture or page of all avatars of one subject, with its place in the report."""
+    """A picture of all avatars of one subject, with its place in the report."""
     return report(
         f"{R}/plots/{{subject}}/{name}.{suffix}",
         caption=f"../report/{name}.rst",
@@ -144,7 +160,7 @@ rule draw_avatars:
     output:
         sheets=[avatar_sheet(avatar) for avatar in AVATARS],
         overview=avatars_picture(1, "avatars", "jpg", "all avatars"),
-        compare=avatars_picture(2, "compare", "html", "walk through the views"),
+        compare=[compare_page(prompt) for prompt in PROMPTS],
         training=avatars_picture(3, "avatars_training", "png", "training"),
         strip=f"{R}/plots/{{subject}}/strip.jpg",
     log:
@@ -160,6 +176,7 @@ rule draw_avatars:
     params:
         prompts=PROMPTS,
         strengths=STRENGTHS,
+        page_bytes=page_bytes(),
         assets=page_assets(),
         library=library_digest("draw_avatars"),
     message:

@@ -7,7 +7,7 @@ Output: sheets       one contact sheet per avatar (JPEG)
         overview     all avatars of the subject (JPEG)
         strip        the pipeline on one view (JPEG)
         training     curves of the avatars' training (PNG)
-        compare      page that walks through the views (HTML)
+        compare      one page per prompt that walks through the views (HTML)
 """
 
 from pathlib import Path
@@ -39,5 +39,7 @@ if __name__ == "__main__":
         }
         curves = training_curves(f"{name}: training of the avatars", histories, ["loss", "psnr"])
         write_figure(snakemake.output.training, curves)
-        write_page(snakemake.output.compare, compare_page(subject, avatars))
+        for prompt, path in zip(params.prompts, snakemake.output.get("compare", []), strict=True):
+            chosen = [avatar for avatar in avatars if avatar.prompt == prompt]
+            write_page(path, compare_page(subject, chosen, params.page_bytes))
         log.info("%s: sheets, curves and page of %d avatars", name, len(avatars))

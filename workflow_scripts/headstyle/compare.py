@@ -14,55 +14,74 @@ from headstyle import pictures
 from headstyle.pages import data_uri, page
 from headstyle.sheets import Avatar, Subject
 
-_MOST_PICTURES = 900
-"""Bounds the page to a few megabytes, which browsers open at once."""
-_LONG_SIDE_PX = 300
+_LONG_SIDES_PX = (320, 256, 208, 160)
+_ENOUGH_VIEWS = 15
+_QUALITY = 76
 
 
-def compare_page(subject: Subject, avatars: Sequence[Avatar]) -> str:
-    """The page of one subject, pictures included.
+def compare_page(subject: Subject, avatars: Sequence[Avatar], max_bytes: int) -> str:
+    """The page of some avatars of one subject, pictures included.
 
-    Views come in an order in which successive ones are near each other; with many avatars fewer
-    views are shown, evenly spaced.
+    Args:
+        subject: The subject.
+        avatars: At least one; usually all strengths of one prompt.
+        max_bytes: Limit of the page's size. To keep it, pictures get smaller at first, then fewer
+            views are shown, evenly spaced.
+
+    Views come in an order in which successive ones are near each other.
     """
     cameras = subject.cameras
-    layers_in_all = 2 + sum(1 + min(2, len(avatar.cycles)) for avatar in avatars)
+    folders = [subject.views, subject.baseline / "renders"]
+    folders += [folder for avatar in avatars for _, folder in _stages(avatar)]
     walk = pictures.walk_along_rig(cameras)
-    names = pictures.evenly_spaced(walk, max(8, _MOST_PICTURES // layers_in_all))
-    baseline = subject.baseline / "renders"
+    names, long_side_px = _fitting(walk, folders, max_bytes)
     width, height = cameras.sizes[[cameras.index(name) for name in names]].max(axis=0)
+    shared = [("photograph", subject.views), ("baseline", subject.baseline / "renders")]
     data = {
         "views": names,
         "aspect": f"{width} / {height}",
-        "layers": [
-            _layer("photograph", subject.views, names),
-            _layer("baseline", baseline, names),
-        ],
-        "avatars": {avatar.name: _avatar_layers(avatar, names) for avatar in avatars},
+        "layers": [_layer(*stage, names, long_side_px) for stage in shared],
+        "avatars": {
+            avatar.name: {
+                "text": avatar.prompt_text,
+                "strength": avatar.strength,
+                "layers": [_layer(*stage, names, long_side_px) for stage in _stages(avatar)],
+            }
+            for avatar in avatars
+        },
     }
-    return page(
-        f"{subject.name}: views compared",
-        _body(subject, avatars, data),
-        ["compare.js"],
-        ["compare.css"],
-    )
+    body = _body(subject, avatars, data)
+    return page(f"{subject.name}: views compared", body, ["compare.js"], ["compare.css"])
 
 
-def _avatar_layers(avatar: Avatar, names: Sequence[str]) -> dict[str, Any]:
-    cycles = pictures.evenly_spaced(avatar.cycles, 2)
-    layers = [
-        _layer(f"edit, {folder.name.replace('cycle', 'cycle ')}", folder, names)
-        for folder in cycles
+def _stages(avatar: Avatar) -> list[tuple[str, Path]]:
+    """Name and folder of what is shown of an avatar."""
+    edits = [
+        (f"edit, {folder.name.replace('cycle', 'cycle ')}", folder)
+        for folder in pictures.evenly_spaced(avatar.cycles, 2)
     ]
-    layers.append(_layer("avatar", avatar.folder / "renders", names))
-    return {"text": avatar.prompt_text, "strength": avatar.strength, "layers": layers}
+    return [*edits, ("avatar", avatar.folder / "renders")]
 
 
-def _layer(name: str, folder: Path, names: Sequence[str]) -> dict[str, Any]:
+def _fitting(walk: Sequence[str], folders: Sequence[Path], max_bytes: int) -> tuple[list[str], int]:
+    """The views and the size of the pictures that keep a page within its limit."""
+    wanted = min(len(walk), _ENOUGH_VIEWS)
+    sample = pictures.evenly_spaced(walk, 3)
+    for long_side_px in _LONG_SIDES_PX:
+        layers = [_layer("", folder, sample, long_side_px)["pictures"] for folder in folders]
+        sizes = [max((len(uri) for uri in layer if uri), default=0) for layer in layers]
+        # A tenth is left for the page around the pictures and for larger ones than the sample's.
+        views = int(0.9 * max_bytes / max(1, sum(sizes)))
+        if views >= wanted:
+            break
+    return pictures.evenly_spaced(walk, max(3, views)), long_side_px
+
+
+def _layer(name: str, folder: Path, names: Sequence[str], long_side_px: int) -> dict[str, Any]:
     """One picture per view; null where this layer lacks the view."""
     paths = [folder / f"{view}.png" for view in names]
     shown = [
-        data_uri(pictures.cutout(path, _LONG_SIDE_PX), 78) if path.exists() else None
+        data_uri(pictures.cutout(path, long_side_px), _QUALITY) if path.exists() else None
         for path in paths
     ]
     return {"name": name, "pictures": shown}

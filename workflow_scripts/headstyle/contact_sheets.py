@@ -93,7 +93,8 @@ def table_sheet(table: TableSheet, max_cell_height_px: int = 420) -> Image.Image
         Pillow image, RGB, at most `SHEET_WIDTH_PX` wide.
     """
     names_w = min(230, 8 + max(_width(text, _LABEL_PX, True) for text in table.rows))
-    names_w = max(names_w, 190) if any(table.row_notes) else names_w
+    # A few fixed widths, so that sheets of different subjects line up.
+    names_w = max(names_w, 190) if any(table.row_notes) else -(-names_w // 40) * 40
     pictures = [picture for row in table.cells for picture in row if picture is not None]
     cell_w, cell_h = _common_box(pictures) if pictures else (200, 200)
     room = SHEET_WIDTH_PX - 2 * _MARGIN - names_w - _GAP

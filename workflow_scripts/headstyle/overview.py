@@ -44,7 +44,7 @@ def overview_page(
         avatars: Rows of `avatars.csv`.
         prompts: Text of each prompt.
         metrics: Names of the metrics' columns.
-        shown: Subjects whose pictures stand at the top, in one picture.
+        shown: At most so many subjects' pictures stand at the top.
     """
     count = sum(row["prompt"] not in (BASELINE, FLOOR) for row in avatars)
     intro = (
@@ -54,10 +54,6 @@ def overview_page(
         "neighboring views of the result after warping one into the other."
     )
     top = stacked_strips([entry["strip"] for entry in subjects.values()][:shown])
-    facts = [
-        _subject(name, entry, avatars, metrics, with_strip=i >= shown)
-        for i, (name, entry) in enumerate(subjects.items())
-    ]
     parts = [
         "<h1>Consistency of stylized head avatars</h1>",
         f'<p class="lead">{escape(intro)}</p>',
@@ -65,7 +61,7 @@ def overview_page(
         "<h2>Results at a glance</h2>",
         _means(avatars, prompts, metrics),
         "<h2>Heads</h2>",
-        *facts,
+        *(_subject(name, entry, avatars, metrics) for name, entry in subjects.items()),
         "<h2>In this report</h2>",
         "<ul>" + "".join(f"<li><b>{n}</b>: {escape(t)}</li>" for n, t in _HOW_TO_READ) + "</ul>",
     ]
@@ -95,9 +91,7 @@ def _means(rows, prompts: Mapping[str, str], metrics: Sequence[str]) -> str:
     return f'{table(lines)}\n<p class="note">{escape(note)}</p>'
 
 
-def _subject(
-    name: str, entry: Mapping[str, Any], rows, metrics: Sequence[str], with_strip: bool
-) -> str:
+def _subject(name: str, entry: Mapping[str, Any], rows, metrics: Sequence[str]) -> str:
     poses, baseline = entry["poses"], entry["baseline"]
     total = len(poses["registered"]) + len(poses["dropped"])
     psnr = baseline.get("heldout_psnr")
@@ -114,12 +108,9 @@ def _subject(
         if mean is not None:
             facts.append((show_number(mean), f"mean {metric_label(metric)}, avatars"))
     items = "".join(f"<li><b>{escape(v)}</b><span>{escape(what)}</span></li>" for v, what in facts)
-    strip = ""
-    if with_strip:
-        strip = _figure(data_uri(stacked_strips([entry["strip"]]), 85), f"Stages of {name}", "")
     return (
-        f'<section class="subject">\n<h3>{escape(name)}</h3>\n<ul class="numbers">{items}</ul>\n'
-        f"{strip}</section>"
+        f'<section class="subject">\n<h3>{escape(name)}</h3>\n'
+        f'<ul class="numbers">{items}</ul>\n</section>'
     )
 
 

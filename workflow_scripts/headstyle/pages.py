@@ -19,6 +19,10 @@ from headstyle.files import whole_file
 from headstyle.labels import column_label
 
 ASSETS = Path(__file__).parent / "assets"
+MAX_PAGE_BYTES = 1_400_000
+"""Largest page that opens in a report: as a base64 data address it must stay below 2 MiB."""
+NAMES = ("subject", "prompt", "strength", "view", "metric", "scene", "key", "value")
+"""Columns that hold names, which stay text also where they look like numbers."""
 _FILTER_FROM_ROWS = 15
 
 
@@ -49,11 +53,17 @@ def write_page(path: str | Path, text: str) -> None:
 def table_page(title: str, intro: str, rows: Sequence[Mapping[str, Any]], empty: str = "") -> str:
     """A page with one table under a heading and an introduction.
 
+    Of a table too large for a page the first rows are shown, and the page says so.
+
     Args:
         title, intro: Plain text.
         rows: The table's rows, all with the same keys; values are text or numbers.
         empty: Why there are no rows, in a sentence; shown in place of the table.
     """
+    fitting = _rows_that_fit(rows)
+    if fitting < len(rows):
+        intro += f" Here are the first {fitting:,} of {len(rows):,} rows; the CSV file has all."
+        rows = rows[:fitting]
     head = f"<h1>{escape(title)}</h1>\n" + f'<p class="lead">{escape(intro)}</p>\n'
     if not rows:
         reason = empty or "This table has no rows."
@@ -69,26 +79,24 @@ def table_page(title: str, intro: str, rows: Sequence[Mapping[str, Any]], empty:
 
 
 def table(rows: Sequence[Mapping[str, Any]], identifier: str = "") -> str:
-    """An HTML table of the rows. Columns of numbers align right with equal decimals.
-
-    A cell's `data-value` keeps the number as the file gives it.
-    """
+    """An HTML table of the rows. Columns of numbers align right with equal decimals."""
     columns = list(rows[0])
     numbers = {column: [_number(row[column]) for row in rows] for column in columns}
     numeric = {
-        column: any(value is not None for value in values)
+        column: column not in NAMES
+        and any(value is not None for value in values)
         and all(
             value is not None or _missing(row[column])
             for value, row in zip(values, rows, strict=True)
         )
         for column, values in numbers.items()
     }
-    decimals = {c: _decimals(numbers[c]) for c in columns if numeric[c]}
+    decimals = {c: _decimals(c, numbers[c]) for c in columns if numeric[c]}
     head = "".join(_head(column, numeric[column]) for column in columns)
     lines = []
     for i, row in enumerate(rows):
         cells = "".join(
-            _number_cell(row[c], numbers[c][i], decimals[c]) if numeric[c] else _text_cell(row[c])
+            _number_cell(numbers[c][i], decimals[c]) if numeric[c] else _text_cell(row[c])
             for c in columns
         )
         lines.append(f"<tr>{cells}</tr>")
@@ -161,14 +169,23 @@ def _head(column: str, numeric: bool) -> str:
     return f'<th scope="col"{kind}{hint}><button>{escape(label.name)}{unit}</button></th>'
 
 
-def _number_cell(source: Any, value: float | None, decimals: int) -> str:
+def _rows_that_fit(rows: Sequence[Mapping[str, Any]]) -> int:
+    """How many rows a page of `MAX_PAGE_BYTES` holds."""
+    if len(rows) < 1000:
+        return len(rows)
+    sample = rows[:: len(rows) // 200]
+    bytes_per_row = len(table(sample).encode()) / len(sample)
+    return min(len(rows), int((MAX_PAGE_BYTES - 20_000) / bytes_per_row))
+
+
+def _number_cell(value: float | None, decimals: int) -> str:
     if value is None:
-        return '<td class="number missing" data-value="">–</td>'
+        return '<td class="n missing">–</td>'
     shown = f"{value:,.{decimals}f}"
     if value != 0 and float(f"{value:.{decimals}f}") == 0:
         shown = f"{value:.0e}"
     shown = shown.replace("-", "−")
-    return f'<td class="number" data-value="{escape(str(source))}">{escape(shown)}</td>'
+    return f'<td class="n">{shown}</td>'
 
 
 def _text_cell(value: Any) -> str:
@@ -192,15 +209,18 @@ def _missing(value: Any) -> bool:
     return value is None or str(value).strip().lower() in ("", "nan")
 
 
-def _decimals(numbers: Sequence[float | None]) -> int:
+def _decimals(column: str, numbers: Sequence[float | None]) -> int:
     """Decimals for a column: none if all are whole; else three digits of the typical value.
 
     Two digits of the smallest one are kept too, if it is not out of all proportion.
+    Probabilities have four decimals.
     """
+    if column.endswith("_p"):
+        return 4
     values = sorted(abs(value) for value in numbers if value)
     if all(value.is_integer() for value in values):
         return 0
-    typical = values[len(values) // 2]
+    typical = values[(len(values) - 1) // 2]
     smallest = next(value for value in values if value >= typical / 1000)
     digits = max(2 - math.floor(math.log10(typical)), 1 - math.floor(math.log10(smallest)))
     return min(6, max(0, digits))

@@ -10,8 +10,8 @@ for (const table of document.querySelectorAll("table.sortable")) {
       head.setAttribute("aria-sort", up ? "ascending" : "descending");
       const numeric = head.classList.contains("number");
       const value = (row) => {
-        const cell = row.cells[column];
-        return numeric ? parseFloat(cell.dataset.value) : cell.textContent;
+        const text = row.cells[column].textContent;
+        return numeric ? parseFloat(text.replaceAll(",", "").replace("−", "-")) : text;
       };
       const rows = [...body.rows].map((row) => [value(row), row]);
       // Missing values stay at the end in both directions.
