@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import headstyle  # noqa: F401  (first of all: it sets how idle threads wait)
 import pytest
 import yaml
 

@@ -8,4 +8,11 @@ Conventions of the whole package:
 - Depth is the z coordinate in the camera, 0 where there is no surface.
 """
 
+import os
+
+# PyTorch and numba each bring a pool of threads. By default an idle pool spins for a while and
+# takes the cores from the other one (training was 5 to 40 times slower on a busy machine). The
+# libraries read this when they are loaded, so it has to be set before any of them.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 __version__ = "0.1.0"

@@ -1,0 +1,284 @@
+"""Truths about the losses, the trainer and the files of a baseline."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from headstyle.baseline import (
+    read_points,
+    score_views,
+    train_on_views,
+    write_history,
+    write_renders,
+)
+from headstyle.cameras import Cameras
+from headstyle.densification import CappedStrategy
+from headstyle.errors import InputError
+from headstyle.losses import foreground_scores, photometric_loss, psnr, ssim_map
+from headstyle.rendering import render_views
+from headstyle.splats import read_ply, splats_from_points, write_ply
+from headstyle.training import (
+    SplatTrainer,
+    TrainingSettings,
+    scene_extent,
+    shuffled_views,
+    split_views,
+)
+from skimage.metrics import structural_similarity
+from splat_reference import make_cameras
+
+CONFIG = Path(__file__).parents[1] / "config" / "config.yaml"
+WIDTH, HEIGHT, VIEWS = 32, 48, 4
+
+
+def images(seed=0, height=40, width=50):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(2, 1, height, width, 3, generator=generator, dtype=torch.float64)
+
+
+def settings(**changes):
+    """The study's settings, small."""
+    section = yaml.safe_load(CONFIG.read_text())["baseline"]
+    section |= {"sh_degree": 1, "sh_degree_every": 30, "iterations": 60, "min_initial_splats": 150}
+    section["refine"] |= changes.pop("refine", {})
+    return TrainingSettings.from_config(section | changes)
+
+
+@pytest.fixture(scope="module")
+def ball():
+    """A colored ball: cameras, their images, and points on it. Two views are portrait."""
+    generator = np.random.default_rng(0)
+    points = generator.normal(size=(800, 3))
+    points *= 0.8 / np.linalg.norm(points, axis=1, keepdims=True)
+    colors = 0.5 + 0.5 * np.sin(points @ generator.normal(size=(3, 3)) * 5)
+    truth = splats_from_points(points, colors, 1, 0)
+    with torch.no_grad():
+        truth["opacities"][:] = 3
+    poses, intrinsics = make_cameras(VIEWS, WIDTH, HEIGHT)
+    sizes = np.array([[WIDTH, HEIGHT]] * 2 + [[HEIGHT, WIDTH]] * 2)
+    intrinsics[:, :2, 2] = torch.from_numpy(sizes / 2)
+    names = tuple(f"view{i}" for i in range(VIEWS))
+    cameras = Cameras(names, sizes, intrinsics.double().numpy(), poses.double().numpy())
+    targets = {name: image for name, image, _, _ in render_views(truth, cameras)}
+    return cameras, targets, points[:150], colors[:150]
+
+
+def make_trainer(ball, chosen, seed=0):
+    cameras, targets, points, colors = ball
+    splats = splats_from_points(points, colors, chosen.sh_degree, 0)
+    return SplatTrainer(splats, cameras, targets, chosen, seed)
+
+
+def test_equal_images_have_no_loss():
+    image, _ = images()
+    assert float(photometric_loss(image, image, 0.2)) == pytest.approx(0, abs=1e-12)
+    assert float(psnr(image, image)) == 100
+
+
+def test_the_loss_mixes_l1_and_ssim():
+    first, second = images()
+    absolute, similarity = (first - second).abs().mean(), ssim_map(first, second).mean()
+    assert float(photometric_loss(first, second, 0.0)) == pytest.approx(float(absolute))
+    mixed = 0.8 * float(absolute) + 0.2 * (1 - float(similarity))
+    assert float(photometric_loss(first, second, 0.2)) == pytest.approx(mixed)
+
+
+def test_ssim_is_that_of_scikit_image_away_from_the_border():
+    first, second = images()
+    _, expected = structural_similarity(
+        first[0].numpy(), second[0].numpy(), gaussian_weights=True, sigma=1.5,
+        use_sample_covariance=False, channel_axis=-1, data_range=1, full=True,
+    )  # fmt: skip
+    found = ssim_map(first, second)[0].numpy()
+    np.testing.assert_allclose(found[5:-5, 5:-5], expected[5:-5, 5:-5], atol=1e-10)
+
+
+def test_the_gradient_of_ssim_is_a_finite_difference():
+    first, second = images(height=5, width=6)
+    assert torch.autograd.gradcheck(lambda x: ssim_map(x, second), first.requires_grad_())
+
+
+def test_only_the_foreground_is_scored():
+    first, second = images()[:, 0]
+    mask = torch.zeros(40, 50, dtype=torch.bool)
+    mask[10:30, 10:40] = True
+    half = torch.where(mask[..., None], first + 0.1, second)
+    score, _ = foreground_scores(half, first, mask)
+    assert score == pytest.approx(20)
+    assert np.isnan(foreground_scores(first, second, mask & ~mask)[0])
+
+
+def test_training_lowers_the_loss_and_raises_the_psnr(ball):
+    trainer = make_trainer(ball, settings())
+    everything = range(VIEWS)
+    first = trainer.step(everything)
+    before = trainer.record(first, everything)
+    for _ in range(59):
+        last = trainer.step(everything)
+    after = trainer.record(last, everything)
+    assert after.loss < 0.5 * before.loss
+    assert after.psnr > before.psnr + 4
+    assert (after.iteration, after.splats) == (60, 150)
+
+
+def test_the_seed_decides_every_byte(ball):
+    chosen = settings(iterations=12, max_splats=170, refine={"start": 2, "every": 4, "stop": 12})
+
+    def trained(seed):
+        trainer = make_trainer(ball, replace(chosen, refine=chosen.refine), seed)
+        for view in (0, 1, 2, 3) * 3:
+            trainer.step([view])
+        return b"".join(value.detach().numpy().tobytes() for value in trainer.splats.values())
+
+    assert trained(1) == trained(1)
+    assert trained(1) != trained(2)
+
+
+def test_refinement_adds_splats_up_to_the_limit(ball):
+    eager = {"start": 1, "every": 5, "stop": 40, "densify_gradient": 1e-6}
+    trainer = make_trainer(ball, settings(max_splats=230, refine=eager))
+    for _ in range(40):
+        trainer.step([0, 2])
+    assert len(trainer.splats["means"]) == 230
+    assert isinstance(trainer.strategy, CappedStrategy)
+
+
+def test_without_refinement_the_number_of_splats_stays(ball):
+    eager = {"start": 1, "every": 5, "stop": 40, "densify_gradient": 1e-6}
+    trainer = make_trainer(ball, settings(refine=eager).without_refinement())
+    for _ in range(12):
+        trainer.step([0, 2])
+    assert len(trainer.splats["means"]) == 150
+
+
+def test_opacities_are_reset_while_refining_only(ball):
+    often = {"start": 0, "every": 100, "stop": 8, "reset_opacity_every": 7}
+    trainer = make_trainer(ball, settings(refine=often))
+    for _ in range(8):
+        trainer.step([0])
+    assert float(torch.sigmoid(trainer.splats["opacities"].detach()).max()) == pytest.approx(0.01)
+    for _ in range(7):
+        trainer.step([0])
+    assert float(torch.sigmoid(trainer.splats["opacities"].detach()).max()) > 0.011
+
+
+def test_views_of_different_sizes_weigh_the_same(ball):
+    chosen = replace(settings(scale_regularization=0.0).without_refinement(), alpha_weight=0.0)
+    apart = [float(make_trainer(ball, chosen).step([view])) for view in range(VIEWS)]
+    together = float(make_trainer(ball, chosen).step(range(VIEWS)))
+    assert together == pytest.approx(np.mean(apart), rel=1e-5)
+
+
+def test_degrees_of_the_harmonics_join_one_by_one(ball):
+    trainer = make_trainer(ball, settings(sh_degree_every=2))
+    degrees = []
+    for _ in range(4):
+        degrees.append(trainer.active_sh_degree)
+        trainer.step([0])
+    assert degrees == [0, 0, 1, 1]
+    assert make_trainer(ball, replace(settings(), sh_degree_every=0)).active_sh_degree == 1
+
+
+def test_replaced_targets_are_trained_toward(ball):
+    cameras, targets, _, _ = ball
+    trainer = make_trainer(ball, settings().without_refinement())
+    before = float(trainer.step([0]))
+    inverted = targets["view0"].copy()
+    inverted[..., :3] = 1 - inverted[..., :3]
+    trainer.replace_targets({"view0": inverted})
+    assert float(trainer.step([0])) > before
+    with pytest.raises(ValueError, match="view1"):
+        trainer.replace_targets({"view1": targets["view3"]})
+    with pytest.raises(ValueError, match="view2 has no target"):
+        SplatTrainer(trainer.splats, cameras, dict(list(targets.items())[:2]), settings(), 0)
+
+
+def test_training_never_touches_the_splats_it_was_given(ball):
+    cameras, targets, points, colors = ball
+    given = splats_from_points(points, colors, 1, 0)
+    kept = given["means"].detach().clone()
+    SplatTrainer(given, cameras, targets, settings(), 0).step([0])
+    assert torch.equal(given["means"], kept)
+
+
+def test_a_loss_that_is_not_finite_stops_with_its_iteration(ball):
+    trainer = make_trainer(ball, settings())
+    trainer.step([0])
+    _, targets, _, _ = ball
+    trainer.replace_targets({"view0": np.full_like(targets["view0"], np.nan)})
+    with pytest.raises(InputError, match=r"iteration 1 of 60: the loss became nan"):
+        trainer.step([0])
+
+
+def test_every_view_comes_once_before_any_comes_again():
+    order = shuffled_views([4, 5, 6], seed=0)
+    rounds = [[next(order) for _ in range(3)] for _ in range(5)]
+    assert all(sorted(each) == [4, 5, 6] for each in rounds)
+    assert len({tuple(each) for each in rounds}) > 1
+
+
+def test_every_nth_view_is_held_out():
+    assert split_views(7, 3) == ([1, 2, 4, 5], [0, 3, 6])
+    assert split_views(3, 0) == ([0, 1, 2], [])
+    with pytest.raises(InputError, match="holdout_every"):
+        split_views(1, 8)
+
+
+def test_the_extent_is_the_radius_of_the_cameras():
+    poses = np.tile(np.eye(4), (2, 1, 1))
+    poses[:, 0, 3] = [-2, 2]
+    cameras = Cameras(("a", "b"), np.ones((2, 2), int), np.tile(np.eye(3), (2, 1, 1)), poses)
+    assert scene_extent(cameras) == pytest.approx(2.2)
+
+
+def test_a_baseline_writes_what_it_promises(ball, tmp_path):
+    cameras, targets, points, colors = ball
+    chosen = settings(iterations=30, holdout_every=4, refine={"stop": 0})
+    views = [targets[name] for name in cameras.names]
+    trainer = train_on_views(cameras, views, points, colors, chosen, seed=0)
+    write_ply(tmp_path / "splats.ply", trainer.splats)
+    renders = write_renders(
+        read_ply(tmp_path / "splats.ply"), cameras, tmp_path / "renders", tmp_path / "depth"
+    )
+    write_history(tmp_path / "history.tsv", trainer.history)
+    scores = score_views(cameras, views, renders, chosen.holdout_every)
+
+    assert trainer.cameras.names == ("view1", "view2", "view3")
+    assert sorted(path.stem for path in (tmp_path / "renders").iterdir()) == list(cameras.names)
+    with np.load(tmp_path / "depth" / "view3.npz") as depth:
+        assert depth["median"].shape == depth["expected"].shape == (WIDTH, HEIGHT)
+        assert depth["median"].dtype == np.float32
+    rows = (tmp_path / "history.tsv").read_text().splitlines()
+    assert rows[0].split("\t") == ["iteration", "loss", "psnr", "splats", "seconds"]
+    assert rows[-1].startswith("30\t")
+    assert scores["heldout"] == ["view0"]
+    assert scores["views"]["view0"]["heldout"]
+    assert scores["psnr"] > 12
+    assert -1 <= scores["heldout_ssim"] <= 1
+    json.dumps(scores, allow_nan=False)
+
+
+def test_missing_or_broken_points_are_named(tmp_path):
+    with pytest.raises(InputError, match=r"points\.npz"):
+        read_points(tmp_path / "points.npz")
+    np.savez(tmp_path / "points.npz", positions=np.zeros((5, 3)))
+    with pytest.raises(InputError, match="colors"):
+        read_points(tmp_path / "points.npz")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_training_on_the_gpu_reaches_the_psnr_of_the_cpu(ball):
+    cameras, targets, points, colors = ball
+    results = []
+    for device in ("cpu", "cuda"):
+        splats = splats_from_points(points, colors, 1, 0)
+        trainer = SplatTrainer(splats, cameras, targets, settings(), 0, device)
+        for _ in range(60):
+            loss = trainer.step(range(VIEWS))
+        results.append(trainer.record(loss, range(VIEWS)).psnr)
+    assert results[1] == pytest.approx(results[0], abs=1.5)
