@@ -10,6 +10,7 @@ LIBRARY = Path(workflow.basedir) / "workflow_scripts"
 sys.path.insert(0, str(LIBRARY))
 
 from headstyle import configuration, provenance
+from headstyle.editing import check_editing
 from headstyle.errors import InputError
 from headstyle.files import claim_folder
 from headstyle.metrics import available_metrics
@@ -37,6 +38,7 @@ def read_study():
     configuration.check_selection(
         "metrics.names", config["metrics"]["names"], available_metrics(), "headstyle/metrics"
     )
+    check_editing(config["editing"], study["prompts"])
     for subject in study["subjects"]:
         configuration.check_subject(subjects[subject], config["subjects_table"])
     return subjects, prompts
@@ -80,9 +82,8 @@ def share_of_cores(jobs):
     return max(1, (workflow.cores or 1) // max(1, jobs))
 
 
-def gpus(wildcards):
-    """GPUs a training job claims: one where this machine has any. Cluster profiles set their own."""
-    return int(Path("/dev/nvidia0").exists())
+# GPUs a training job claims: one where this machine has any. Cluster profiles set their own.
+GPUS_PER_JOB = int(Path("/dev/nvidia0").exists())
 
 
 def subject_folder(subject):

@@ -19,7 +19,7 @@ rule train_baseline:
         "../envs/splats.yaml"
     threads: share_of_cores(len(SUBJECTS))
     resources:
-        gpu=gpus,
+        gpu=GPUS_PER_JOB,
         mem_mb=4_000,
         runtime="4h",
     params:

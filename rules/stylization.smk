@@ -47,7 +47,7 @@ rule stylize_avatar:
         "../envs/stylization.yaml"
     threads: share_of_cores(len(SUBJECTS) * len(AVATARS))
     resources:
-        gpu=gpus,
+        gpu=GPUS_PER_JOB,
         mem_mb=6_000,
         runtime="4h",
     params:

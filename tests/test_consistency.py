@@ -21,7 +21,6 @@ from headstyle.consistency import (
     SETTINGS,
     adjacent_pairs,
     read_depths,
-    read_images,
     score,
     view_means,
 )
@@ -140,14 +139,29 @@ def test_without_a_z_buffer_the_depth_test_loses_pixels_of_the_card():
     assert sum(kept) > sum(lost) + 100
 
 
+def test_a_point_behind_the_camera_hides_none_in_front():
+    cameras = cameras_around([0, 0], [(4, 4)] * 2)
+    # Seen from two units further on, depth 1 lies one unit behind; its rays mirror through the
+    # center into the frame.
+    cameras.world_to_camera[1, 2, 3] -= 2
+    depth = torch.full((1, 4, 4), 6.0)
+    depth[0, :2, :2] = 1
+    colors = torch.where(depth[..., None] == 1, 1.0, 0.5).expand(1, 4, 4, 3)
+    projections = relative_projections(cameras, [1], [0])
+    warped = warp(colors, depth, depth > 0, projections, (4, 4))
+    assert set(warped.depth.unique().tolist()) == {0, 4}
+    assert set(warped.colors.unique().tolist()) == {0, 0.5}
+
+
 def test_nothing_lands_from_behind_the_camera_or_from_broken_depth():
     cameras = cameras_around([0, 180], [(32, 32)] * 2, distance=0.5)
+    pairs = [("v0", "v1"), ("v1", "v0"), ("v1", "v1")]
     images = [np.full((32, 32, 3), 0.5)] * 2
     far = np.full((32, 32), 9.0)
-    assert (score(images, [far, far], cameras)["overlap"] == 0).all()
+    assert (score(images, [far, far], cameras, pairs[:2])["overlap"] == 0).all()
     broken = np.full((32, 32), np.nan)
     broken[0] = np.inf
-    assert (score(images, [far, broken], cameras)["overlap"] == 0).all()
+    assert (score(images, [far, broken], cameras, pairs)["overlap"] == 0).all()
 
 
 def recolored(images, strength, seed=3):
@@ -249,15 +263,25 @@ def test_a_view_takes_the_quadratic_mean_of_rmse_and_the_plain_mean_of_the_other
     assert list(view_means(pairs, METRICS)["view"]) == ["b", "a", "c"]
 
 
-def test_adjacency_names_stay_text_and_no_view_is_its_own_neighbor(tmp_path):
-    path = tmp_path / "adjacency.csv"
-    path.write_text(",007,NA\n007,1,1\nNA,1,0\n")
-    assert adjacent_pairs(path) == [("007", "NA"), ("NA", "007")]
-    path.write_text(",a,b\na,0,2\nb,1,0\n")
-    with pytest.raises(InputError, match="not a square table of 0 and 1"):
-        adjacent_pairs(path)
-    with pytest.raises(InputError, match="does not exist; run camera_adjacency"):
-        adjacent_pairs(tmp_path / "none.csv")
+def test_every_view_is_a_target_for_each_of_its_neighbors():
+    adjacency = np.array([[0, 1, 1], [1, 0, 0], [1, 0, 0]], dtype=bool)
+    expected = [("a", "b"), ("a", "c"), ("b", "a"), ("c", "a")]
+    assert adjacent_pairs(["a", "b", "c"], adjacency) == expected
+
+
+def test_without_pairs_views_are_compared_with_the_nearest_in_direction():
+    cameras = cameras_around([0, 20, 40, 90], [(16, 16)] * 4)
+    table = score(*photograph(cameras), cameras)
+    assert set(zip(table["target"], table["source"], strict=True)) == {
+        *(("v0", "v1"), ("v1", "v0"), ("v0", "v2"), ("v2", "v0"), ("v1", "v2"), ("v2", "v1")),
+        *(("v2", "v3"), ("v3", "v2")),
+    }
+
+
+def test_parallel_cameras_need_their_pairs_given():
+    cameras = cameras_around([0, 0], [(16, 16)] * 2)
+    with pytest.raises(InputError, match="give the pairs to compare"):
+        score(*photograph(cameras), cameras)
 
 
 def write_scene(folder: Path, cameras, images, depths) -> None:
@@ -285,9 +309,6 @@ def test_depth_files_that_cannot_be_used_are_named(head, tmp_path):
     path.write_bytes(path.read_bytes()[:40])
     with pytest.raises(InputError, match=r"v1\.npz cannot be read as depth"):
         read_depths(tmp_path / "depth", cameras)
-    (tmp_path / "views" / "v2.png").unlink()
-    with pytest.raises(InputError, match=r"v2\.png"):
-        read_images(tmp_path / "views", cameras)
 
 
 def measure(folder: Path, scene: str, labels: list[str]) -> tuple[pd.DataFrame, pd.DataFrame, str]:

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from headstyle.editing import Instruction, View, make_editor
+from headstyle.editing import Instruction, View, check_editing, make_editor
 from headstyle.editing.control import OPERATIONS, ControlEditor
 from headstyle.errors import InputError
 
@@ -152,6 +152,15 @@ def test_a_prompt_without_an_operation_is_named():
     editor = make_editor(control(operations={}), "cpu")
     with pytest.raises(InputError, match="no operation for prompt P4"):
         editor.edit([make_view()], INSTRUCTION)
+
+
+def test_settings_that_do_not_fit_the_prompts_are_told_before_any_job():
+    settings = control() | {"noise_level": [0.7, 0.98]}
+    check_editing(settings, ["P4"])
+    with pytest.raises(InputError, match="no operation for prompt P6"):
+        check_editing(settings, ["P4", "P6"])
+    with pytest.raises(InputError, match=r"editing\.noise_level is \[0\.9, 0\.1\]"):
+        check_editing(settings | {"noise_level": [0.9, 0.1]}, ["P4"])
 
 
 def test_randomness_outside_its_range_is_an_error():

@@ -76,6 +76,13 @@ def test_baselines_count_for_thresholds_but_not_for_agreement():
     assert agreement(avatars, metrics)["n"].tolist() == [64, 64, 64]
 
 
+def test_the_photographs_floor_counts_for_neither():
+    labels = ["none", "photographs", "P1", "P2"]
+    avatars = pd.DataFrame({"prompt": labels, "quality": [4, 4, 3, 2], "rmse": [1.0, 0, 2, 3]})
+    assert thresholds(avatars, ["rmse"])["mean"].tolist() == [1, 2, 3]
+    assert agreement(avatars, ["rmse"])["n"].tolist() == [2]
+
+
 def test_a_perfect_ranking_agrees_perfectly():
     avatars = pd.DataFrame(
         {"prompt": ["P1", "P2", "P3", "P4"], "quality": [1, 2, 3, 4], "rmse": [4, 3, 2, 1]}

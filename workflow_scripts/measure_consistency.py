@@ -13,10 +13,12 @@ baseline's depth) prompt `photographs`; both have strength `none`.
 
 from pathlib import Path
 
+from headstyle.adjacency import read_adjacency
 from headstyle.cameras import read_cameras
-from headstyle.consistency import adjacent_pairs, read_depths, read_images, score, view_means
+from headstyle.consistency import adjacent_pairs, read_depths, score, view_means
 from headstyle.files import write_table
 from headstyle.stage import stage
+from headstyle.views import read_views
 
 if __name__ == "__main__":
     with stage(snakemake) as log:
@@ -24,10 +26,10 @@ if __name__ == "__main__":
         cameras = read_cameras(paths.cameras)
         images = Path(paths.images)
         pairs = score(
-            read_images(images if images.is_dir() else images.parent, cameras),
+            read_views(images if images.is_dir() else images.parent, cameras),
             read_depths(paths.depth, cameras),
             cameras,
-            adjacent_pairs(paths.adjacency),
+            adjacent_pairs(*read_adjacency(paths.adjacency)),
             settings=params.metrics,
         )
         views = view_means(pairs, params.metrics["names"], cameras.names)

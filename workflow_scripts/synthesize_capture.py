@@ -19,10 +19,12 @@ from headstyle.stage import progress, stage
 from PIL import Image
 
 
-def write_capture(folder: Path, seed: int, settings: CaptureSettings) -> None:
+def write_capture(
+    folder: Path, seed: int, settings: CaptureSettings, coarseness: float = 1.0
+) -> None:
     """Fill an empty folder with the capture of one head; its index, `rig.tsv`, comes last."""
     rig = study_rig(settings)
-    mesh = synthesize_head(seed)
+    mesh = synthesize_head(seed, coarseness)
     scene = scene_of(mesh)
     for name in ("masks", "depth"):
         (folder / "truth" / name).mkdir(parents=True)

@@ -70,8 +70,14 @@ def _draw_rig(axes: Axes3D, cameras: Cameras, adjacency: Adjacency) -> None:
     if len(cameras) <= _MOST_LABELS:
         for name, position in zip(cameras.names, centers * 1.1, strict=True):
             axes.text(*position, name, fontsize=6, ha="center", va="center", color="#55606b")
-    axes.set_xlim(-1, 1), axes.set_ylim(-1, 1), axes.set_zlim(-1, 1)
-    axes.set_box_aspect((1, 1, 1), zoom=1.45)
+    low, high = np.minimum(centers.min(axis=0), 0), np.maximum(centers.max(axis=0), 0)
+    middle, half = (low + high) / 2, 0.5 * (high - low).max()
+    axes.set(
+        xlim=(middle[0] - half, middle[0] + half),
+        ylim=(middle[1] - half, middle[1] + half),
+        zlim=(middle[2] - half, middle[2] + half),
+    )
+    axes.set_box_aspect((1, 1, 1), zoom=1.3)
     axes.set_axis_off()
     axes.view_init(elev=24, azim=28)
     axes.set_title("cameras, optical axes and links", fontsize=11)

@@ -16,9 +16,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from headstyle.adjacency import Adjacency, direction_adjacency
 from headstyle.cameras import Cameras
 from headstyle.errors import InputError
-from headstyle.images import read_rgba
 from headstyle.metrics import Metric, PairBatch, load_metrics, metric_class
 from headstyle.stage import progress
 from headstyle.warping import overlap, relative_projections, warp
@@ -54,7 +54,8 @@ def score(
         depths: One depth map per camera, z in the camera, 0 where there is no surface.
             Shape `(H, W)`.
         cameras: The cameras, in the order of `renders`. Sizes may differ.
-        pairs: Names (target, source); by default every ordered pair of different views.
+        pairs: Names (target, source); by default every view with its neighbors as in the study, the
+            up to 8 nearest in direction within 60 degrees.
         settings: Which metrics (`names`) and their settings: the config's `metrics` section.
         device: Where to compute; by default a GPU if there is one.
 
@@ -73,7 +74,8 @@ def score(
         >>> poses = np.stack([np.eye(4)] * 2)
         >>> poses[1, 0, 3] = -0.5
         >>> cameras = Cameras(("a", "b"), np.full((2, 2), 8), np.stack([intrinsics] * 2), poses)
-        >>> table = score([image, moved], [np.full((8, 8), 2.0)] * 2, cameras, device="cpu")
+        >>> depth, pairs = np.full((8, 8), 2.0), [("a", "b"), ("b", "a")]
+        >>> table = score([image, moved], [depth, depth], cameras, pairs, device="cpu")
         >>> print(table.round(3).to_string(index=False))
         target source  overlap  rmse  ciede2000
              a      b     0.75   0.0        0.0
@@ -81,7 +83,7 @@ def score(
     """
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if pairs is None:
-        pairs = [(t, s) for t in cameras.names for s in cameras.names if t != s]
+        pairs = _study_pairs(cameras)
     pairs = list(pairs)
     unknown = {name for pair in pairs for name in pair} - set(cameras.names)
     if unknown:
@@ -127,34 +129,9 @@ def view_means(
     return table.assign(neighbours=table["neighbours"].fillna(0).astype(int))
 
 
-def adjacent_pairs(path: str | Path) -> list[tuple[str, str]]:
-    """Pairs (target, source) of an `adjacency.csv`, by target, then source, in the file's order.
-
-    Raises:
-        InputError: the file is missing or is not a square table of 0 and 1.
-    """
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; run camera_adjacency") from None
-    except ValueError as error:
-        raise InputError(f"{path} is not an adjacency table ({error}); make it again") from None
-    table = table.set_index(table.columns[0])
-    if list(table.index) != list(table.columns) or not table.isin(["0", "1"]).all(axis=None):
-        raise InputError(f"{path} is not a square table of 0 and 1; make it again")
-    names, links = list(table.index), table.to_numpy() == "1"
-    return [(names[t], names[s]) for t, s in np.argwhere(links) if t != s]
-
-
-def read_images(folder: str | Path, cameras: Cameras) -> list[NDArray[np.float32]]:
-    """The images `{view}.png` of all cameras, each of shape `(H, W, 4)`.
-
-    Raises:
-        InputError: an image is missing, unreadable or of another size than its camera.
-    """
-    images = [read_rgba(Path(folder, f"{name}.png")) for name in cameras.names]
-    _check_sizes(images, cameras, f"{folder}/{{}}.png")
-    return images
+def adjacent_pairs(names: Sequence[str], adjacency: Adjacency) -> list[tuple[str, str]]:
+    """Pairs (target, source) of adjacent views, by target, then source."""
+    return [(names[target], names[source]) for target, source in np.argwhere(adjacency)]
 
 
 def read_depths(
@@ -219,6 +196,16 @@ class _ViewStacks:
         rows = [self._place[view][1] for view in views]
         colors, depth, foreground = self._stacks[size]
         return colors[rows], depth[rows], foreground[rows]
+
+
+def _study_pairs(cameras: Cameras) -> list[tuple[str, str]]:
+    try:
+        return adjacent_pairs(cameras.names, direction_adjacency(cameras, 8, 60))
+    except InputError:
+        raise InputError(
+            "the optical axes of the cameras are parallel, so their neighbors are unknown; "
+            "give the pairs to compare"
+        ) from None
 
 
 def _batches(

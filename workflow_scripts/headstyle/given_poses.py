@@ -1,5 +1,6 @@
 """Poses that the user brings: a COLMAP model or nerfstudio's transforms.json."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -9,7 +10,8 @@ from numpy.typing import NDArray
 
 from headstyle.errors import InputError
 from headstyle.files import read_json
-from headstyle.reconstruction import Lens, read_model
+from headstyle.lenses import Lens
+from headstyle.reconstruction import read_model
 
 OPENGL_FROM_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
 """Turns camera axes x right, y down, z forward into x right, y up, z backward, and back."""
@@ -83,7 +85,7 @@ def _transforms_lens(entry: dict[str, Any], size: tuple[int, int]) -> Lens:
     if "fl_x" in entry:
         focal_x = float(entry["fl_x"])
     else:
-        focal_x = 0.5 * width / np.tan(0.5 * float(entry["camera_angle_x"]))
+        focal_x = 0.5 * width / math.tan(0.5 * float(entry["camera_angle_x"]))
     pinhole = (
         focal_x,
         float(entry.get("fl_y", focal_x)),

@@ -3,7 +3,8 @@
 A mask is 8-bit alpha at the upright photograph's full size: 255 is foreground, 0 background.
 """
 
-import socket
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,8 @@ NO_MASKS = "none"
 _USUAL_COVERAGE = (0.03, 0.9)
 # A border counts as touched where more than this fraction of it is foreground.
 _BORDER_FRACTION = 0.01
+# Where rembg fetches its models.
+_MODEL_HOST = "https://github.com"
 _MASK_NAMES = ("{view}_mask.png", "{view}.png", "{view}_mask.jpg", "{view}.jpg")
 
 
@@ -105,7 +108,7 @@ def matting_weights(model: str, weights: str | None) -> Path:
         )
     found = session_class.resolve_existing(f"{model}.onnx")
     expected = Path(found or Path(session_class.model_dir()) / f"{model}.onnx")
-    if not found and not _reachable("github.com"):
+    if not found and not _reachable(_MODEL_HOST):
         raise InputError(
             f"{expected}, the weights of masks.matting_model {model}, does not exist and cannot be"
             " downloaded; copy the file there, name another one in masks.matting_weights, or leave"
@@ -327,9 +330,12 @@ def _session_class(model: str) -> type:
     return local[model]
 
 
-def _reachable(host: str, timeout_s: float = 5.0) -> bool:
+def _reachable(url: str, timeout_s: float = 5.0) -> bool:
+    """Whether a server answers, through the proxy if one is set."""
     try:
-        with socket.create_connection((host, 443), timeout=timeout_s):
+        with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=timeout_s):
             return True
+    except urllib.error.HTTPError:
+        return True
     except OSError:
         return False

@@ -87,10 +87,10 @@ def list_photographs(folder: str | Path) -> dict[str, Path]:
             raise InputError(f"{path} and {other} have the same stem; rename or remove one of them")
         photographs[path.stem] = path
     if len(photographs) < 2:
-        found = f"only one photograph ({next(iter(photographs.values())).name})"
+        names = ", ".join(path.name for path in photographs.values())
         raise InputError(
-            f"{folder} holds {found if photographs else 'no photographs'}; put two or more"
-            f" photographs ({', '.join(SUFFIXES)}) into it"
+            f"{folder} holds {f'only one photograph ({names})' if names else 'no photographs'};"
+            f" put two or more photographs ({', '.join(SUFFIXES)}) into it"
         )
     return dict(sorted(photographs.items()))
 

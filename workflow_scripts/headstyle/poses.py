@@ -18,18 +18,16 @@ import numpy as np
 
 from headstyle.errors import InputError
 from headstyle.given_poses import GivenPose
+from headstyle.lenses import Lens, guessed_lens, resized
 from headstyle.masks import read_mask
 from headstyle.photographs import PhotographInfo, read_info, read_photograph
 from headstyle.reconstruction import (
     MIN_MATCHES,
-    Lens,
     Mapping,
     Settings,
     WorkImage,
     find_matches,
-    guessed_lens,
     map_views,
-    resized,
     triangulate,
 )
 

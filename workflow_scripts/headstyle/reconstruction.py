@@ -1,37 +1,20 @@
-"""Structure from motion by COLMAP: the only module that knows pycolmap.
-
-pycolmap is imported inside the functions, and after OpenCV: loaded first, its copy of zlib makes
-the process abort at the next PNG that OpenCV or Pillow writes.
-"""
+"""Structure from motion by COLMAP; with `lenses`, the only module that knows pycolmap."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-import cv2  # noqa: F401  (must be loaded before pycolmap, see above)
 import numpy as np
 from numpy.typing import NDArray
 
 from headstyle.errors import InputError
+from headstyle.lenses import Lens, colmap_camera, lens_of, load_pycolmap
 
 MIN_MODEL_VIEWS = 3
 """Smaller models are not worth reporting."""
 MIN_MATCHES = 15
 """COLMAP's least number of verified matches for a pair of views to count as overlapping."""
-
-
-@dataclass(frozen=True)
-class Lens:
-    """A camera's intrinsics by COLMAP's model names and parameter order."""
-
-    model: str
-    width: int
-    height: int
-    params: tuple[float, ...]
-    has_prior_focal: bool = True
-    """Whether the focal length comes from EXIF or a calibration, not from a guess."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +91,7 @@ def find_matches(
     Returns:
         Per view, the largest number of verified matches with any other view.
     """
-    pycolmap = _pycolmap()
+    pycolmap = load_pycolmap()
     pycolmap.set_random_seed(settings.seed)
     database = work / "database.db"
     _write_database(database, images, lenses)
@@ -147,7 +130,7 @@ def map_views(
     Returns:
         What was mapped, or None where no two views start a model.
     """
-    pycolmap = _pycolmap()
+    pycolmap = load_pycolmap()
     pycolmap.set_random_seed(settings.seed)
     (work / "models").mkdir()
     arguments = (work / "database.db", work / "images", work / "models")
@@ -183,11 +166,11 @@ def triangulate(
         settings: Seed.
         output: Folder of the model.
     """
-    pycolmap = _pycolmap()
+    pycolmap = load_pycolmap()
     pycolmap.set_random_seed(settings.seed)
     model = pycolmap.Reconstruction()
     for number, (image, pose) in enumerate(zip(images, world_to_camera, strict=True), start=1):
-        model.add_camera_with_trivial_rig(_camera(image.lens + 1, lenses[image.lens]))
+        model.add_camera_with_trivial_rig(colmap_camera(image.lens + 1, lenses[image.lens]))
         model.add_image_with_trivial_frame(
             pycolmap.Image(name=f"{image.view}.png", camera_id=image.lens + 1, image_id=number),
             pycolmap.Rigid3d(pose[:3]),
@@ -231,7 +214,7 @@ def read_model(folder: str | Path) -> SparseModel:
         poses[i, :3] = image.cam_from_world().matrix()
     return SparseModel(
         views=tuple(views),
-        lenses=tuple(_lens(model.cameras[image.camera_id]) for image in posed),
+        lenses=tuple(lens_of(model.cameras[image.camera_id]) for image in posed),
         world_to_camera=poses,
         positions=np.array([point.xyz for point in points], dtype=np.float64).reshape(-1, 3),
         colors=np.array([point.color for point in points], dtype=np.uint8).reshape(-1, 3),
@@ -239,74 +222,12 @@ def read_model(folder: str | Path) -> SparseModel:
     )
 
 
-def project(lens: Lens, points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Pixels `(N, 2)` of points `(N, 3)` in the camera's frame; NaN where there is no image."""
-    return np.asarray(_camera(1, lens).img_from_cam(np.ascontiguousarray(points, np.float64)))
-
-
-def pinhole_matrix(lens: Lens) -> NDArray[np.float64]:
-    """The lens's matrix K `(3, 3)` without its distortion."""
-    return np.asarray(_camera(1, lens).calibration_matrix())
-
-
-def resized(lens: Lens, width: int, height: int) -> Lens:
-    """The same lens for images of another size."""
-    camera = _camera(1, lens)
-    camera.rescale(width, height)
-    return _lens(camera)
-
-
-def guessed_lens(model: str, width: int, height: int, focal_px: float | None) -> Lens:
-    """A lens without distortion, its principal point at the center.
-
-    Without a focal length it is 1.2 times the longer side, as in COLMAP.
-
-    Raises:
-        InputError: COLMAP has no such camera model.
-    """
-    focal = focal_px or 1.2 * max(width, height)
-    try:
-        camera = _pycolmap().Camera.create_from_model_name(1, model, focal, width, height)
-    except Exception:
-        raise InputError(
-            f"poses.camera_model: {model!r} is unknown to COLMAP; use for example SIMPLE_RADIAL"
-        ) from None
-    return Lens(model, width, height, tuple(camera.params.tolist()), focal_px is not None)
-
-
-def _pycolmap() -> ModuleType:
-    import pycolmap
-
-    pycolmap.logging.minloglevel = int(pycolmap.logging.ERROR)
-    return pycolmap
-
-
-def _camera(camera_id: int, lens: Lens) -> Any:
-    pycolmap = _pycolmap()
-    camera = pycolmap.Camera.create_from_model_name(
-        camera_id, lens.model, 1.0, lens.width, lens.height
-    )
-    camera.params = list(lens.params)
-    camera.has_prior_focal_length = lens.has_prior_focal
-    return camera
-
-
-def _lens(camera: Any) -> Lens:
-    return Lens(
-        camera.model_name,
-        camera.width,
-        camera.height,
-        tuple(camera.params.tolist()),
-        camera.has_prior_focal_length,
-    )
-
-
 def _write_database(path: Path, images: Sequence[WorkImage], lenses: Sequence[Lens]) -> None:
     """Write cameras and images under fixed numbers, which threads would give out in any order."""
-    pycolmap = _pycolmap()
+    pycolmap = load_pycolmap()
     database = pycolmap.Database.open(path)
     for number, lens in enumerate(lenses, start=1):
-        camera = _camera(number, lens)
+        camera = colmap_camera(number, lens)
         database.write_camera(camera, use_camera_id=True)
         rig = pycolmap.Rig(rig_id=number)
         rig.add_ref_sensor(camera.sensor_id)
@@ -321,7 +242,7 @@ def _write_database(path: Path, images: Sequence[WorkImage], lenses: Sequence[Le
 
 
 def _best_matches(path: Path, images: Sequence[WorkImage]) -> dict[str, int]:
-    pycolmap = _pycolmap()
+    pycolmap = load_pycolmap()
     database = pycolmap.Database.open(path)
     best = {image.view: 0 for image in images}
     for pair, matches in zip(*database.read_two_view_geometry_num_inliers(), strict=True):
@@ -333,7 +254,7 @@ def _best_matches(path: Path, images: Sequence[WorkImage]) -> dict[str, int]:
 
 
 def _incremental_options(settings: Settings) -> Any:
-    options = _pycolmap().IncrementalPipelineOptions(
+    options = load_pycolmap().IncrementalPipelineOptions(
         num_threads=1, random_seed=settings.seed, min_model_size=MIN_MODEL_VIEWS
     )
     options.mapper.num_threads = 1
@@ -343,7 +264,7 @@ def _incremental_options(settings: Settings) -> Any:
 
 
 def _global_options(settings: Settings) -> Any:
-    options = _pycolmap().GlobalPipelineOptions(
+    options = load_pycolmap().GlobalPipelineOptions(
         num_threads=1, random_seed=settings.seed, min_model_size=MIN_MODEL_VIEWS
     )
     options.mapper.num_threads = 1
@@ -383,12 +304,12 @@ def _write_full_size(
         points=model.num_points3D(),
         mean_track_length=model.compute_mean_track_length(),
         mean_reprojection_error_px=model.compute_mean_reprojection_error(),
-        lenses=tuple(_lens(camera) for _, camera in sorted(model.cameras.items())),
+        lenses=tuple(lens_of(camera) for _, camera in sorted(model.cameras.items())),
     )
 
 
 def _open_model(folder: str | Path) -> Any:
-    pycolmap = _pycolmap()
+    pycolmap = load_pycolmap()
     for candidate in (Path(folder), Path(folder) / "0", Path(folder) / "sparse" / "0"):
         if any((candidate / f"cameras.{suffix}").is_file() for suffix in ("bin", "txt")):
             try:

@@ -23,6 +23,12 @@ from headstyle.seeds import derived_seed
 from headstyle.stage import progress
 from headstyle.training import SplatTrainer, TrainingSettings
 
+PACKAGES = (
+    *("torch", "gsplat", "numba", "numpy", "opencv-python-headless"),
+    *("diffusers", "transformers"),
+)
+"""Packages whose versions can change an avatar."""
+
 
 @dataclass(frozen=True)
 class ThesisSchedule:
@@ -99,8 +105,6 @@ def make_instructions(
         seed: The avatar's seed. All cycles share its noise.
     """
     low, high = editing["noise_level"]
-    if low > high:
-        raise InputError(f"editing.noise_level is [{low}, {high}]; put the smaller number first")
     return [
         Instruction(
             prompt=prompt,

@@ -14,7 +14,8 @@ from headstyle.errors import InputError
 from headstyle.files import whole_file, write_json
 from headstyle.given_poses import OPENGL_FROM_OPENCV
 from headstyle.images import RgbaImage, read_rgba, resize_rgba
-from headstyle.reconstruction import Lens, SparseModel, pinhole_matrix, project
+from headstyle.lenses import Lens, pinhole_matrix, project
+from headstyle.reconstruction import SparseModel
 
 PixelMap = NDArray[np.float32]
 """Where each pixel of an undistorted image comes from (x, y), for cv2.remap. Shape `(H, W, 2)`."""

@@ -70,9 +70,10 @@ def warp(
     """
     width, height = size
     pixels = len(depth) * height * width
-    origin = torch.nonzero((foreground & (depth > 0) & depth.isfinite()).flatten()).squeeze(1)
+    origin = torch.nonzero((foreground & (depth > 0)).flatten()).squeeze(1)
     place, z = _project(origin, depth, projections)
     pair = origin // depth[0].numel()
+    # Places of infinite depth are NaN, which is nowhere inside.
     inside = (z > 0) & ((place >= 0) & (place < place.new_tensor([width, height]))).all(dim=1)
     origin, z, pair, place = origin[inside], z[inside], pair[inside], place[inside].long()
     landing = (pair * height + place[:, 1]) * width + place[:, 0]

@@ -1,5 +1,10 @@
 """The procedural subject: a textured parametric head, and the rig that photographs it.
 
-The world is head-centred and metric: x to the viewer's right, y up, z out of the face, origin between the
-ears at eye level [m]. The modules that model the head work in millimetres of the same frame.
+The world is head-centred and metric [m]: x to the viewer's right, y up, z out of the face, the
+origin between the ears at eye level. The modules that model the head work in millimetres of the
+same frame.
+
+`identity` draws the traits of a seed, `anatomy`, `hair` and `clothes` give them shape (`shapes`
+turns that into meshes), `paint` colours them, `lighting` lights them, `head` puts them together,
+`rig` places the cameras, and `photograph` takes the pictures.
 """

@@ -1,7 +1,7 @@
 """The shape of the bare head, as a signed distance function in millimetres.
 
-Left and right are modelled once, on the absolute value of x. `FaceFrame` holds where the features of one
-identity lie, so that the shape and the paint agree.
+Left and right are modelled once, on the absolute value of x. `FaceFrame` holds where the features
+of one identity lie, so that the shape and the paint agree.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from headstyle.capture.shapes import (
     union,
 )
 
-EYEBALL_RADIUS_MM = 12.2
+EYEBALL_RADIUS_MM = 14.4
 LID_THICKNESS_MM = 1.5
 
 
@@ -49,10 +49,10 @@ class FaceFrame:
         """The landmarks that follow from a head's traits."""
         nose_y = -34 * who.nose_length
         return cls(
-            eye=(who.eye_spacing_mm, 0.0, 68.5),
-            eye_half_width=14.5,
-            eye_upper=5.4 * who.eye_opening,
-            eye_lower=4.4 * who.eye_opening,
+            eye=(who.eye_spacing_mm, 0.0, 67.2),
+            eye_half_width=12.9,
+            eye_upper=6.3 * who.eye_opening,
+            eye_lower=4.9 * who.eye_opening,
             nose_tip=(0.0, nose_y, 88 + 17 * who.nose_height),
             mouth_y=-63.0,
             mouth_half_width=24.5 * who.mouth_width,
@@ -80,7 +80,7 @@ def bare_head(points: Points, who: Identity, frame: FaceFrame) -> Scalars:
     neck = union(
         round_cone(p, (0, -60, -26), (0, -185, -34), who.neck_radius_mm, who.neck_radius_mm + 3),
         # The muscle from behind the ear to the collar bone.
-        round_cone(p, (50, -45, -22), (14, -178, 22), 12, 9),
+        round_cone(p, (48, -45, -22), (12, -215, 22), 11, 8),
         18,
     )
     head = union(head, neck, 16)
@@ -89,18 +89,18 @@ def bare_head(points: Points, who: Identity, frame: FaceFrame) -> Scalars:
 
 def _face(p: Points, who: Identity, frame: FaceFrame) -> Scalars:
     jaw, chin_y = who.jaw_width, -100 - who.chin_drop_mm
-    face = ellipsoid(p, (0, -30, 26), (62, 74, 60))
-    jaws = round_cone(p, (50 * jaw, -58, -2), (15 * jaw, chin_y + 4, 62), 15, 13)
+    face = ellipsoid(p, (0, -24, 26), (64, 80, 60))
+    jaws = round_cone(p, (46 * jaw, -56, -2), (17 * jaw, chin_y + 4, 62), 15, 13)
     face = union(face, jaws, 26)
     face = union(face, ellipsoid(p, (0, chin_y, 67), (17 * jaw, 14, 15)), 16)
-    cheek = ellipsoid(p, (43, -24, 54), (22, 19 * who.cheek_fullness, 22 * who.cheek_fullness))
+    cheek = ellipsoid(p, (42, -19, 54), (22, 19 * who.cheek_fullness, 22 * who.cheek_fullness))
     face = union(face, cheek, 18)
     face = union(face, ellipsoid(p, (0, -64, 66), (30, 26, 24)), 14)
     # The sockets lie back from forehead and cheek; the brow hangs over them.
-    eye_x, eye_y, eye_z = frame.eye
+    eye_x, eye_y, _ = frame.eye
     face = difference(face, ellipsoid(p, (eye_x + 1, eye_y - 1, 93), (20, 15, 17)), 10)
     brow = round_cone(
-        p, (9, 16, 79.5), (46, 20, 62), 6.0 + 2.0 * who.brow_depth, 5.0 + 1.5 * who.brow_depth
+        p, (14, 16, 78.5), (46, 20, 62), 6.0 + 2.0 * who.brow_depth, 5.0 + 1.5 * who.brow_depth
     )
     return union(face, brow, 12)
 
@@ -112,13 +112,13 @@ def _nose(p: Points, who: Identity, frame: FaceFrame) -> Scalars:
     tip = ellipsoid(p, (0, tip_y, tip_z - 9), (9.5 * width, 8.5, 9.5))
     nose = union(bridge, tip, 7)
     wing = ellipsoid(p, (11 * width, tip_y - 3, tip_z - 18), (6.8 * width, 7, 9.5))
-    nose = union(nose, wing, 5)
-    nostril = ellipsoid(p, (6.2 * width, tip_y - 10, tip_z - 14), (3.1 * width, 5.0, 5.4))
+    nose = union(nose, wing, 3.5)
+    nostril = ellipsoid(p, (6.2 * width, tip_y - 10, tip_z - 14), (3.6 * width, 5.0, 5.6))
     return difference(nose, nostril, 2.5)
 
 
 def almond(points: Points, frame: FaceFrame) -> Scalars:
-    """Distance, in the frontal plane, to the opening between the lids: where two circles overlap."""
+    """Distance, in the frontal plane, to the opening between the lids: two circles' overlap."""
     x = np.abs(points[:, 0]) - np.float32(frame.eye[0])
     # The outer corner lies a little higher.
     y = points[:, 1] - np.float32(frame.eye[1]) - np.float32(0.07) * x
@@ -132,7 +132,7 @@ def almond(points: Points, frame: FaceFrame) -> Scalars:
 
 def _with_eyelids(p: Points, head: Scalars, frame: FaceFrame) -> Scalars:
     lids = sphere(p, frame.eye, EYEBALL_RADIUS_MM + LID_THICKNESS_MM)
-    head = union(head, lids, 5)
+    head = union(head, lids, 3)
     opening = np.maximum(almond(p, frame), np.float32(frame.eye[2] + 2) - p[:, 2])
     return difference(head, opening, 1.6)
 
@@ -147,12 +147,12 @@ def _with_mouth(p: Points, head: Scalars, frame: FaceFrame) -> Scalars:
     half = frame.mouth_half_width
     upper = ellipsoid(
         p,
-        (6.5, frame.mouth_y + 0.42 * frame.upper_lip, 87.5),
+        (6.5, frame.mouth_y + 0.42 * frame.upper_lip, 86.0),
         (half * 0.66, frame.upper_lip * 0.75, 7.0),
     )
     lower = ellipsoid(
         p,
-        (0, frame.mouth_y - 0.50 * frame.lower_lip, 86.5),
+        (0, frame.mouth_y - 0.50 * frame.lower_lip, 85.0),
         (half * 0.78, frame.lower_lip * 0.72, 8.4),
     )
     head = union(union(head, upper, 5), lower, 5)
@@ -175,10 +175,10 @@ def _ear(p: Points, who: Identity, frame: FaceFrame) -> Scalars:
     q = np.stack([x, y, z + 8], axis=1)
     widths = np.where(y > -6, 1.0, 1.0 + (y + 6) * 0.012)
     q[:, 2] /= widths
-    outer = ellipsoid(q, (0, 0, 0), (5.5, 31, 19))
-    bowl = ellipsoid(q, (5.5, 3, 0.5), (5.0, 23, 12.5))
+    outer = ellipsoid(q, (0, 0, 0), (7.5, 31, 19))
+    bowl = ellipsoid(q, (7.5, 3, 1.5), (8.0, 24, 13.5))
     ear = difference(outer, bowl, 2.5)
-    fold = round_cone(q, (2.4, 16, 1), (2.4, -8, -6.5), 2.2, 2.2)
+    fold = round_cone(q, (1.5, 15, 2), (1.0, -9, -6.5), 2.4, 2.4)
     ear = union(ear, intersection(fold, outer - 1.5, 1.0), 2.5)
     canal_flap = ellipsoid(q, (2.5, -4, 12), (4, 6, 4))
     return union(ear, canal_flap, 3) * np.float32(size * 0.9)
@@ -189,13 +189,16 @@ def beard_region(points: Points, frame: FaceFrame) -> Scalars:
     p = _folded(points)
     x, y, z = p.T
     # The upper edge runs from the ear down to the corner of the mouth.
-    edge = np.interp(x, [0, 18, 30, 48, 66, 80], [-48, -46, -58, -54, -28, -10]).astype(np.float32)
+    edge = np.interp(x, [0, 18, 30, 48, 60, 68, 74], [-48, -46, -58, -54, -34, -8, 10]).astype(
+        np.float32
+    )
+    edge = np.maximum(edge, np.interp(z, [5, 15, 24, 36], [8, 0, -38, -70]).astype(np.float32))
     below = smoothstep(5, -6, y - edge)
     front = smoothstep(-10, 8, z)
     above_neck = smoothstep(-140, -118, y + 0.25 * (z - 60))
     under_nose = smoothstep(frame.nose_tip[1] - 9, frame.nose_tip[1] - 13, y)
-    chin_spot = 1 - np.exp(-(((x - 13) / 6) ** 2 + ((y - frame.mouth_y + 17) / 6) ** 2)) * 0.6
-    return below * front * above_neck * under_nose * chin_spot
+    under_nose = np.maximum(under_nose, smoothstep(30, 42, x))
+    return below * front * above_neck * under_nose
 
 
 def _folded(points: Points) -> Points:

@@ -25,8 +25,8 @@ def torso(points: Points, who: Identity, noise: Noise) -> Scalars:
     p = points.copy()
     p[:, 0] = np.abs(p[:, 0])
     slim = who.neck_radius_mm / 55
-    shoulders = round_cone(p, (0, -212, -32), (120 * slim**0.5, -232, -34), 60, 44)
-    body = union(shoulders, ellipsoid(p, (0, -290, -16), (135 * slim**0.5, 120, 88)), 45)
+    shoulders = round_cone(p, (0, -212, -32), (110 * slim**0.5, -232, -34), 60, 43)
+    body = union(shoulders, ellipsoid(p, (0, -290, -16), (128 * slim**0.5, 120, 88)), 45)
     trapezius = round_cone(p, (20, -148, -46), (105, -205, -40), 34, 22)
     body = union(body, trapezius, 40)
     body -= 1.6 * noise(points, 70, 21) + 1.0 * noise(points, 30, 22)
@@ -72,7 +72,7 @@ def _band(values: Scalars, center: float, half_width: float) -> Scalars:
 
 
 def _plaid(points: Points, distance: Scalars, angle: Scalars) -> tuple[Scalars, Scalars]:
-    down = np.hypot(points[:, 1] + 120, points[:, 2] + 30)
+    down = 0.5 * points[:, 2] - points[:, 1]
     across = points[:, 0]
 
     def lines(values: Scalars, period: float, center: float, half_width: float) -> Scalars:

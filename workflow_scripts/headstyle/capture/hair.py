@@ -1,5 +1,7 @@
 """Four hairstyles: a solid of distance functions, and the strands that lie on it."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from headstyle.capture.anatomy import FaceFrame, skull
@@ -8,6 +10,7 @@ from headstyle.capture.noise import Noise
 from headstyle.capture.shapes import (
     Points,
     Scalars,
+    Triple,
     difference,
     ellipsoid,
     intersection,
@@ -16,120 +19,157 @@ from headstyle.capture.shapes import (
     union,
 )
 
-CROWN = np.float32([0.12, 0.88, -0.46]) / np.float32(np.linalg.norm([0.12, 0.88, -0.46]))
-"""Direction of the whorl, from which the strands run down all around."""
+
+@dataclass(frozen=True)
+class Hairstyle:
+    """The numbers of one style; lengths in millimetres."""
+
+    sides: float
+    """Height over the scalp at ear level."""
+    top: float
+    """Height over the scalp at the top of the head."""
+    parting: Triple
+    """Direction of the parting's middle from the head's centre."""
+    parting_length: float
+    """Half the length of the parting, as an angle in radians; near 0 it is a whorl."""
+    locks: float
+    """How far locks stand out."""
+    bottom: float
+    """Lowest tips of the hair."""
+    ear_clearance: float | None = None
+    """Radius of what is cut out around the ears; None covers them with hanging hair."""
+
+
+STYLES = {
+    "short": Hairstyle(4.5, 16, (-0.30, 0.90, 0.05), 0.45, 1.3, -100, ear_clearance=25),
+    "long": Hairstyle(8, 13, (0.10, 0.98, 0.25), 0.85, 1.7, -205),
+    "bob": Hairstyle(9, 14, (0.05, 0.92, -0.35), 0.15, 1.4, -88),
+    "curly": Hairstyle(19, 30, (0.0, 1.0, 0.0), 0.1, 4.0, -110, ear_clearance=19),
+}
+HEAD_RADIUS = 95.0
+"""Strands' widths and lengths are right on a sphere of this size."""
+CENTER = np.float32([0, 20, -10])
 
 
 def hair_solid(points: Points, who: Identity, frame: FaceFrame, noise: Noise) -> Scalars:
     """Distance to the hair, a solid that reaches into the head."""
-    p = points.copy()
-    if who.hairstyle == "long":
-        # Waves that grow towards the tips.
-        swing = smoothstep(20, -140, p[:, 1])
-        p[:, 0] += 5 * swing * np.sin(p[:, 1] / 17 + 0.03 * p[:, 2])
-        p[:, 2] += 4 * swing * np.sin(p[:, 1] / 21 + 1.3)
+    style = STYLES[who.hairstyle]
+    p = _waved(points) if who.hairstyle == "long" else points
     scalp = skull(p, who) - _thickness(p, who, noise)
-    ear = sphere(np.abs(p) * (1, 0, 0) + p * (0, 1, 1), frame.ear, 1.0)
-    if who.hairstyle in ("short", "curly"):
-        return difference(scalp, ear - (27 if who.hairstyle == "short" else 20), 8)
-    hair = union(scalp, _curtain(p, who), 10)
-    return difference(hair, _face_opening(p, who, noise), 7)
+    if style.ear_clearance is not None:
+        folded = np.concatenate([np.abs(p[:, :1]), p[:, 1:]], axis=1)
+        return difference(scalp, sphere(folded, frame.ear, style.ear_clearance), 8)
+    curtain = difference(_curtain(p, who), _face_opening(p, who, noise), 7)
+    return union(scalp, curtain, 10)
 
 
-def strand_coordinates(points: Points, stretch: float = 9.0) -> Points:
+def strand_coordinates(points: Points, who: Identity, stretch: float = 9.0) -> Points:
     """Where a point lies on its strand: noise looked up here runs along the strands.
 
-    Two coordinates go around the crown and are the same along one strand; the third goes down
-    the strand, shortened `stretch` times. All in millimetres at the widest part of the head.
+    Two coordinates tell the strand, the third goes down it, shortened `stretch` times; all in
+    millimetres. Strands leave the parting at right angles and bend downwards: they are the
+    hyperbolas of elliptic coordinates whose foci are the parting's ends.
     """
-    side = np.cross(CROWN, np.float32([1, 0, 0]))
+    style = STYLES[who.hairstyle]
+    up = np.float32(style.parting) / np.float32(np.linalg.norm(style.parting))
+    side = np.cross(up, np.float32([0, 0, 1]))
     side /= np.linalg.norm(side)
-    front = np.cross(CROWN, side)
-    from_center = points - np.float32([0, 20, -10])
-    a, b, c = from_center @ side, from_center @ front, from_center @ CROWN
+    front = np.cross(side, up)
+    offset = points - CENTER
+    a, b, c = offset @ front, offset @ side, offset @ up
     around = np.maximum(np.hypot(a, b), 1e-3)
-    length = 95 * np.arctan2(around, c)
+    polar = np.arctan2(around, c)
+    # Azimuthal equidistant map of the head, the parting's middle at its centre.
+    flat = (a + 1j * b) * (polar / around / style.parting_length)
+    strand = np.arccosh(flat.astype(np.complex64)).imag
     # Below the head's middle strands hang straight down.
-    length += np.maximum(-c, 0) * 0.5
-    twist = np.float32(0.10) * np.sin(length / 31)
-    angle = np.arctan2(b, a) + twist
-    return np.stack([95 * np.cos(angle), 95 * np.sin(angle), length / stretch], axis=1).astype(
-        np.float32
-    )
+    length = HEAD_RADIUS * polar + np.maximum(-c, 0) * 0.5
+    strand += np.float32(0.08) * np.sin(length / 31) * np.minimum(polar, 1)
+    return np.stack(
+        [HEAD_RADIUS * np.cos(strand), HEAD_RADIUS * np.sin(strand), length / stretch], axis=1
+    ).astype(np.float32)
 
 
 def hair_relief(points: Points, who: Identity, noise: Noise) -> Scalars:
     """How far locks and strands stand out of the solid [mm]."""
+    style = STYLES[who.hairstyle]
     if who.hairstyle == "curly":
         curls = np.abs(noise(points, 15, 1)) + 0.6 * np.abs(noise(points, 8, 2))
-        return 4.2 * curls + 0.8 * noise(points, 3.2, 3) - 3.0
-    along = strand_coordinates(points)
-    locks = 1.5 if who.hairstyle == "short" else 2.2
-    return (
-        locks * noise(along, 17, 4) + 0.55 * locks * noise(along, 7, 5) + 0.35 * noise(along, 3, 6)
-    )
+        relief = style.locks * curls + 0.8 * noise(points, 3.2, 3) - 3.0
+        return relief * smoothstep(-8, 12, _hairline(points))
+    along = strand_coordinates(points, who)
+    relief = noise(along, 17, 4) + 0.5 * noise(along, 7, 5) + 0.25 * noise(along, 3, 6)
+    # Close to the skin there is nothing to stand out; hanging hair is thick everywhere.
+    thick = smoothstep(-6, 20, _hairline(points))
+    if style.ear_clearance is None:
+        thick = np.maximum(thick, smoothstep(40, 10, points[:, 1]))
+    return style.locks * relief * thick
+
+
+def hairline_amount(points: Points, who: Identity, noise: Noise) -> Scalars:
+    """How much of the skin is covered by the roots of hair, 0 to 1; ears are not."""
+    on_scalp = smoothstep(7, 4, skull(points, who))
+    return on_scalp * smoothstep(-9, 3, _hairline(points) + 2.5 * noise(points, 6, 10))
 
 
 def _thickness(p: Points, who: Identity, noise: Noise) -> Scalars:
     """Height of the hair over the scalp [mm]; negative, under the skin, where none grows."""
-    inside = _hairline(p) + 3.0 * noise(p, 16, 7)
-    grown = smoothstep(-5, 16, inside)
-    top = smoothstep(20, 100, p[:, 1])
-    full = {
-        "short": 5 + 11 * top,
-        "curly": 22 + 8 * top,
-        "bob": 9 + 5 * top,
-        "long": 8 + 6 * top,
-    }[who.hairstyle]
-    return -6 + grown * (full + 6)
+    style = STYLES[who.hairstyle]
+    ragged = 2.5 * noise(strand_coordinates(p, who, stretch=30), 12, 7)
+    grown = smoothstep(-5, 24, _hairline(p) + ragged)
+    full = style.sides + (style.top - style.sides) * smoothstep(20, 100, p[:, 1])
+    return -7 + grown * (full + 7)
 
 
 def _hairline(p: Points) -> Scalars:
     """Distance inside the region where hair grows [mm], roughly: forehead, temples, nape."""
     x, y, z = np.abs(p[:, 0]), p[:, 1], p[:, 2]
     # A widow's peak, receding corners, and sideburns in front of the ears.
-    forehead = (
-        y - 0.42 * z - 39 + 6 * np.exp(-((x / 9) ** 2)) - 7 * np.exp(-(((x - 34) / 13) ** 2))
-    ) * 0.9
-    temples = np.minimum(14 - z, y + 14)
+    peak = 5 * np.exp(-((x / 10) ** 2)) - 7 * np.exp(-(((x - 36) / 13) ** 2))
+    forehead = 0.9 * (y - 0.42 * z - 33 + peak)
+    temples = np.minimum(16 - z, y + 16)
     nape = np.minimum(-22 - z, y + 78)
-    return (
-        -union(-forehead, union(-temples, -nape, 10), 12)
-        if False
-        else np.maximum(forehead, np.maximum(temples, nape)).astype(np.float32)
-    )
+    return np.maximum(forehead, _either(temples, nape)).astype(np.float32)
+
+
+def _either(first: Scalars, second: Scalars) -> Scalars:
+    """The larger of two insides, rounded where they meet."""
+    return -union(-first, -second, 10)
+
+
+def _waved(points: Points) -> Points:
+    """Positions that turn straight hair into waves, growing towards the tips."""
+    p = points.copy()
+    swing = smoothstep(20, -140, p[:, 1])
+    p[:, 0] += 5 * swing * np.sin(p[:, 1] / 17 + 0.03 * p[:, 2])
+    p[:, 2] += 4 * swing * np.sin(p[:, 1] / 21 + 1.3)
+    return p
 
 
 def _curtain(p: Points, who: Identity) -> Scalars:
     """Hair that hangs around the back and the sides."""
-    bottom, flare = {"bob": (-88.0, 0.10), "long": (-205.0, 0.04)}[who.hairstyle]
+    bottom = STYLES[who.hairstyle].bottom
+    flare = 0.10 if who.hairstyle == "bob" else 0.04
     q = p.copy()
     hanging = np.minimum(q[:, 1], 10) - 10
     q[:, 1] = np.where(q[:, 1] < 10, 10 + 0.12 * hanging, q[:, 1])
     q[:, 0] /= 1 - flare * hanging / 100
-    shell = ellipsoid(q, (0, 18, -24), (91 * who.head_width, 108, 98))
-    # Tips turn inward.
+    shell = ellipsoid(q, (0, 18, -24), (90 * who.head_width, 106, 97))
     return intersection(shell, np.float32(bottom) - p[:, 1] - 0.06 * p[:, 2], 26)
 
 
 def _face_opening(p: Points, who: Identity, noise: Noise) -> Scalars:
     """What is cut out of the curtain in front of the face."""
-    half_width, top = {"bob": (60.0, 34.0), "long": (63.0, 78.0)}[who.hairstyle]
-    along = strand_coordinates(p, stretch=30)
-    fringe = 3.5 * noise(along, 14, 8) + 1.8 * noise(along, 5, 9)
-    x, y, z = np.abs(p[:, 0]) + fringe * 0.6, p[:, 1] + fringe, p[:, 2]
+    along = strand_coordinates(p, who, stretch=30)
+    fringe = 2.0 * noise(along, 14, 8) + 1.2 * noise(along, 5, 9)
+    y, z = p[:, 1] + fringe, p[:, 2]
     if who.hairstyle == "long":
-        # Parted off the middle: the opening is a pointed arch.
-        x = np.abs(p[:, 0] - 8 * smoothstep(20, 80, y)) + fringe * 0.5
-        top = 88.0
-        outline = (
-            (np.hypot(x / half_width, np.maximum(y + 10, 0) / (top + 10)) - 1) * half_width * 0.8
-        )
+        # An arch that follows the hairline, drawn to the side of the parting.
+        x = np.abs(p[:, 0] - 5 * smoothstep(20, 80, y)) + 0.5 * fringe
+        half_width, top = 62.0, 92.0
+        outline = 50 * (np.hypot(x / half_width, np.maximum(y + 10, 0) / (top + 10)) - 1)
     else:
-        arch = 4 * np.cos(np.clip(x / 45, 0, 1.5))
-        outline = (
-            union(x - half_width, y - (top - arch), -1)
-            if False
-            else np.maximum(x - half_width, y - (top + arch - 4))
-        )
+        x = np.abs(p[:, 0]) + 0.6 * fringe
+        arch = 36 + 5 * np.cos(np.clip(x / 45, 0, 1.5))
+        outline = intersection(x - 60, y - arch, 14)
     return np.maximum(outline, 8 - z).astype(np.float32)

@@ -61,23 +61,29 @@ class _Piece:
     parts: NDArray[np.uint8]
 
 
-def synthesize_head(seed: int) -> HeadMesh:
-    """The head of a seed: the same seed gives the same head, others differ in every trait."""
+def synthesize_head(seed: int, coarseness: float = 1.0) -> HeadMesh:
+    """The head of a seed: the same seed gives the same head, others differ in every trait.
+
+    Args:
+        seed: 1 or more.
+        coarseness: How many times longer the triangles' edges are than in the capture (0.8 mm in
+            the face), for quick previews and tests.
+    """
     who = draw_identity(seed)
     frame = FaceFrame.of(who)
     noise = Noise(seed)
     pieces = [
-        _skin(who, frame, noise),
+        _skin(who, frame, noise, coarseness),
         *(_eye(who, frame, noise, side) for side in (-1, 1)),
-        _hair(who, frame, noise),
-        _shirt(who, noise),
+        _hair(who, frame, noise, coarseness),
+        _shirt(who, noise, coarseness),
     ]
     starts = np.cumsum([0, *(len(piece.vertices) for piece in pieces[:-1])])
     vertices = np.concatenate([piece.vertices for piece in pieces]).astype(np.float64) * MM
     faces = np.concatenate(
         [piece.faces + start for piece, start in zip(pieces, starts, strict=True)]
     )
-    albedo = to_linear(np.concatenate([piece.colors for piece in pieces]))
+    albedo = to_linear(np.clip(np.concatenate([piece.colors for piece in pieces]), 0, 1))
     return HeadMesh(
         vertices=vertices,
         faces=faces,
@@ -94,35 +100,43 @@ def to_linear(srgb: NDArray) -> NDArray[np.float32]:
     )
 
 
-def _skin(who: Identity, frame: FaceFrame, noise: Noise) -> _Piece:
+def _skin(who: Identity, frame: FaceFrame, noise: Noise, coarseness: float) -> _Piece:
     vertices, faces = mesh_of(
         lambda p: anatomy.bare_head(_uneven(p, noise), who, frame),
         (-100, -192, -120),
         (100, 130, 125),
-        HEAD_SPACING_MM,
+        HEAD_SPACING_MM * coarseness,
     )
     p = _uneven(vertices, noise)
-    beard = paint.beard_amount(p, who, frame, noise) if who.beard else np.zeros(len(p))
-    brow = paint.brow_amount(p, who, noise)
     lips = paint.lip_amount(p, frame)
+    beard = (1 - lips) * paint.beard_amount(p, who, frame, noise)
+    brow = paint.brow_amount(p, who, noise)
     colors = paint.skin_color(p, who, frame, noise)
     dark_hair = np.float32(who.hair) * np.float32(0.75)
+    scalp = 0.85 * hair.hairline_amount(p, who, noise)
     for amount, layer in (
+        (scalp, dark_hair),
         (lips, paint.lip_color(p, who, frame, noise)),
-        (beard * (1 - lips), paint.beard_color(p, who, noise)),
+        (beard, paint.beard_color(p, who, noise)),
         (brow, dark_hair),
         (paint.lash_amount(p, frame), dark_hair * np.float32(0.4)),
     ):
         colors += amount.astype(np.float32)[:, None] * (layer - colors)
     parts = np.full(len(p), Part.SKIN, dtype=np.uint8)
-    for amount, part in ((lips, Part.LIPS), (beard, Part.BEARD), (brow, Part.BROW)):
+    for amount, part in (
+        (scalp, Part.HAIR),
+        (lips, Part.LIPS),
+        (beard, Part.BEARD),
+        (brow, Part.BROW),
+    ):
         parts[amount > 0.5] = part
     if who.beard:
         # A beard stands out from the chin and is rough.
         rough = 1 + 0.22 * noise(p, 5, 31) + 0.12 * noise(p, 2.6, 32)
-        raised = 7.0 * who.beard**2 * beard * rough * (1 - lips)
+        raised = 7.0 * who.beard**2 * beard**2 * rough
         vertices = vertices + raised.astype(np.float32)[:, None] * vertex_normals(vertices, faces)
-    return _Piece(vertices, faces, colors, parts)
+    hidden = hair.hair_solid(vertices, who, frame, noise) < -6
+    return _without(_Piece(vertices, faces, colors, parts), hidden)
 
 
 def _eye(who: Identity, frame: FaceFrame, noise: Noise, side: int) -> _Piece:
@@ -132,31 +146,41 @@ def _eye(who: Identity, frame: FaceFrame, noise: Noise, side: int) -> _Piece:
     return _Piece(vertices, faces, colors, np.full(len(vertices), Part.EYE, dtype=np.uint8))
 
 
-def _hair(who: Identity, frame: FaceFrame, noise: Noise) -> _Piece:
-    bottom = {"short": -100, "curly": -110, "bob": -110, "long": -230}[who.hairstyle]
+def _hair(who: Identity, frame: FaceFrame, noise: Noise, coarseness: float) -> _Piece:
     vertices, faces = mesh_of(
         lambda p: hair.hair_solid(p, who, frame, noise),
-        (-130, bottom, -160),
+        (-130, hair.STYLES[who.hairstyle].bottom - 25, -160),
         (130, 165, 130),
-        HAIR_SPACING_MM,
+        HAIR_SPACING_MM * coarseness,
     )
     colors = paint.hair_color(vertices, who, noise)
     relief = hair.hair_relief(vertices, who, noise)
     vertices = vertices + relief[:, None] * vertex_normals(vertices, faces)
-    return _Piece(vertices, faces, colors, np.full(len(vertices), Part.HAIR, dtype=np.uint8))
+    hidden = anatomy.bare_head(_uneven(vertices, noise), who, frame) < -3
+    parts = np.full(len(vertices), Part.HAIR, dtype=np.uint8)
+    return _without(_Piece(vertices, faces, colors, parts), hidden)
 
 
-def _shirt(who: Identity, noise: Noise) -> _Piece:
+def _shirt(who: Identity, noise: Noise, coarseness: float) -> _Piece:
     vertices, faces = mesh_of(
         lambda p: clothes.torso(p, who, noise),
         (-200, -290, -150),
         (200, -120, 110),
-        CLOTHES_SPACING_MM,
+        CLOTHES_SPACING_MM * coarseness,
     )
     colors = clothes.cloth_color(vertices, who, noise)
     relief = clothes.cloth_relief(vertices, noise)
     vertices = vertices + relief[:, None] * vertex_normals(vertices, faces)
     return _Piece(vertices, faces, colors, np.full(len(vertices), Part.SHIRT, dtype=np.uint8))
+
+
+def _without(piece: _Piece, hidden: NDArray[np.bool_]) -> _Piece:
+    """The piece without triangles whose corners all lie hidden, deep inside another piece."""
+    faces = piece.faces[~hidden[piece.faces].all(axis=1)]
+    used = np.unique(faces)
+    position = np.zeros(len(hidden), dtype=np.int64)
+    position[used] = np.arange(len(used))
+    return _Piece(piece.vertices[used], position[faces], piece.colors[used], piece.parts[used])
 
 
 def _uneven(p: Points, noise: Noise) -> Points:

@@ -1,6 +1,7 @@
 """A photo studio for diffuse surfaces: what light arrives at each vertex, shadows included.
 
-Diffuse light looks the same from everywhere, so it is computed once per head and not per photograph.
+Diffuse light looks the same from everywhere, so it is computed once per head and not once per
+photograph.
 """
 
 import numpy as np
@@ -11,16 +12,16 @@ from scipy import sparse
 
 from headstyle.capture.shapes import vertex_normals
 
-KEY_DIRECTION = (-0.55, 0.60, 0.80)
-KEY_COLOR = (0.70, 0.66, 0.60)
-FILL_DIRECTION = (0.85, 0.15, 0.65)
-FILL_COLOR = (0.17, 0.18, 0.20)
-SKY_COLOR = (0.50, 0.51, 0.54)
-FLOOR_COLOR = (0.27, 0.25, 0.24)
+KEY_DIRECTION = (-0.70, 0.62, 0.70)
+KEY_COLOR = (0.84, 0.80, 0.74)
+FILL_DIRECTION = (0.92, 0.20, 0.40)
+FILL_COLOR = (0.30, 0.31, 0.33)
+SKY_COLOR = (0.36, 0.37, 0.39)
+FLOOR_COLOR = (0.19, 0.17, 0.16)
 KEY_SOFTNESS = 0.22
 """Radius of the key light over its distance."""
-AMBIENT_RAYS = 10
-KEY_RAYS = 5
+AMBIENT_RAYS = 5
+KEY_RAYS = 3
 OFFSET = 0.0012
 """Rays start this far above the surface [m]."""
 
@@ -58,7 +59,7 @@ def irradiance(
         jitter = KEY_SOFTNESS * _unit(rng.normal(size=normals.shape))
         lit += _unoccluded(scene, starts, _unit(KEY_DIRECTION) + jitter)
     # Few rays per vertex are noisy; its neighbours' rays help.
-    for _ in range(4):
+    for _ in range(6):
         open_sky, lit = average @ open_sky, average @ lit
     open_sky = (open_sky / AMBIENT_RAYS)[:, None]
     lit = (lit / KEY_RAYS)[:, None]

@@ -17,8 +17,8 @@ from headstyle.capture.shapes import Points, Scalars, smoothstep
 
 Colors = NDArray[np.float32]
 """sRGB in [0, 1]. Shape `(N, 3)`."""
-IRIS_RADIUS_MM = 5.9
-PUPIL_RADIUS_MM = 2.3
+IRIS_RADIUS_MM = 6.3
+PUPIL_RADIUS_MM = 2.5
 
 
 def skin_color(p: Points, who: Identity, frame: FaceFrame, noise: Noise) -> Colors:
@@ -34,7 +34,7 @@ def skin_color(p: Points, who: Identity, frame: FaceFrame, noise: Noise) -> Colo
     flush = (
         0.8 * spot((44, -30, 66), 20) + 0.7 * spot(frame.nose_tip, 15) + 0.9 * spot(frame.ear, 30)
     )
-    flush += 0.4 * spot((0, -100, 78), 14) + 0.18 * noise.fractal(p, 30, 3, 41)
+    flush += 0.4 * spot((0, -100, 78), 14) + 0.12 * noise.fractal(p, 30, 3, 41)
     _tint(color, skin * np.float32([0.98, 0.72, 0.68]), 0.55 * flush)
     eye_x, eye_y, eye_z = frame.eye
     _tint(
@@ -46,15 +46,15 @@ def skin_color(p: Points, who: Identity, frame: FaceFrame, noise: Noise) -> Colo
         color, skin * np.float32([0.78, 0.62, 0.60]), 0.5 * spot((eye_x, eye_y + 8, eye_z + 10), 9)
     )
     blotches = (
-        0.045 * noise.fractal(p, 14, 4, 42) + 0.03 * noise(p, 2.4, 43) + 0.02 * noise(p, 1.5, 44)
+        0.05 * noise.fractal(p, 14, 4, 42) + 0.03 * noise(p, 2.4, 43) + 0.02 * noise(p, 1.5, 44)
     )
     color *= 1 + blotches[:, None]
 
     # Freckles where two noises are high at once; denser over nose and cheeks.
     where = 0.35 + spot((25, -18, 80), 34) + 0.3 * noise(p, 25, 45)
-    freckled = smoothstep(1.75, 2.3, noise(p, 4.2, 46) + 0.9 * who.freckles * where + 0.25)
-    _tint(color, skin * np.float32([0.68, 0.50, 0.40]), 0.75 * freckled)
-    moles = smoothstep(3.3, 3.6, noise(p, 9, 47))
+    freckled = smoothstep(2.0, 2.7, noise(p, 3.6, 46) + 0.75 * who.freckles * where)
+    _tint(color, skin * np.float32([0.74, 0.58, 0.48]), 0.7 * freckled)
+    moles = smoothstep(3.6, 3.9, noise(p, 8, 47))
     _tint(color, skin * np.float32([0.38, 0.26, 0.22]), 0.8 * moles)
     return np.clip(color, 0, 1)
 
@@ -98,11 +98,16 @@ def lash_amount(p: Points, frame: FaceFrame) -> Scalars:
     outside = almond(p, frame)
     above = smoothstep(-1.5, 1.0, p[:, 1] - np.float32(frame.eye[1]))
     width = 0.7 + 1.3 * above
-    return smoothstep(1.6, 0.2, outside / width) * (0.35 + 0.6 * above) * (p[:, 2] > frame.eye[2])
+    # Few towards the nose.
+    lateral = smoothstep(-13, 0, np.abs(p[:, 0]) - np.float32(frame.eye[0]))
+    dark = smoothstep(1.6, 0.2, outside / width) * (0.35 + 0.6 * above) * (0.15 + 0.85 * lateral)
+    return dark * (p[:, 2] > frame.eye[2])
 
 
 def beard_amount(p: Points, who: Identity, frame: FaceFrame, noise: Noise) -> Scalars:
-    """How much of the skin the beard covers, 0 to 1."""
+    """How much of the skin the beard covers, 0 to 1; nothing if the head is shaved."""
+    if not who.beard:
+        return np.zeros(len(p), dtype=np.float32)
     ragged = beard_region(p, frame) + 0.10 * noise(p, 7, 51)
     return smoothstep(0.35, 0.75, ragged) * np.float32(min(1.0, 0.25 + who.beard))
 
@@ -119,7 +124,7 @@ def hair_color(p: Points, who: Identity, noise: Noise) -> Colors:
     if who.hairstyle == "curly":
         strands = 0.5 * noise(p, 3.0, 54) + 0.5 * noise(p, 1.8, 55) + 0.4 * noise(p, 12, 56)
     else:
-        along = strand_coordinates(p, stretch=14)
+        along = strand_coordinates(p, who, stretch=14)
         strands = (
             0.55 * noise(along, 2.2, 54)
             + 0.45 * noise(along, 4.5, 55)

@@ -12,7 +12,7 @@ from PIL.TiffImagePlugin import IFDRational
 from scipy import ndimage
 
 from headstyle.cameras import Cameras
-from headstyle.capture.head import HeadMesh
+from headstyle.capture.head import HeadMesh, to_linear
 from headstyle.capture.rig import CaptureSettings
 
 NO_HIT = -1
@@ -26,7 +26,7 @@ class Photograph:
     """One view of the head, with its truth."""
 
     rgb: NDArray[np.uint8]
-    """sRGB, before the green screen. Shape `(H, W, 3)`."""
+    """sRGB, the green screen behind. Shape `(H, W, 3)`."""
     mask: NDArray[np.bool_]
     """Whether the ray through the pixel's centre meets the head. Shape `(H, W)`."""
     depth: NDArray[np.float32]
@@ -132,7 +132,7 @@ def _screen(width: int, height: int) -> NDArray[np.float64]:
     x = np.linspace(-1, 1, width)[None, :]
     y = np.linspace(-1, 1, height)[:, None]
     falloff = 1 - 0.10 * (x * x + y * y)
-    return falloff[..., None] * np.array(SCREEN_COLOR) ** 2.2
+    return falloff[..., None] * to_linear(np.array(SCREEN_COLOR))
 
 
 def write_jpeg(path: Path, rgb: NDArray[np.uint8], settings: CaptureSettings) -> None:

@@ -1,9 +1,10 @@
 """The study's rig: a dome of cameras in columns and bars, all in front of the head.
 
-The grid's rows are bars of equal elevation, row 0 highest; its columns are equal steps of azimuth, column 0
-on the head's right (the viewer's left). The line is one more bar below the grid that spans the same azimuths
-with its own number of cameras. In `rig.tsv` it is the row after the grid's last, and the column of its views
-says where between the grid's columns they stand: 9 views below 7 columns have 0, 0.75, 1.5, ..., 6.
+The grid's rows are bars of equal elevation, row 0 highest; its columns are equal steps of azimuth,
+column 0 on the head's right (the viewer's left). The line is one more bar below the grid that spans
+the same azimuths with its own number of cameras. In `rig.tsv` it is the row after the grid's last,
+and the column of its views says where between the grid's columns they stand: 9 views below 7
+columns have 0, 0.75, 1.5, ..., 6.
 """
 
 from dataclasses import dataclass
@@ -14,15 +15,15 @@ from numpy.typing import NDArray
 
 from headstyle.cameras import Cameras
 
-RADIUS_M = 0.58
+RADIUS_M = 0.62
 """Distance of the cameras from the point they look at."""
 TARGET_M = (0.0, -0.055, 0.0)
-"""The point they look at: between the mouth and the neck, so that head and shoulders fill the frame."""
-CENTER_ELEVATION_DEG = 12.0
+"""The point they look at: the mouth, so that head and shoulders are in the middle of the frame."""
+CENTER_ELEVATION_DEG = 13.0
 LARGEST_STEP_DEG = {"azimuth": 24.0, "elevation": 20.0}
-"""Neighbours stand no farther apart than this, however few they are; else COLMAP finds no matches."""
+"""Neighbours stand no farther apart, however few they are; else COLMAP finds no matches."""
 LARGEST_SPAN_DEG = {"azimuth": 126.0, "elevation": 54.0}
-LINE_DROP_DEG = 15.0
+LINE_DROP_DEG = 13.0
 """How far below the grid's last row the line is."""
 JITTER_SEED = 37
 
@@ -66,9 +67,9 @@ class Rig:
 
 
 def study_rig(settings: CaptureSettings | dict[str, Any]) -> Rig:
-    """Pinhole cameras of the rig: views `r{row}c{column}` of the grid, then `b{number}` of the line.
+    """Pinhole cameras: views `r{row}c{column}` of the grid, then `b{number}` of the line.
 
-    Every camera stands and points slightly off its place, as in a real rig; the same for all subjects.
+    Every camera stands and points slightly off its place, as in a real rig; all subjects share it.
     """
     if not isinstance(settings, CaptureSettings):
         settings = CaptureSettings(**settings)

@@ -1,6 +1,7 @@
 """Signed distance functions (negative inside, millimetres) and the meshes drawn from them.
 
-The formulas are the usual ones of implicit modelling (Quilez, "Distance functions" and "Smooth minimum").
+The formulas are the usual ones of implicit modelling (Quilez, "Distance functions" and "Smooth
+minimum").
 """
 
 from collections.abc import Callable
@@ -72,11 +73,11 @@ def mesh_of(
 ) -> tuple[Points, NDArray[np.int64]]:
     """The zero surface of a distance function, with edges of about half of `spacing_mm`.
 
-    Distances are computed on a coarse grid first and at full resolution only near the surface. The marching
-    cubes' triangles are split in four and the new vertices are pulled onto the surface.
+    Distances are computed on a coarse grid first and at full resolution only near the surface. The
+    marching cubes' triangles are split in four and the vertices are pulled onto the surface.
 
     Returns:
-        Vertices [mm], shape `(V, 3)`, and triangles seen counter-clockwise from outside, shape `(F, 3)`.
+        Vertices [mm], shape `(V, 3)`, and triangles, counter-clockwise from outside, `(F, 3)`.
     """
     coarse_factor = 4
     low = np.float32(lower)

@@ -65,6 +65,24 @@ class Editor(Protocol):
         ...
 
 
+def check_editing(editing: Mapping[str, Any], prompts: Sequence[str]) -> None:
+    """Check what the schema cannot: that the settings fit each other and the prompts.
+
+    Raises:
+        InputError: the range of noise levels is upside down, or a prompt has no control operation.
+    """
+    low, high = editing["noise_level"]
+    if low > high:
+        raise InputError(f"editing.noise_level is [{low}, {high}]; put the smaller number first")
+    if editing["editor"] == "control":
+        for prompt in prompts:
+            if prompt not in editing["control"]["operations"]:
+                raise InputError(
+                    f"editing.control.operations has no operation for prompt {prompt}; give it "
+                    "one, or choose another editing.editor"
+                )
+
+
 def make_editor(editing: Mapping[str, Any], device: str) -> Editor:
     """The editor that the config's section `editing` names.
 

@@ -45,7 +45,7 @@ def identity(lab: LabImage, prompt: str) -> LabImage:
 
 def recolor(lab: LabImage, prompt: str) -> LabImage:
     """A tint whose hue belongs to the prompt; the original colors remain at half their chroma."""
-    hue = derived_seed("tint", prompt) % 360 * np.pi / 180
+    hue = derived_seed("paint", prompt) % 360 * np.pi / 180
     tint = 35 * np.array([np.cos(hue), np.sin(hue)], dtype=np.float32)
     tinted = lab.copy()
     tinted[..., 1:] = 0.5 * lab[..., 1:] + tint

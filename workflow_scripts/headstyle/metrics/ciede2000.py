@@ -60,15 +60,14 @@ def delta_e(lab1: Tensor, lab2: Tensor) -> Tensor:
     a1, a2 = (1 + G) * a1, (1 + G) * a2  # (5)
     C1, C2 = torch.hypot(a1, b1), torch.hypot(a2, b2)  # (6)
     h1, h2 = torch.atan2(b1, a1) % math.tau, torch.atan2(b2, a2) % math.tau  # (7)
-    colored = C1 * C2 > 0
-
+    # A hue without chroma is arbitrary, but then dH is 0 and no hue counts: no case of its own.
     dL, dC, dh = L2 - L1, C2 - C1, h2 - h1  # (8), (9)
     far = dh.abs() > math.pi
-    dh = torch.where(colored, dh - math.tau * far * dh.sign(), 0)  # (10)
+    dh = dh - math.tau * far * dh.sign()  # (10)
     dH = 2 * (C1 * C2).sqrt() * torch.sin(dh / 2)  # (11)
 
     L, C, h = (L1 + L2) / 2, (C1 + C2) / 2, (h1 + h2) / 2  # (12), (13)
-    h = torch.where(colored, torch.where(far, h + math.pi, h), h1 + h2)  # (14)
+    h = torch.where(far, h + math.pi, h)  # (14)
     T = (
         1
         - 0.17 * torch.cos(h - math.radians(30))
