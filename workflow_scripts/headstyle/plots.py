@@ -115,7 +115,7 @@ def low_high(avatars: pd.DataFrame, metric: str) -> Figure:
     high = pairs[[first, last]].to_numpy().max() * 1.06
     axes.plot([low, high], [low, high], color=SOFT_INK, lw=1, ls="--", zorder=0)
     axes.set(xlim=(low, high), ylim=(low, high), aspect="equal")
-    axes.grid(axis="both")
+    axes.grid(True, axis="both")
     label = metric_label(metric)
     axes.set(xlabel=f"{label} at strength {first}", ylabel=f"{label} at strength {last}")
     worse = int((pairs[last] > pairs[first]).sum())
