@@ -7,7 +7,6 @@ photographs at full size. The world is COLMAP's own: nothing is re-centred or re
 import logging
 import math
 import shutil
-from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -120,18 +119,11 @@ def estimate_poses(
         )
     else:
         lenses, lens_of_view = given_lenses(infos, given, config["max_image_size_px"])
-    images = [
-        WorkImage(
-            view,
-            Path(views[view]["photograph"]).name,
-            lens_of_view[view],
-            (infos[view].width, infos[view].height),
-        )
-        for view in posable
-    ]
+    images = _work_images(views, infos, lens_of_view)
     write_work_images(views, masks_folder, images, lenses, work, settings.threads)
     best_matches = find_matches(work, images, lenses, settings)
-    logger.info("matches per view with its best partner: %s", _range(best_matches.values()))
+    counts = best_matches.values()
+    logger.info("matches of a view with its best partner: %d to %d", min(counts), max(counts))
     if given is None:
         mapping = map_views(work, images, best_matches, settings, model_folder)
     else:
@@ -139,9 +131,8 @@ def estimate_poses(
         mapping = triangulate(work, images, lenses, poses, best_matches, settings, model_folder)
     if mapping is None:
         raise InputError(
-            f"no two of the {len(views)} views can be matched (best matches:"
-            f" {_range(best_matches.values())}); use photographs that overlap more, check that the"
-            " masks keep the head, or give known poses"
+            f"no two of the {len(views)} views can be matched; use photographs that overlap more,"
+            " check that the masks keep the head, or give known poses"
         )
     dropped = drop_reasons(list(views), mapping)
     check_registered(mapping, dropped, config["min_registered"])
@@ -243,6 +234,20 @@ def clean_work_folder(path: Path) -> Path:
     return path
 
 
+def _work_images(
+    views: dict[str, Any], infos: dict[str, PhotographInfo], lens_of_view: dict[str, int]
+) -> list[WorkImage]:
+    return [
+        WorkImage(
+            view,
+            Path(views[view]["photograph"]).name,
+            lens_of_view[view],
+            (info.width, info.height),
+        )
+        for view, info in infos.items()
+    ]
+
+
 def _summary(mapping: Mapping, dropped: dict[str, str]) -> dict[str, Any]:
     return {
         "registered": list(mapping.registered),
@@ -262,11 +267,6 @@ def _summary(mapping: Mapping, dropped: dict[str, str]) -> dict[str, Any]:
             for lens in mapping.lenses
         ],
     }
-
-
-def _range(numbers: Any) -> str:
-    counts = Counter(numbers)
-    return f"{min(counts)} to {max(counts)}" if counts else "none"
 
 
 def _write_png(path: Path, pixels: np.ndarray, options: list[int]) -> None:
