@@ -29,6 +29,9 @@ def read_study():
         config["prompts_table"], "prompt", SCHEMAS / "prompts.schema.yaml"
     )
     study = config["study"]
+    # null takes all rows of the table.
+    study["subjects"] = list(subjects) if study["subjects"] is None else study["subjects"]
+    study["prompts"] = list(prompts) if study["prompts"] is None else study["prompts"]
     for key, known, where in (
         ("subjects", subjects, config["subjects_table"]),
         ("prompts", prompts, config["prompts_table"]),
@@ -75,6 +78,11 @@ wildcard_constraints:
 def library_digest(script):
     """Digest of all library modules that a stage script uses: editing one reruns the stage."""
     return provenance.library_digest(LIBRARY / f"{script}.py")
+
+
+def keys_of(section, *keys):
+    """Some keys of a section of the configuration, for a rule that depends on no others."""
+    return {key: config[section][key] for key in keys}
 
 
 def share_of_cores(jobs):

@@ -15,9 +15,10 @@ rule check_models:
         mem_mb=1_000,
         runtime="10m",
     params:
-        editing=config["editing"] if AVATARS else None,
-        metrics=config["metrics"],
-        masks=config["masks"],
+        # Only the keys that name weights: changing another one looks for nothing new.
+        editing=keys_of("editing", "editor", "model", "revision") if AVATARS else None,
+        metrics=keys_of("metrics", "names", "lpips_net", "lpips_weights"),
+        masks=keys_of("masks", "steps", "matting_model", "matting_weights"),
         needs_matting=needs_matting(),
         library=library_digest("check_models"),
     message:

@@ -28,8 +28,8 @@ class Study:
     def with_demo_settings(cls, folder: Path, changes: dict) -> "Study":
         """A new study with the demo's settings, `changes` laid over them."""
         (folder / "config").mkdir()
-        for name in ("subjects.tsv", "prompts.tsv"):
-            shutil.copy(ROOT / "config" / name, folder / "config" / name)
+        for table in (ROOT / "config").glob("*.tsv"):
+            shutil.copy(table, folder / "config" / table.name)
         shutil.copytree(ROOT / "profiles", folder / "profiles")
         demo = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text())
         return cls(folder, merged({**demo, "results_dir": "results"}, changes))

@@ -14,7 +14,7 @@ from headstyle.files import claim_folder
 pytestmark = pytest.mark.slow
 
 TINY = {
-    "study": {"subjects": ["A", "B"], "prompts": ["P4", "P6"]},
+    "study": {"subjects": ["A", "B"]},
     "capture": {
         "long_side_px": 480,
         "grid_rows": 3,
@@ -65,7 +65,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 def test_every_scene_of_every_subject_is_in_the_tables(finished):
     avatars = rows(finished.folder / "results/tables/avatars.csv")
     scenes = {(row["subject"], row["prompt"], row["strength"]) for row in avatars}
-    stylized = {(s, p, g) for s in "AB" for p in ("P4", "P6") for g in ("low", "high")}
+    stylized = {(s, p, g) for s in "AB" for p in ("recolor", "painterly") for g in ("low", "high")}
     assert stylized <= scenes
     assert {("A", "none", "none"), ("B", "none", "none")} <= scenes
     assert all(0 < float(row["rmse"]) < 1 and float(row["ciede2000"]) > 0 for row in avatars)
@@ -77,7 +77,7 @@ def test_a_second_run_has_nothing_to_do(finished):
 
 def test_every_job_leaves_a_log_and_a_benchmark(finished):
     results = finished.folder / "results"
-    for rule in ("estimate_poses", "train_baseline", "stylize_avatar_P4_low"):
+    for rule in ("estimate_poses", "train_baseline", "stylize_avatar_recolor_low"):
         assert (results / "logs" / "A" / f"{rule}.log").read_text()
         assert (results / "benchmarks" / "A" / f"{rule}.tsv").read_text().startswith("s\t")
 
@@ -118,18 +118,20 @@ def test_a_changed_setting_reruns_what_depends_on_it_and_nothing_else(
     assert untouched not in planned
 
 
-def test_a_new_prompt_adds_its_avatars_and_redoes_no_other(finished):
+def test_a_new_prompt_adds_its_avatars_and_redoes_no_other(copy):
     changes = {
-        "study": {"prompts": ["P4", "P6", "P8"]},
-        "editing": {"control": {"operations": {"P8": "identity"}}},
+        "study": {"prompts": ["recolor", "painterly", "plain"]},
+        "editing": {"control": {"operations": {"plain": "identity"}}},
     }
-    planned = jobs(Study(finished.folder, merged(finished.settings, changes)).snakemake("-n"))
-    finished.write_settings()
+    table = copy.folder / "config/demo_prompts.tsv"
+    table.write_text(table.read_text() + "plain\tunchanged\tLeave {pronoun} alone\n")
+    planned = jobs(Study(copy.folder, merged(copy.settings, changes)).snakemake("-n"))
+    assert planned["stylize_avatar"] == 4
     assert "train_baseline" not in planned
 
 
 def test_the_same_inputs_give_the_same_bytes(copy):
-    folder = copy.folder / "results/A/avatars/P4_low"
+    folder = copy.folder / "results/A/avatars/recolor_low"
     again = copy.folder / "again"
     shutil.copytree(folder, again)
     copy.snakemake(
@@ -138,17 +140,17 @@ def test_the_same_inputs_give_the_same_bytes(copy):
         "--until",
         "measure_consistency",
         "--",
-        str(Path("results/A/avatars/P4_low/consistency/views.csv")),
+        str(Path("results/A/avatars/recolor_low/consistency/views.csv")),
     )
     for name in ("splats.ply", "run.json", "consistency/views.csv"):
         assert filecmp.cmp(folder / name, again / name, shallow=False), name
 
 
 def test_a_stage_killed_in_the_middle_is_done_again_with_the_same_result(copy):
-    target = "results/A/avatars/P4_low/splats.ply"
+    target = "results/A/avatars/recolor_low/splats.ply"
     before = (copy.folder / target).read_bytes()
     (copy.folder / target).unlink()
-    copy.kill_in_the_middle("results/logs/A/stylize_avatar_P4_low.log", target)
+    copy.kill_in_the_middle("results/logs/A/stylize_avatar_recolor_low.log", target)
     assert not (copy.folder / target).exists()
     copy.snakemake(target)
     assert (copy.folder / target).read_bytes() == before
@@ -162,8 +164,11 @@ def test_the_report_is_one_file_that_opens_offline(finished):
 
 
 def test_a_dry_run_of_a_hundred_subjects_takes_seconds(study):
+    prompts = [f"P{i}" for i in range(1, 9)]
     big = study(
-        study={"subjects": [f"S{i}" for i in range(100)], "prompts": [f"P{i}" for i in range(1, 9)]}
+        study={"subjects": [f"S{i}" for i in range(100)], "prompts": prompts},
+        prompts_table="config/prompts.tsv",
+        editing={"control": {"operations": dict.fromkeys(prompts, "identity")}},
     )
     table = big.folder / "config/subjects.tsv"
     table.write_text(

@@ -35,8 +35,11 @@ def stage(snakemake: Any) -> Iterator[logging.Logger]:
 
 def use_threads(threads: int) -> None:
     """Limit the numeric libraries, imported already or later, to `threads` threads."""
-    for variable in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[variable] = str(threads)
+    # Once numba is imported, it takes a change of its variable for an error.
+    if "numba" not in sys.modules:
+        os.environ["NUMBA_NUM_THREADS"] = str(threads)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(threads)
     if "numba" in sys.modules:
