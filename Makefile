@@ -20,7 +20,7 @@ demo: $(INSTALLED)
 
 # The report embeds the figures and tables, so it is made again only when one of them is newer.
 $(DEMO_REPORT): $(wildcard report/* results/demo/plots/* results/demo/plots/*/* results/demo/tables/*)
-	$(DEMO) --report $@
+	$(DEMO) --report $@ --report-stylesheet report/report.css
 
 test: $(INSTALLED)
 	$(VENV)/bin/pytest

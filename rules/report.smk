@@ -1,6 +1,7 @@
 """What people look at: contact sheets, figures, table pages, and the report's first page."""
 
 import hashlib
+import json
 
 STUDY_FIGURES = ["by_prompt", "by_subject", "low_high", "excess", "by_quality"]
 STUDY_PAGES = [*TABLES, "poses", "baseline", "settings"]
@@ -42,6 +43,12 @@ def page_assets():
     for path in sorted((LIBRARY / "headstyle" / "assets").iterdir()):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def settings_digest():
+    """Digest of all settings: a changed one rewrites the page that shows them."""
+    text = json.dumps(config, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def stage_picture(number, name, suffix="jpg"):
@@ -235,7 +242,8 @@ rule write_table_pages:
         runtime="20m",
     params:
         subjects=SUBJECTS,
-        config=config,
+        # The script reads the settings themselves; all of them here would flood the messages.
+        settings=settings_digest(),
         assets=page_assets(),
         library=library_digest("write_table_pages"),
     message:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 FOCAL_MM, SENSOR_MM = 30.0, 24.0
-LONG_SIDE_PX = 384
+LONG_SIDE_PX = 320
 TARGET = np.array([0.3, 0.3, 0.3])
 RADIUS = 1.9
 _SUPERSAMPLING = 2

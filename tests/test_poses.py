@@ -20,8 +20,8 @@ from own_process import in_own_process, run_stage
 from PIL import Image
 
 CONFIG = {
-    "max_image_size_px": 384,
-    "max_features": 2048,
+    "max_image_size_px": 320,
+    "max_features": 800,
     "camera_sharing": "per_capture",
     "camera_model": "SIMPLE_RADIAL",
     "mapper": "incremental",
@@ -88,7 +88,7 @@ def test_every_view_is_posed_where_it_was_taken_from(corner):
 def test_portrait_and_landscape_frames_have_a_camera_each_with_the_focal_length_of_exif(corner):
     _, _, poses = corner
     sizes = sorted((camera["width"], camera["height"]) for camera in poses["cameras"])
-    assert sizes == [(288, 384), (384, 288)]
+    assert sizes == [(240, 320), (320, 240)]
     assert all(camera["focal_length_from_exif"] for camera in poses["cameras"])
 
 
@@ -106,9 +106,9 @@ def test_two_runs_write_the_same_bytes_whatever_the_threads(corner):
 
 def test_smaller_working_images_give_a_model_of_the_full_photographs(corner):
     folder, cameras, _ = corner
-    poses, _ = pose_stage(folder, "smaller", max_image_size_px=300)
+    poses, _ = pose_stage(folder, "smaller", max_image_size_px=256)
     sizes = {(camera["width"], camera["height"]) for camera in poses["cameras"]}
-    assert sizes == {(288, 384), (384, 288)}
+    assert sizes == {(240, 320), (320, 240)}
     assert errors_of(folder / "smaller", cameras)["center_error_fraction"]["max"] < 0.01
     assert in_own_process(largest_reprojection_px, str(folder / "smaller" / "sparse")) < 8
 
@@ -145,6 +145,7 @@ def test_given_poses_are_kept_and_get_points(corner):
     assert np.allclose(kept.intrinsics, cameras.intrinsics)
 
 
+@pytest.mark.slow
 def test_a_given_colmap_model_is_read_back_as_it_is(corner):
     folder, _, _ = corner
     pose_stage(folder, "copied", given=folder / "poses" / "sparse")
@@ -185,6 +186,7 @@ def test_a_capture_in_two_parts_stops_and_names_the_views_of_the_smaller(split):
     assert not any((split / "poses").iterdir())
 
 
+@pytest.mark.slow
 def test_a_lower_bar_keeps_the_larger_part_and_says_what_was_dropped(split):
     poses, log = pose_stage(split, min_registered=0.5)
     assert sorted(poses["dropped"]) == ["other_v0", "other_v1", "other_v2"]

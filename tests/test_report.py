@@ -14,10 +14,12 @@ from headstyle import pictures, plots, sheets, summaries
 from headstyle.compare import compare_page
 from headstyle.contact_sheets import SHEET_WIDTH_PX, TableSheet, Tile, grid_sheet, shorten
 from headstyle.contact_sheets import table_sheet as draw_table
+from headstyle.figures import read_history, training_curves, write_figure
 from headstyle.files import read_json
 from headstyle.instructions import avatars_of
 from headstyle.overview import overview_page
-from headstyle.pages import MAX_PAGE_BYTES, flat_settings, read_rows, table_page
+from headstyle.pages import MAX_PAGE_BYTES, flat_settings, table_page
+from headstyle.tables import read_rows
 from PIL import Image
 
 EVIL = '<script>alert("x")</script> & "quotes"\nand lines'
@@ -185,7 +187,7 @@ class TestFigures:
         if case == "rated":
             avatars = avatars.assign(quality=[4.0, np.nan, *[1.0, 2.0, 3.0, 4.0]])
         table = views if figure == "by_prompt" else avatars
-        plots.write_figure(tmp_path / "figure.png", plots.FIGURES[figure](table, "rmse"))
+        write_figure(tmp_path / "figure.png", plots.FIGURES[figure](table, "rmse"))
         assert (tmp_path / "figure.png").stat().st_size > 1000
         assert plt.get_fignums() == []
 
@@ -202,9 +204,11 @@ class TestFigures:
         assert "summary.ratings" in figure.texts[0].get_text()
         plt.close(figure)
 
-    def test_curves_leave_out_columns_without_values(self):
-        history = pd.DataFrame({"iteration": [0, 1], "loss": [1, 0.5], "psnr": [np.nan] * 2})
-        figure = plots.training_curves("t", {"a": history}, ["loss", "psnr", "splats"])
+    def test_curves_leave_out_columns_without_values(self, tmp_path):
+        path = tmp_path / "history.tsv"
+        path.write_text("iteration\tloss\tpsnr\n0\t1.0\t\n1\t0.5\t\n")
+        history = read_history(path)
+        figure = training_curves("t", {"a": history}, ["loss", "psnr", "splats"])
         assert [axes.get_ylabel() for axes in figure.axes] == ["loss"]
         plt.close(figure)
 

@@ -12,13 +12,12 @@ Output: sheets       one contact sheet per avatar (JPEG)
 
 from pathlib import Path
 
-import pandas as pd
 from headstyle import sheets
 from headstyle.compare import compare_page
 from headstyle.contact_sheets import write_sheet
+from headstyle.figures import read_history, training_curves, write_figure
 from headstyle.instructions import avatars_of
 from headstyle.pages import write_page
-from headstyle.plots import training_curves, write_figure
 from headstyle.stage import stage
 
 if __name__ == "__main__":
@@ -34,7 +33,7 @@ if __name__ == "__main__":
         write_sheet(snakemake.output.overview, sheets.avatars_sheet(subject, avatars))
         write_sheet(snakemake.output.strip, sheets.strip_sheet(subject, avatars))
         histories = {
-            avatar.name.replace("_", " "): pd.read_csv(avatar.folder / "history.tsv", sep="\t")
+            avatar.name.replace("_", " "): read_history(avatar.folder / "history.tsv")
             for avatar in avatars
         }
         curves = training_curves(f"{name}: training of the avatars", histories, ["loss", "psnr"])

@@ -9,10 +9,9 @@ Output: photographs, masks, views, baseline, depth   contact sheets (JPEG)
 
 from pathlib import Path
 
-import pandas as pd
 from headstyle import sheets
 from headstyle.contact_sheets import write_sheet
-from headstyle.plots import training_curves, write_figure
+from headstyle.figures import read_history, training_curves, write_figure
 from headstyle.stage import stage
 
 if __name__ == "__main__":
@@ -26,9 +25,8 @@ if __name__ == "__main__":
         write_sheet(snakemake.output.views, sheets.views_sheet(subject))
         write_sheet(snakemake.output.baseline, sheets.baseline_sheet(subject))
         write_sheet(snakemake.output.depth, sheets.depth_sheet(subject))
-        history = pd.read_csv(paths.history, sep="\t")
-        curves = training_curves(
-            f"{name}: training of the baseline", {"baseline": history}, ["loss", "psnr", "splats"]
-        )
+        histories = {"baseline": read_history(paths.history)}
+        title = f"{name}: training of the baseline"
+        curves = training_curves(title, histories, ["loss", "psnr", "splats"])
         write_figure(snakemake.output.training, curves)
         log.info("%s: five sheets and the training curves", name)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 from headstyle import plots
+from headstyle.figures import write_figure
 from headstyle.instructions import read_prompts
 from headstyle.stage import stage
 
@@ -31,7 +32,7 @@ if __name__ == "__main__":
             )
             figure = Path(path).name.split(".")[1]
             if figure == "by_prompt":
-                plots.write_figure(path, plots.by_prompt(views, metric, names))
+                write_figure(path, plots.by_prompt(views, metric, names))
             else:
-                plots.write_figure(path, plots.FIGURES[figure](avatars, metric))
+                write_figure(path, plots.FIGURES[figure](avatars, metric))
         log.info("%d figures", len(snakemake.output.figures))

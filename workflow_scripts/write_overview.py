@@ -12,9 +12,10 @@ from headstyle.contact_sheets import write_sheet
 from headstyle.files import read_json
 from headstyle.instructions import read_prompts
 from headstyle.overview import overview_page
-from headstyle.pages import read_rows, write_page
+from headstyle.pages import write_page
 from headstyle.sheets import stacked_strips
 from headstyle.stage import stage
+from headstyle.tables import read_rows
 
 if __name__ == "__main__":
     with stage(snakemake) as log:

@@ -142,8 +142,8 @@ def write_sheet(path: str | Path, sheet: Image.Image) -> None:
 
 
 def fit(picture: Image.Image, width: int, height: int) -> Image.Image:
-    """Resize a picture to fit a box, keeping its aspect; small ones grow by a limited factor."""
-    scale = min(width / picture.width, height / picture.height, _MAX_UPSCALE)
+    """Resize a picture to fill as much of a box as its aspect allows."""
+    scale = min(width / picture.width, height / picture.height)
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     return picture.resize(size, Image.Resampling.LANCZOS)
 

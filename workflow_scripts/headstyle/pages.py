@@ -4,7 +4,6 @@ Everything that comes from data passes through `html.escape`.
 """
 
 import base64
-import csv
 import io
 import math
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,6 @@ from typing import Any
 
 from PIL import Image
 
-from headstyle.errors import InputError
 from headstyle.files import whole_file
 from headstyle.labels import column_label
 
@@ -116,21 +114,6 @@ def meanings(columns: Sequence[str]) -> str:
         if label.meaning
     )
     return f'<dl class="meanings">{items}</dl>' if items else ""
-
-
-def read_rows(path: str | Path) -> list[dict[str, str]]:
-    """Rows of a CSV file as text.
-
-    Raises:
-        InputError: the file is missing or is not a table in UTF-8.
-    """
-    path = Path(path)
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            delimiter = "\t" if path.suffix == ".tsv" else ","
-            return list(csv.DictReader(file, delimiter=delimiter))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} cannot be read ({error}); delete it and run again") from None
 
 
 def flat_settings(config: Mapping[str, Any], prefix: str = "") -> list[dict[str, str]]:

@@ -1,16 +1,9 @@
 """The study's figures. Each function takes tables (pandas) and returns a Matplotlib figure.
 
 Scenes without a prompt: prompt `none` is a subject's baseline, `photographs` its floor.
-Colors are Okabe and Ito's, which color-blind readers can tell apart.
 """
 
 import textwrap
-from collections.abc import Sequence
-from pathlib import Path
-
-import matplotlib
-
-matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -18,49 +11,10 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from headstyle.files import whole_file
+from headstyle.figures import COLORS, INK, SOFT_INK, message
 from headstyle.labels import metric_label
 
-COLORS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#666666"]
-INK, SOFT_INK = "#1b2733", "#5d6b7a"
-DPI = 150
 BASELINE, FLOOR = "none", "photographs"
-_STYLE = {
-    "font.family": "DejaVu Sans",
-    "font.size": 10,
-    "axes.titlesize": 12,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.titlepad": 12,
-    "axes.edgecolor": "#b6c0ca",
-    "axes.labelcolor": INK,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "grid.color": "#e3e8ed",
-    "text.color": INK,
-    "xtick.color": SOFT_INK,
-    "ytick.color": SOFT_INK,
-    "legend.frameon": False,
-    "figure.constrained_layout.use": True,
-}
-plt.rcParams.update(_STYLE)
-
-
-def write_figure(path: str | Path, figure: Figure) -> None:
-    """Write a figure (PNG or SVG by suffix), whole or not at all, and close it."""
-    with whole_file(path) as partial:
-        figure.savefig(partial, dpi=DPI)
-    plt.close(figure)
-
-
-def message(text: str) -> Figure:
-    """A figure that says why there is nothing to plot."""
-    figure = plt.figure(figsize=(7, 2))
-    figure.text(0.5, 0.5, text, ha="center", va="center", color=SOFT_INK, fontsize=12, wrap=True)
-    return figure
 
 
 def by_prompt(views: pd.DataFrame, metric: str, names: dict[str, str] | None = None) -> Figure:
@@ -161,7 +115,7 @@ def low_high(avatars: pd.DataFrame, metric: str) -> Figure:
     high = pairs[[first, last]].to_numpy().max() * 1.06
     axes.plot([low, high], [low, high], color=SOFT_INK, lw=1, ls="--", zorder=0)
     axes.set(xlim=(low, high), ylim=(low, high), aspect="equal")
-    axes.grid(axis="both")
+    axes.grid(True, axis="both")
     label = metric_label(metric)
     axes.set(xlabel=f"{label} at strength {first}", ylabel=f"{label} at strength {last}")
     worse = int((pairs[last] > pairs[first]).sum())
@@ -319,33 +273,3 @@ def _number_format(values: np.ndarray) -> str:
     """Decimals that show two digits of the largest value."""
     largest = np.nanmax(np.abs(values)) or 1.0
     return f".{int(np.clip(1 - np.floor(np.log10(largest)), 0, 6))}f"
-
-
-def training_curves(
-    title: str, histories: dict[str, pd.DataFrame], columns: Sequence[str]
-) -> Figure:
-    """Curves over the iterations, one panel per column and one line per history.
-
-    Args:
-        title: Above the figure.
-        histories: Tables with the column iteration, by the name of their line.
-        columns: Columns to plot (loss, psnr, splats); absent or empty ones are left out.
-    """
-    axis_names = {"loss": "loss", "psnr": "PSNR [dB]", "splats": "splats"}
-    given = [c for c in columns if any(c in h and h[c].notna().any() for h in histories.values())]
-    if not given:
-        return message(f"{title}: nothing was trained.")
-    width = 1.0 + 3.6 * len(given) + (1.4 if len(histories) > 1 else 0)
-    figure, grid = plt.subplots(1, len(given), figsize=(max(6, width), 3.5), squeeze=False)
-    colors = sns.color_palette(COLORS if len(histories) <= len(COLORS) else "husl", len(histories))
-    for axes, column in zip(grid.flat, given, strict=True):
-        for color, (name, history) in zip(colors, histories.items(), strict=True):
-            if column in history:
-                kept = history.dropna(subset=[column])
-                axes.plot(kept["iteration"], kept[column], color=color, lw=1.4, label=name)
-        axes.set(xlabel="iteration", ylabel=axis_names.get(column, column))
-        axes.margins(x=0.01)
-    if len(histories) > 1:
-        grid.flat[-1].legend(loc="upper left", bbox_to_anchor=(1.02, 1), borderaxespad=0)
-    figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=12)
-    return figure
