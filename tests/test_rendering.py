@@ -151,6 +151,17 @@ def test_a_splat_covers_its_center_with_its_opacity_and_color():
     assert float(rendering.alphas[0, 10, 13]) == pytest.approx(0.9 * falloff, abs=1e-6)
 
 
+def test_a_splat_at_the_upper_limit_of_alpha_changes_by_its_color_only():
+    pose, intrinsics, width, height = straight_camera()
+    splats = {name: value.requires_grad_() for name, value in one_splat(opacity=0.9999).items()}
+    center = render(splats, pose, intrinsics, width, height).colors[0, 10, 10].sum()
+    assert float(center.detach()) == pytest.approx(0.999 * 1.5, abs=1e-5)
+    found = gradients(splats, center)
+    assert float(found["opacities"]) == 0
+    assert not found["scales"].any()
+    assert found["sh0"].all()
+
+
 def test_the_background_shines_through_where_alpha_leaves_it():
     pose, intrinsics, width, height = straight_camera()
     black = render(one_splat(), pose, intrinsics, width, height)

@@ -16,10 +16,10 @@ from headstyle.baseline import (
     write_renders,
 )
 from headstyle.cameras import Cameras
-from headstyle.densification import CappedStrategy
+from headstyle.densification import CappedStrategy, join_views
 from headstyle.errors import InputError
 from headstyle.losses import foreground_scores, photometric_loss, psnr, ssim_map
-from headstyle.rendering import render_views
+from headstyle.rendering import render, render_views
 from headstyle.splats import read_ply, splats_from_points, write_ply
 from headstyle.training import (
     SplatTrainer,
@@ -171,6 +171,26 @@ def test_views_of_different_sizes_weigh_the_same(ball):
     apart = [float(make_trainer(ball, chosen).step([view])) for view in range(VIEWS)]
     together = float(make_trainer(ball, chosen).step(range(VIEWS)))
     assert together == pytest.approx(np.mean(apart), rel=1e-5)
+
+
+def test_joined_views_count_for_densification_like_each_alone(ball):
+    _, _, points, colors = ball
+    splats = splats_from_points(points, colors, 0, 0)
+    poses, intrinsics = make_cameras(3, WIDTH, HEIGHT)
+    infos = []
+    for chosen, width, height in ((slice(0, 2), 40, 24), (slice(2, 3), 24, 40)):
+        rendering = render(
+            splats, poses[chosen], intrinsics[chosen], width, height, absolute_gradients=True
+        )
+        rendering.colors.square().mean().backward()
+        infos.append(rendering.info)
+    strategy = CappedStrategy(absgrad=True)
+    apart, joined = strategy.initialize_state(), strategy.initialize_state()
+    for info in infos:
+        strategy._update_state(splats, apart, info | {"n_cameras": 3})
+    strategy._update_state(splats, joined, join_views(infos))
+    torch.testing.assert_close(joined["grad2d"], apart["grad2d"])
+    assert torch.equal(joined["count"], apart["count"])
 
 
 def test_degrees_of_the_harmonics_join_one_by_one(ball):

@@ -36,6 +36,6 @@ if __name__ == "__main__":
         baseline.write_history(out.history, trainer.history)
         scores = baseline.score_views(cameras, images, renders, settings.holdout_every)
         count = len(trainer.splats["means"])
-        log.info("%d splats, foreground PSNR %s dB", count, scores["psnr"])
+        log.info("%d splats, foreground PSNR %.2f dB", count, scores["psnr"] or float("nan"))
         made = {"iterations": settings.iterations, "splats": count, "seconds": round(seconds, 1)}
         write_json(out.metrics, made | scores)

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit, prange
+from numba import prange
 from numpy.typing import NDArray
 from torch import Tensor
 
+from headstyle.compiled import kernel, parallel_kernel
 from headstyle.spherical_harmonics import sh_bases, sh_gradient
 
 NEAR_PLANE = 0.01
@@ -47,7 +48,7 @@ def camera_table(world_to_camera: Tensor, intrinsics: Tensor, width: int, height
     return table
 
 
-@njit(cache=True)
+@kernel
 def _axes(quat, log_scale, rotation, axes):
     """Fill the rotation (9) and the axes (9, columns scaled by the standard deviations)."""
     w, x, y, z = float(quat[0]), float(quat[1]), float(quat[2]), float(quat[3])
@@ -68,7 +69,7 @@ def _axes(quat, log_scale, rotation, axes):
             axes[3 * i + k] = rotation[3 * i + k] * scale
 
 
-@njit(cache=True)
+@kernel
 def _to_camera(camera, mean):
     """The point in the camera, and its slopes x/z and y/z limited to the image and its margin."""
     m0, m1, m2 = float(mean[0]), float(mean[1]), float(mean[2])
@@ -82,7 +83,7 @@ def _to_camera(camera, mean):
     return x, y, z, u, v
 
 
-@njit(cache=True)
+@kernel
 def _image_axes(camera, z, u, v, axes, jacobian, image_axes):
     """Fill J W (2x3: image position by world position) and J W axes (2x3)."""
     fx, fy = camera[12] / z, camera[13] / z
@@ -98,7 +99,7 @@ def _image_axes(camera, z, u, v, axes, jacobian, image_axes):
             )
 
 
-@njit(cache=True)
+@kernel
 def _covariance(a):
     """Entries xx, xy, yy of the low-passed covariance whose axes are the rows of `a` (2x3)."""
     xx = a[0] * a[0] + a[1] * a[1] + a[2] * a[2] + LOW_PASS_PX2
@@ -107,7 +108,7 @@ def _covariance(a):
     return xx, xy, yy
 
 
-@njit(cache=True)
+@kernel
 def _direction(camera, mean):
     """Unit vector from the camera to the splat, and their distance."""
     x, y, z = mean[0] - camera[20], mean[1] - camera[21], mean[2] - camera[22]
@@ -115,7 +116,7 @@ def _direction(camera, mean):
     return x / distance, y / distance, z / distance, distance
 
 
-@njit(cache=True)
+@kernel
 def _project_one(camera, size, mean, opacity, axes, scratch, mean2d, conic, radius):
     """Project one splat into one camera; returns its depth, or 0 where it is not in the image."""
     x, y, z, u, v = _to_camera(camera, mean)
@@ -143,7 +144,7 @@ def _project_one(camera, size, mean, opacity, axes, scratch, mean2d, conic, radi
     return z
 
 
-@njit(cache=True)
+@kernel
 def _color_one(camera, mean, degree, sh0, shN, bases, color):
     x, y, z, _ = _direction(camera, mean)
     sh_bases(degree, x, y, z, bases)
@@ -154,7 +155,7 @@ def _color_one(camera, mean, degree, sh0, shN, bases, color):
         color[channel] = max(value, 0.0)
 
 
-@njit(cache=True, parallel=True)
+@parallel_kernel
 def project_forward(
     cameras, size, degree, means, quats, scales, logits, sh0, shN,
     means2d, conics, colors, opacities, depths, radii,
@@ -180,7 +181,7 @@ def project_forward(
                     _color_one(cameras[c], means[n], degree, sh0[n, 0], shN[n], bases, colors[c, n])
 
 
-@njit(cache=True)
+@kernel
 def _conic_gradient(xx, xy, yy, d_conic):
     """Gradient of the covariance's entries (xx, xy once, yy) from that of its inverse's."""
     determinant = xx * yy - xy * xy
@@ -196,7 +197,7 @@ def _conic_gradient(xx, xy, yy, d_conic):
     )
 
 
-@njit(cache=True)
+@kernel
 def _geometry_backward(camera, mean, axes, scratch, d_mean2d, d_conic, d_mean, d_axes):
     """Add one view's gradients of a splat's position and axes."""
     x, y, z, u, v = _to_camera(camera, mean)
@@ -230,7 +231,7 @@ def _geometry_backward(camera, mean, axes, scratch, d_mean2d, d_conic, d_mean, d
         d_mean[j] += camera[j] * dx + camera[3 + j] * dy + camera[6 + j] * dz
 
 
-@njit(cache=True)
+@kernel
 def _color_backward(camera, mean, degree, sh0, shN, color, bases, d_color, d_mean, d_sh0, d_shN):
     """Add one view's gradients of a splat's harmonics, and of its position through them."""
     x, y, z, distance = _direction(camera, mean)
@@ -253,7 +254,7 @@ def _color_backward(camera, mean, degree, sh0, shN, color, bases, d_color, d_mea
         d_mean[2] += (gz - along * z) / distance
 
 
-@njit(cache=True)
+@kernel
 def _axes_backward(quat, log_scale, rotation, d_axes, d_quat, d_scale):
     """Gradients of quaternion and log scales from those of the axes (`d_axes` is overwritten)."""
     g = d_axes
@@ -278,7 +279,7 @@ def _axes_backward(quat, log_scale, rotation, d_axes, d_quat, d_scale):
     d_quat[3] = (gz - along * z) / length
 
 
-@njit(cache=True, parallel=True)
+@parallel_kernel
 def project_backward(
     cameras, degree, means, quats, scales, sh0, shN, opacities, colors, radii,
     d_means2d, d_conics, d_colors, d_opacities,

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit, prange
+from numba import prange
 from torch import Tensor
 
 from headstyle import blend_rows
@@ -23,6 +23,7 @@ from headstyle.blend_rows import (
     unblend_splat,
     unblend_splat_absolute,
 )
+from headstyle.compiled import kernel, parallel_kernel
 from headstyle.tiles_cpu import TILE, Tiling, tile_splats
 
 HALF, ONE, ZERO = np.float32(0.5), np.float32(1), np.float32(0)
@@ -40,7 +41,7 @@ BEHIND_SPLAT, D_RED, BEHIND, LAST_SPLAT = (
 )
 
 
-@njit(cache=True)
+@kernel
 def _tile_corner(task, shape):
     """Tile of a task, its view, and the row and column of its first pixel.
 
@@ -56,14 +57,14 @@ def _tile_corner(task, shape):
     return tile, tile // (across * down), tile // across % down * TILE, tile % across * TILE
 
 
-@njit(cache=True)
+@kernel
 def _common_divisor(a, b):
     while b:
         a, b = b, a % b
     return a
 
 
-@njit(cache=True)
+@kernel
 def _finished(state):
     """Whether no pixel of the tile lets light through any more."""
     for row in range(TILE):
@@ -73,7 +74,7 @@ def _finished(state):
     return True
 
 
-@njit(cache=True)
+@kernel
 def _blend_tile(records, entries, left, top, with_depth, state):
     """Blend the splats of one tile, nearest first, into its working memory."""
     state[:] = ZERO
@@ -98,7 +99,7 @@ def _blend_tile(records, entries, left, top, with_depth, state):
             )
 
 
-@njit(cache=True)
+@kernel
 def _store_tile(
     state, view, top, left, with_depth, background, colors, through, last, expected, median
 ):
@@ -119,7 +120,7 @@ def _store_tile(
                 median[view, i, j] = state[s + MEDIAN]
 
 
-@njit(cache=True, parallel=True)
+@parallel_kernel
 def blend_forward(
     records, tiles, entries, backgrounds, with_depth, colors, through, last, expected, median
 ):
@@ -139,7 +140,7 @@ def blend_forward(
         )  # fmt: skip
 
 
-@njit(cache=True)
+@kernel
 def _load_tile(view, top, left, background, through, last, d_colors, d_alphas, state):
     """Fill a tile's working memory for the backward pass; returns the index of its last splat.
 
@@ -166,7 +167,7 @@ def _load_tile(view, top, left, background, through, last, d_colors, d_alphas, s
     return deepest
 
 
-@njit(cache=True)
+@kernel
 def _unblend_tile(records, entries, deepest, left, top, absolute, state, moments):
     """Take the splats of one tile out again, farthest first, and write their moments."""
     for i in range(deepest + 1, len(entries)):
@@ -188,7 +189,7 @@ def _unblend_tile(records, entries, deepest, left, top, absolute, state, moments
             )  # fmt: skip
 
 
-@njit(cache=True, parallel=True)
+@parallel_kernel
 def blend_backward(
     records, tiles, entries, backgrounds, absolute, through, last, d_colors, d_alphas, moments
 ):
@@ -203,7 +204,7 @@ def blend_backward(
         _unblend_tile(records, content, deepest, left, top, absolute, state, moments)
 
 
-@njit(cache=True, parallel=True)
+@parallel_kernel
 def reduce_moments(
     splats, records, slots, moments, d_means2d, d_conics, d_colors, d_opacities, absolute
 ):

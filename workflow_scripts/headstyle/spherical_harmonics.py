@@ -4,7 +4,7 @@ Constants and the order of the bases as in Sloan, "Efficient Spherical Harmonic 
 (JCGT 2013), which gsplat and the common 3DGS PLY layout share.
 """
 
-from numba import njit
+from headstyle.compiled import kernel
 
 C0 = 0.2820947917738781
 C1 = 0.48860251190292
@@ -20,7 +20,7 @@ C3 = (
 )
 
 
-@njit(cache=True)
+@kernel
 def sh_bases(degree, x, y, z, bases):
     """Fill `bases[: (degree + 1)**2]` with the bases at the unit direction (x, y, z)."""
     bases[0] = C0
@@ -45,7 +45,7 @@ def sh_bases(degree, x, y, z, bases):
     bases[15] = -C3[0] * x * (x * x - 3 * y * y)
 
 
-@njit(cache=True)
+@kernel
 def sh_gradient(degree, x, y, z, w):
     """Gradient with respect to (x, y, z) of the sum of the bases weighted by `w`."""
     gx, gy, gz = 0.0, 0.0, 0.0

@@ -8,8 +8,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 from numpy.typing import NDArray
+
+from headstyle.compiled import kernel, parallel_kernel
 
 TILE = 16
 # One row of `Tiling.records`: x, y, conic a, b, c, opacity, red, green, blue, depth, cut, -.
@@ -72,7 +74,7 @@ def _nearest_first(depths: NDArray[np.float32], visible: NDArray[np.bool_]) -> N
     return indices[np.argsort(depths[indices], kind="stable")]
 
 
-@njit(cache=True)
+@kernel
 def _reach(a, b, c, cut, low, high):
     """Extent in x of the ellipse a x^2 + 2 b x y + c y^2 <= cut where low <= y <= high.
 
@@ -92,7 +94,7 @@ def _reach(a, b, c, cut, low, high):
     return (-b * y_left - left) / a, (-b * y_right + right) / a
 
 
-@njit(cache=True)
+@kernel
 def _pixels(center, low, high, limit):
     """First and last pixel whose center lies in [center + low, center + high], within limits."""
     first = math.ceil(max(center + low - MARGIN_PX - 0.5, 0.0))
@@ -100,7 +102,7 @@ def _pixels(center, low, high, limit):
     return int(first), int(last)
 
 
-@njit(cache=True)
+@kernel
 def _tile_rows(record, height):
     """First and last row of tiles that a splat may cover."""
     a, b, c = float(record[2]), float(record[3]), float(record[4])
@@ -109,7 +111,7 @@ def _tile_rows(record, height):
     return first // TILE, last // TILE if last >= first else first // TILE - 1
 
 
-@njit(cache=True)
+@kernel
 def _tile_columns(record, tile_row, width, height):
     """First and last tile of one row of tiles that a splat covers; last < first if none."""
     a, b, c = float(record[2]), float(record[3]), float(record[4])
@@ -122,7 +124,7 @@ def _tile_columns(record, tile_row, width, height):
     return first // TILE, last // TILE if last >= first else first // TILE - 1
 
 
-@njit(cache=True, parallel=True)
+@parallel_kernel
 def _gather(splats, means2d, conics, colors, opacities, depths, width, height, records, counts):
     """Fill the records, and in `counts[p + 1]` the number of tiles that splat p covers."""
     total = depths.shape[1]
@@ -144,7 +146,7 @@ def _gather(splats, means2d, conics, colors, opacities, depths, width, height, r
         counts[p + 1] = covered
 
 
-@njit(cache=True, parallel=True)
+@parallel_kernel
 def _intersect(views, records, slots, width, height, found):
     """Fill tile, first and last pixel row within the tile, for every splat and tile it covers."""
     across, down = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
@@ -165,7 +167,7 @@ def _intersect(views, records, slots, width, height, found):
                 slot += 1
 
 
-@njit(cache=True)
+@kernel
 def _sort_by_tile(slots, found, tiles, entries):
     """Counting sort of the intersections by tile; within a tile the order of depth is kept."""
     for slot in range(len(found)):

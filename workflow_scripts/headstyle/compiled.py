@@ -1,0 +1,57 @@
+"""How the CPU kernels are compiled: by numba, once, and kept for later runs.
+
+numba compiles a kept function again when the file that defines it changes, but not when a file
+changes whose functions it calls. So the folder that keeps them is named after all their sources.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numba
+
+SOURCES = (
+    "lanes.py",
+    "blend_rows.py",
+    "tiles_cpu.py",
+    "rasterize_cpu.py",
+    "spherical_harmonics.py",
+    "project_cpu.py",
+)
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Compile a function of arrays and numbers."""
+    return _compiled(function, parallel=False)
+
+
+def parallel_kernel(function: Callable[..., Any]) -> Any:
+    """Compile a function whose `prange` loops run on all threads."""
+    return _compiled(function, parallel=True)
+
+
+@cache
+def cache_folder() -> Path:
+    """Where the machine code of exactly these sources is kept."""
+    library = Path(__file__).parent
+    sources = b"".join((library / name).read_bytes() for name in SOURCES)
+    folder = library / "__pycache__"
+    if numba.config.CACHE_DIR:
+        folder = Path(numba.config.CACHE_DIR)
+    elif not os.access(library, os.W_OK):
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headstyle"
+    return folder / f"kernels-{hashlib.sha256(sources).hexdigest()[:16]}"
+
+
+def _compiled(function: Callable[..., Any], parallel: bool) -> Any:
+    folder = cache_folder()
+    before = numba.config.CACHE_DIR
+    # Only while decorating: other libraries keep their own.
+    numba.config.CACHE_DIR = str(folder)
+    try:
+        return numba.njit(cache=True, parallel=parallel)(function)
+    finally:
+        numba.config.CACHE_DIR = before
