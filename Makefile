@@ -5,7 +5,8 @@ INSTALLED := $(VENV)/.installed
 DEMO := $(VENV)/bin/snakemake --cores all --configfile config/demo.yaml
 DEMO_REPORT := results/demo/report.html
 
-.PHONY: demo test check format clean help
+
+.PHONY: demo test gpu-test check format clean help
 
 help:
 	@echo "make demo    from photographs to results/demo/report.html, no GPU, no downloads of weights"
@@ -24,6 +25,10 @@ $(DEMO_REPORT): $(wildcard report/* results/demo/plots/* results/demo/plots/*/* 
 
 test: $(INSTALLED)
 	$(VENV)/bin/pytest
+
+# On a machine with a CUDA device: what the CPU tests skip. gsplat compiles once, in a minute or two.
+gpu-test: $(INSTALLED)
+	$(VENV)/bin/pytest -m gpu
 
 check: $(INSTALLED)
 	$(VENV)/bin/ruff check .

@@ -8,6 +8,7 @@ import pytest
 import torch
 import yaml
 from headstyle.cameras import Cameras
+from headstyle.editing import make_editor
 from headstyle.editing.control import ControlEditor
 from headstyle.errors import InputError
 from headstyle.losses import photometric_loss
@@ -25,6 +26,7 @@ from headstyle.stylization import (
     views_to_edit,
 )
 from headstyle.training import SplatTrainer, TrainingSettings
+from tiny_pipeline import write_tiny_pipeline
 
 CONFIG = yaml.safe_load((Path(__file__).parents[1] / "config" / "config.yaml").read_text())
 # Steps ten times as large as the study's, for trainings a hundred times as short.
@@ -258,3 +260,28 @@ def test_all_of_the_scenes_harmonics_are_in_use_from_the_start(cameras, photogra
     settings = avatar_settings(BASELINE, STYLIZATION)
     trainer = SplatTrainer(splats, cameras, photographs, settings, seed=1)
     assert trainer.active_sh_degree == 2
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_an_avatar_on_the_gpu_moves_to_the_edits_of_a_half_precision_pipeline(
+    scene, cameras, photographs, tmp_path
+):
+    pipeline = write_tiny_pipeline(tmp_path / "tiny")
+    editing = {
+        **{"editor": "instruct_pix2pix", "model": str(pipeline), "revision": None},
+        **{"negative_prompt": "bad", "diffusion_steps": 3, "background": [0.0, 0.0, 0.0]},
+        **{"batch_size": 4, "dtype": "float16"},
+    }
+    first_edits = {}
+    for device in ("cpu", "cuda"):
+        settings = avatar_settings(BASELINE, STYLIZATION)
+        trainer = SplatTrainer(scene, cameras, photographs, settings, 1, device)
+        before = {name: image for name, image, *_ in render_views(trainer.splats, cameras)}
+        cycles = run(trainer, photographs, make_editor(editing, device), ThesisSchedule(60, 30))
+        after = {name: image for name, image, *_ in render_views(trainer.splats, cameras)}
+        first_edits[device] = cycles[0][1]
+        for name, edit in cycles[-1][1].items():
+            assert distance(after[name], edit) < distance(before[name], edit), name
+    for name, edit in first_edits["cuda"].items():
+        assert np.abs(edit - first_edits["cpu"][name]).mean() < 1e-2, name
