@@ -5,7 +5,6 @@ INSTALLED := $(VENV)/.installed
 DEMO := $(VENV)/bin/snakemake --cores all --configfile config/demo.yaml
 DEMO_REPORT := results/demo/report.html
 
-
 .PHONY: demo test gpu-test check format clean help
 
 help:

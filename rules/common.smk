@@ -129,6 +129,13 @@ def prompt_text(wildcards):
     return prompts[wildcards.prompt]["text"].replace("{pronoun}", pronoun)
 
 
+def prompt_editing(wildcards):
+    """The editing settings of one prompt: of the control operations only its own."""
+    operations = config["editing"]["control"]["operations"]
+    own = {prompt: name for prompt, name in operations.items() if prompt == wildcards.prompt}
+    return config["editing"] | {"control": config["editing"]["control"] | {"operations": own}}
+
+
 def scenes(subject):
     """Every scene of a subject that is measured."""
     return ["baseline", "floor", *(f"avatars/{avatar}" for avatar in AVATARS)]

@@ -106,7 +106,7 @@ rule summarize:
 
 rule reference_tables:
     input:
-        metrics=workflow.source_path("../resources/reference/thesis_metrics.csv"),
+        metrics=f"{workflow.basedir}/resources/reference/thesis_metrics.csv",
     output:
         thresholds="results/reference/tables/thresholds.csv",
         strengths="results/reference/tables/strengths.csv",

@@ -54,7 +54,7 @@ rule stylize_avatar:
     params:
         prompt_text=prompt_text,
         strength=lambda wildcards: config["strengths"][wildcards.strength],
-        editing=config["editing"],
+        editing=prompt_editing,
         stylization=config["stylization"],
         baseline=config["baseline"],
         seed=config["seed"],

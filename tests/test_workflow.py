@@ -101,6 +101,7 @@ def test_a_single_stage_can_be_asked_for_by_its_file(study):
     ("change", "first", "untouched"),
     [
         ({"metrics": {"depth_tolerance": 0.02}}, "measure_consistency", "stylize_avatar"),
+        ({"metrics": {"names": ["rmse"]}}, "measure_consistency", "train_baseline"),
         ({"stylization": {"iterations": 9}}, "stylize_avatar", "train_baseline"),
         ({"baseline": {"ssim_weight": 0.3}}, "train_baseline", "camera_adjacency"),
         ({"adjacency": {"neighbors": 3}}, "camera_adjacency", "train_baseline"),
