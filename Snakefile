@@ -12,6 +12,7 @@ report: "report/workflow.rst"
 
 
 include: "rules/common.smk"
+include: "rules/figures.smk"
 include: "rules/capture.smk"
 include: "rules/cameras.smk"
 include: "rules/splats.smk"

@@ -15,6 +15,7 @@ from headstyle.errors import InputError
 from headstyle.files import claim_folder
 from headstyle.metrics import available_metrics
 from headstyle.photographs import list_photographs
+from headstyle.stage import has_gpu
 
 SCHEMAS = Path(workflow.basedir) / "config" / "schemas"
 
@@ -56,6 +57,7 @@ R = config["results_dir"].rstrip("/")
 SUBJECTS = config["study"]["subjects"]
 PROMPTS = config["study"]["prompts"]
 STRENGTHS = config["study"]["strengths"]
+TABLES = ["avatars", "views", "thresholds", "strengths", "agreement"]
 AVATARS = [f"{prompt}_{strength}" for prompt in PROMPTS for strength in STRENGTHS]
 PROCEDURAL = [s for s in SUBJECTS if subjects[s]["source"] == "procedural"]
 
@@ -91,7 +93,7 @@ def share_of_cores(jobs):
 
 
 # GPUs a training job claims: one where this machine has any. Cluster profiles set their own.
-GPUS_PER_JOB = int(Path("/dev/nvidia0").exists())
+GPUS_PER_JOB = int(has_gpu())
 
 
 def subject_folder(subject):
@@ -146,3 +148,25 @@ def needs_matting():
     return "matting" in config["masks"]["steps"] and any(
         not subjects[subject].get("masks") for subject in SUBJECTS
     )
+
+
+def scene_images(wildcards):
+    """Index of the images to compare: a scene's renders, or the photographs for the floor."""
+    folder = f"{R}/{wildcards.subject}"
+    return (
+        f"{folder}/views/cameras.json"
+        if wildcards.scene == "floor"
+        else f"{folder}/{wildcards.scene}/renders"
+    )
+
+
+def scene_depth(wildcards):
+    scene = "baseline" if wildcards.scene == "floor" else wildcards.scene
+    return f"{R}/{wildcards.subject}/{scene}/depth"
+
+
+def scene_labels(wildcards):
+    """What the columns prompt and strength say of a scene."""
+    if wildcards.scene.startswith("avatars/"):
+        return wildcards.scene.removeprefix("avatars/").split("_")
+    return ["photographs" if wildcards.scene == "floor" else "none", "none"]

@@ -1,28 +1,6 @@
 """How consistent the views of each scene are, and the study's tables."""
 
 
-def scene_images(wildcards):
-    """Index of the images to compare: a scene's renders, or the photographs for the floor."""
-    folder = f"{R}/{wildcards.subject}"
-    return (
-        f"{folder}/views/cameras.json"
-        if wildcards.scene == "floor"
-        else f"{folder}/{wildcards.scene}/renders"
-    )
-
-
-def scene_depth(wildcards):
-    scene = "baseline" if wildcards.scene == "floor" else wildcards.scene
-    return f"{R}/{wildcards.subject}/{scene}/depth"
-
-
-def scene_labels(wildcards):
-    """What the columns prompt and strength say of a scene."""
-    if wildcards.scene.startswith("avatars/"):
-        return wildcards.scene.removeprefix("avatars/").split("_")
-    return ["photographs" if wildcards.scene == "floor" else "none", "none"]
-
-
 rule measure_consistency:
     input:
         images=scene_images,
@@ -52,23 +30,6 @@ rule measure_consistency:
         "Measuring the consistency of {wildcards.subject}, {wildcards.scene}"
     script:
         "../workflow_scripts/measure_consistency.py"
-
-
-TABLES = ["avatars", "views", "thresholds", "strengths", "agreement"]
-
-
-def study_tables():
-    return expand(f"{R}/tables/{{table}}.csv", table=TABLES)
-
-
-def study_table(name):
-    """One of the study's tables, with its place in the report: a file to download."""
-    return report(
-        f"{R}/tables/{name}.csv",
-        caption=f"../report/table_{name}.rst",
-        category="5 Tables",
-        labels={"table": f"{name}, as CSV"},
-    )
 
 
 rule summarize:

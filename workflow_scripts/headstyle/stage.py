@@ -49,6 +49,11 @@ def use_threads(threads: int) -> None:
         sys.modules["cv2"].setNumThreads(threads)
 
 
+def has_gpu() -> bool:
+    """Whether this machine has an NVIDIA GPU, without loading a library that could use it."""
+    return Path("/dev/nvidia0").exists()
+
+
 def progress(steps: Iterable[Any], what: str, every_seconds: float = 15.0) -> Iterator[Any]:
     """Iterate over `steps` and log now and then how many are done and how much time is left."""
     logger = logging.getLogger("headstyle")

@@ -1,0 +1,135 @@
+"""Which figures, pages and tables there are, and where each stands in the report."""
+
+import hashlib
+import json
+
+STUDY_FIGURES = ["by_prompt", "by_subject", "low_high", "excess", "by_quality"]
+STUDY_PAGES = [*TABLES, "poses", "baseline", "settings"]
+
+
+def report_outputs():
+    """Every file of the report."""
+    return [
+        f"{R}/plots/overview.html",
+        f"{R}/plots/overview.jpg",
+        *expand(f"{R}/plots/{{page}}.html", page=STUDY_PAGES),
+        *expand(
+            f"{R}/plots/{{metric}}.{{figure}}.png",
+            metric=config["metrics"]["names"],
+            figure=STUDY_FIGURES,
+        ),
+        *expand(f"{R}/{{subject}}/adjacency.png", subject=SUBJECTS),
+        *expand(
+            f"{R}/plots/{{subject}}/{{picture}}",
+            subject=SUBJECTS,
+            picture=["photographs.jpg", "avatars.jpg"],
+        ),
+    ]
+
+
+def of_avatars(path):
+    """A path below each avatar's folder of one subject, for all its avatars."""
+    return [f"{R}/{{subject}}/avatars/{avatar}/{path}" for avatar in AVATARS]
+
+
+def of_subjects(path):
+    """A path below each subject's folder, for all subjects."""
+    return [f"{R}/{subject}/{path}" for subject in SUBJECTS]
+
+
+def page_assets():
+    """Digest of the pages' styles and scripts: editing one rewrites the pages."""
+    digest = hashlib.sha256()
+    for path in sorted((LIBRARY / "headstyle" / "assets").iterdir()):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def settings_digest():
+    """Digest of all settings: a changed one rewrites the page that shows them."""
+    text = json.dumps(config, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def stage_picture(number, name, suffix="jpg"):
+    """A picture of one stage of one subject, with its place in the report."""
+    return report(
+        f"{R}/plots/{{subject}}/{name}.{suffix}",
+        caption=f"../report/{name}.rst",
+        category="2 Subjects",
+        subcategory="{subject}",
+        labels={"figure": f"{number} {name}"},
+    )
+
+
+def avatar_sheet(avatar):
+    """The contact sheet of one avatar, with its place in the report."""
+    return report(
+        f"{R}/plots/{{subject}}/avatar_{avatar}.jpg",
+        caption="../report/avatar.rst",
+        category="3 Avatars",
+        subcategory="{subject}",
+        labels={"figure": "4 edits and avatar", "avatar": avatar.replace("_", " ")},
+    )
+
+
+def compare_page(prompt):
+    """The page that walks through the views of one prompt, with its place in the report."""
+    return report(
+        f"{R}/plots/{{subject}}/compare_{prompt}.html",
+        caption="../report/compare.rst",
+        category="3 Avatars",
+        subcategory="{subject}",
+        labels={"figure": "2 walk through the views", "avatar": prompt},
+    )
+
+
+def page_bytes():
+    """Size of each such page: as large as opens inside a report, smaller where there are many."""
+    share = 40_000_000 // max(1, len(SUBJECTS) * len(PROMPTS))
+    return min(1_400_000, max(400_000, share))
+
+
+def avatars_picture(number, name, suffix, title):
+    """A picture of all avatars of one subject, with its place in the report."""
+    return report(
+        f"{R}/plots/{{subject}}/{name}.{suffix}",
+        caption=f"../report/{name}.rst",
+        category="3 Avatars",
+        subcategory="{subject}",
+        labels={"figure": f"{number} {title}", "avatar": "all"},
+    )
+
+
+def study_figure(metric, figure):
+    """One figure of the study, with its place in the report."""
+    return report(
+        f"{R}/plots/{metric}.{figure}.png",
+        caption=f"../report/{figure}.rst",
+        category="4 Consistency",
+        labels={"figure": figure.replace("_", " "), "metric": metric},
+    )
+
+
+def table_page(name):
+    """One table as a page, with its place in the report."""
+    return report(
+        f"{R}/plots/{name}.html",
+        caption=f"../report/table_{name}.rst",
+        category="5 Tables",
+        labels={"table": name},
+    )
+
+
+def study_tables():
+    return expand(f"{R}/tables/{{table}}.csv", table=TABLES)
+
+
+def study_table(name):
+    """One of the study's tables, with its place in the report: a file to download."""
+    return report(
+        f"{R}/tables/{name}.csv",
+        caption=f"../report/table_{name}.rst",
+        category="5 Tables",
+        labels={"table": f"{name}, as CSV"},
+    )
