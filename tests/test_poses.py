@@ -15,7 +15,7 @@ from headstyle.photographs import PhotographInfo
 from headstyle.pose_errors import pose_errors, similarity
 from headstyle.poses import check_registered, drop_reasons, guess_lenses, working_size
 from headstyle.reconstruction import Mapping, read_model
-from headstyle.views import lens_cameras, transforms
+from headstyle.undistortion import lens_cameras, transforms
 from own_process import in_own_process, run_stage
 from PIL import Image
 

@@ -9,15 +9,15 @@ from headstyle.files import read_json, write_json
 from headstyle.images import write_image
 from headstyle.lenses import Lens, project
 from headstyle.reconstruction import SparseModel
-from headstyle.views import (
+from headstyle.undistortion import (
     foreground_points,
     make_view,
-    read_views,
     transforms,
     undistorted_pinhole,
     undistortion_map,
     view_size,
 )
+from headstyle.views import read_views
 from own_process import in_own_process, run_stage
 from PIL import Image
 from test_poses import CONFIG, write_masks

@@ -12,7 +12,7 @@ from headstyle.files import write_json
 from headstyle.pose_errors import pose_errors
 from headstyle.reconstruction import read_model
 from headstyle.stage import stage
-from headstyle.views import lens_cameras
+from headstyle.undistortion import lens_cameras
 
 if __name__ == "__main__":
     with stage(snakemake) as log:

@@ -17,15 +17,15 @@ from headstyle.masks import read_mask
 from headstyle.photographs import read_photograph
 from headstyle.reconstruction import read_model
 from headstyle.stage import progress, stage
-from headstyle.views import (
+from headstyle.undistortion import (
     foreground_points,
     full_size_cameras,
     make_view,
     undistortion_map,
     view_size,
-    write_points,
     write_transforms,
 )
+from headstyle.views import write_points
 
 
 def write_views(folder, model, cameras, full_size, photographs, masks_folder):

@@ -6,18 +6,23 @@ from pathlib import Path
 
 
 def library_digest(script: str | Path) -> str:
-    """Digest of the script's `headstyle` modules and of all that they import, 16 hex digits.
-
-    The modules are looked for in the folder `headstyle` beside the script.
-    """
-    script = Path(script)
-    found: set[Path] = set()
-    _collect(script, script.parent, found)
+    """Digest of all `headstyle` modules that a stage script uses, 16 hex digits."""
+    root = Path(script).parent
     digest = hashlib.sha256()
-    for module in sorted(found):
-        digest.update(module.relative_to(script.parent).as_posix().encode())
+    for module in library_modules(script):
+        digest.update(module.relative_to(root).as_posix().encode())
         digest.update(module.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def library_modules(script: str | Path) -> list[Path]:
+    """The script's `headstyle` modules and all that they import, sorted.
+
+    They are looked for in the folder `headstyle` beside the script.
+    """
+    found: set[Path] = set()
+    _collect(Path(script), Path(script).parent, found)
+    return sorted(found)
 
 
 def _collect(source: Path, root: Path, found: set[Path]) -> None:
