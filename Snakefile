@@ -24,5 +24,6 @@ include: "rules/report.smk"
 rule all:
     default_target: True
     input:
+        rules.check_models.output.models,
         study_tables(),
         report_outputs(),

@@ -4,7 +4,6 @@
 rule train_baseline:
     input:
         cameras=rules.downscale_views.output.cameras,
-        models=ancient(f"{R}/models.json"),
     output:
         splats=f"{R}/{{subject}}/baseline/splats.ply",
         renders=directory(f"{R}/{{subject}}/baseline/renders"),

@@ -1,6 +1,8 @@
 """Stylized avatars: the baseline's views are edited by a text prompt and the splats follow."""
 
 
+# Nothing takes its output as input: Snakemake 9.27 does not see other changes of jobs behind a job
+# that runs, not even through ancient(). Instead it runs first, alone, and its failure ends the run.
 rule check_models:
     output:
         models=f"{R}/models.json",
@@ -8,9 +10,11 @@ rule check_models:
         f"{R}/logs/check_models.log",
     benchmark:
         f"{R}/benchmarks/check_models.tsv"
+    priority: 100
+    localrule: True
     conda:
         "../envs/stylization.yaml"
-    threads: 1
+    threads: workflow.cores or 1
     resources:
         mem_mb=1_000,
         runtime="10m",
@@ -32,7 +36,6 @@ rule stylize_avatar:
         cameras=rules.downscale_views.output.cameras,
         splats=rules.train_baseline.output.splats,
         adjacency=rules.camera_adjacency.output.adjacency,
-        models=ancient(rules.check_models.output.models),
     output:
         splats=f"{R}/{{subject}}/avatars/{{prompt}}_{{strength}}/splats.ply",
         edits=directory(f"{R}/{{subject}}/avatars/{{prompt}}_{{strength}}/edits"),

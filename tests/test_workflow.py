@@ -213,12 +213,13 @@ def test_an_empty_folder_of_photographs_stops_before_any_job(study):
     assert "photographs" in text
 
 
-def test_a_missing_backbone_stops_the_run_before_any_training(study, monkeypatch, tmp_path):
+def test_a_missing_backbone_stops_the_run_before_any_other_job(study, monkeypatch, tmp_path):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     wants = study(**merged(TINY, {"metrics": {"names": ["rmse", "lpips"]}}))
-    text = wants.snakemake("results/models.json", succeeds=False)
+    text = wants.snakemake(succeeds=False)
     assert "squeezenet1_1" in text
     assert "metrics.lpips_weights" in text
+    assert not (wants.folder / "results/A").exists()
 
 
 def test_the_published_statistics_come_out_of_the_published_numbers(study):

@@ -3,7 +3,6 @@
 Input:  cameras    cameras.json of the views, beside which the views {view}.png lie
         splats     splats.ply of the baseline
         adjacency  adjacency.csv: which views are trained together
-        models     models.json: the networks of this run
 Output: splats     splats.ply of the avatar
         edits      folder cycle{k}/{view}.png: the edited views of each cycle, RGBA
         renders    folder {view}.png: the avatar's views, RGBA
@@ -17,7 +16,7 @@ from pathlib import Path
 from headstyle.baseline import best_device, write_history, write_renders
 from headstyle.cameras import read_cameras
 from headstyle.editing import make_editor
-from headstyle.files import read_json, whole_folder, write_json
+from headstyle.files import whole_folder, write_json
 from headstyle.images import write_image
 from headstyle.seeds import avatar_seed
 from headstyle.splats import read_ply, write_ply
@@ -71,7 +70,7 @@ if __name__ == "__main__":
             "seed": params.seed,
             "splats": len(trainer.splats["means"]),
             "views": list(cameras.names),
-            **describe_run(instructions, schedule, editor, device, read_json(paths.models)),
+            **describe_run(instructions, schedule, editor, device),
             **{key: params[key] for key in ("editing", "stylization", "baseline")},
         }
         write_json(output.run, run)

@@ -214,7 +214,6 @@ def describe_run(
     schedule: ThesisSchedule,
     editor: Editor,
     device: str,
-    models: Mapping[str, Any],
 ) -> dict[str, Any]:
     """What `run.json` says beside names and settings; the same for every run of the same avatar.
 
@@ -223,7 +222,6 @@ def describe_run(
         schedule: When they applied.
         editor: Which editor was used.
         device: Where the avatar was made.
-        models: The content of `models.json`.
     """
     return {
         "prompt": instructions[0].prompt,
@@ -240,7 +238,6 @@ def describe_run(
             for instruction in instructions
         ],
         "editor": editor.describe(),
-        "models": [model for model in models["models"] if model["purpose"] == "editing.model"],
         "device": device,
         "versions": {name: installed_version(name) for name in PACKAGES},
     }
