@@ -1,6 +1,7 @@
 """Reads and checks the configuration and the tables; short functions that rules ask for inputs."""
 
 import sys
+import time
 from functools import cache
 from pathlib import Path
 
@@ -12,6 +13,7 @@ sys.path.insert(0, str(LIBRARY))
 from headstyle import configuration, provenance
 from headstyle.editing import check_editing
 from headstyle.errors import InputError
+from headstyle.failures import describe_failures
 from headstyle.files import claim_folder
 from headstyle.metrics import available_metrics
 from headstyle.photographs import list_photographs
@@ -48,10 +50,25 @@ def read_study():
     return subjects, prompts
 
 
+def read_photographs(subjects):
+    """The photographs' paths of each subject of the study that is not procedural."""
+    paths = {}
+    for subject in config["study"]["subjects"]:
+        if subjects[subject]["source"] != "procedural":
+            try:
+                found = list_photographs(subjects[subject]["photographs"])
+            except InputError as error:
+                raise InputError(f"subject {subject}: {error}") from None
+            paths[subject] = [str(path) for path in found.values()]
+    return paths
+
+
 try:
     subjects, prompts = read_study()
+    photographs = read_photographs(subjects)
 except InputError as error:
-    raise WorkflowError(str(error)) from None
+    # An exception of Snakemake's would bury the sentence under places in this file.
+    sys.exit(f"Error: {error}")
 
 R = config["results_dir"].rstrip("/")
 SUBJECTS = config["study"]["subjects"]
@@ -68,6 +85,14 @@ onstart:
         globals()["results_claim"] = claim_folder(R)
     except InputError as error:
         raise WorkflowError(str(error)) from None
+
+
+PARSED_AT = time.time()
+
+
+onerror:
+    # Other jobs may have gone on for hours since: what failed is said once more at the end.
+    print(describe_failures(f"{R}/logs", PARSED_AT), end="", file=sys.stderr)
 
 
 wildcard_constraints:
@@ -103,19 +128,9 @@ def subject_folder(subject):
     return subjects[subject]["photographs"]
 
 
-@cache
-def photograph_files(subject):
-    """What the masks of a subject are made from: its photographs, or the index of its capture."""
-    if subject in PROCEDURAL:
-        return f"{R}/{subject}/capture/rig.tsv"
-    try:
-        return [str(path) for path in list_photographs(subject_folder(subject)).values()]
-    except InputError as error:
-        raise WorkflowError(f"subject {subject}: {error}") from None
-
-
 def subject_photographs(wildcards):
-    return photograph_files(wildcards.subject)
+    """What the masks of a subject are made from: its photographs, or the index of its capture."""
+    return photographs.get(wildcards.subject, f"{R}/{wildcards.subject}/capture/rig.tsv")
 
 
 def subject_rig(wildcards):
