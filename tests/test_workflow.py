@@ -7,9 +7,14 @@ import shutil
 import time
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from conftest import Study, merged
-from headstyle.files import claim_folder
+from headstyle.cameras import read_cameras
+from headstyle.files import claim_folder, read_json
+from headstyle.pose_errors import similarity
+from PIL import Image
 
 pytestmark = pytest.mark.slow
 
@@ -232,3 +237,35 @@ def test_the_published_statistics_come_out_of_the_published_numbers(study):
         "rmse": pytest.approx(-0.06, abs=5e-3),
         "ciede2000": pytest.approx(0.31, abs=5e-3),
     }
+
+
+def test_masks_are_the_true_ones(finished):
+    for path in sorted((finished.folder / "results/A/masks").glob("*.png")):
+        found = np.array(Image.open(path)) > 127
+        true = (
+            np.array(Image.open(finished.folder / "results/A/capture/truth/masks" / path.name))
+            > 127
+        )
+        assert (found & true).sum() / (found | true).sum() > 0.99, path.name
+
+
+def test_every_camera_is_found_where_it_stood(finished):
+    for subject in "AB":
+        truth = read_json(finished.folder / f"results/{subject}/poses/truth.json")
+        assert truth["missing"] == []
+        assert truth["rotation_error_deg"]["median"] <= 0.3
+        assert truth["center_error_fraction"]["median"] <= 0.005
+
+
+def test_the_baselines_depth_is_the_true_one(finished):
+    folder = finished.folder / "results/A"
+    cameras = read_cameras(folder / "views/cameras.json")
+    true_cameras = read_cameras(folder / "capture/truth/cameras.json").select(cameras.names)
+    scale, _, _ = similarity(cameras.centers, true_cameras.centers)
+    for name, size in zip(cameras.names, cameras.sizes.tolist(), strict=True):
+        depth = np.load(folder / f"baseline/depth/{name}.npz")["median"] * scale
+        true = np.load(folder / f"capture/truth/depth/{name}.npz")["depth"]
+        true = cv2.resize(true, size, interpolation=cv2.INTER_NEAREST)
+        both = (depth > 0) & (true > 0)
+        assert both.sum() > 0.9 * (true > 0).sum(), name
+        assert np.median(np.abs(depth[both] / true[both] - 1)) < 0.02, name
