@@ -104,7 +104,7 @@ rule plot_study:
 
 rule write_table_pages:
     input:
-        **{table: f"{R}/tables/{table}.csv" for table in TABLES},
+        **{table: f"{R}/tables/{table}.csv" for table in SHOWN_TABLES},
         poses=of_subjects("poses/poses.json"),
         truth=[f"{R}/{subject}/poses/truth.json" for subject in PROCEDURAL],
         baselines=of_subjects("baseline/metrics.json"),
