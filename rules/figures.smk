@@ -54,6 +54,17 @@ def settings_digest():
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def edited_at():
+    """The iterations before which all views are edited anew."""
+    settings = config["stylization"]
+    return list(range(settings["edit_every"], settings["iterations"], settings["edit_every"]))
+
+
+def editing_shown():
+    """What the report says of the editor."""
+    return {key: config["editing"][key] for key in ("editor", "control")}
+
+
 def stage_picture(number, name, suffix="jpg"):
     """A picture of one stage of one subject, with its place in the report."""
     return report(

@@ -63,6 +63,7 @@ rule draw_avatars:
     params:
         prompts=PROMPTS,
         strengths=STRENGTHS,
+        edited_at=edited_at(),
         page_bytes=page_bytes(),
         assets=page_assets(),
         library=library_digest("draw_avatars"),
@@ -165,6 +166,7 @@ rule write_overview:
     params:
         subjects=SUBJECTS,
         metrics=config["metrics"]["names"],
+        editing=editing_shown(),
         # Rows of the picture.
         shown=4,
         assets=page_assets(),

@@ -86,13 +86,21 @@ def read_history(path: str | Path) -> History:
     return {c: np.array([float(row[c] or math.nan) for row in rows]) for c in columns}
 
 
-def training_curves(title: str, histories: Mapping[str, History], columns: Sequence[str]) -> Figure:
+def training_curves(
+    title: str,
+    histories: Mapping[str, History],
+    columns: Sequence[str],
+    marks: Sequence[int] = (),
+) -> Figure:
     """Curves over the iterations, one panel per column and one line per history.
+
+    What jumps from one iteration's views to the next is pale, its running mean bold.
 
     Args:
         title: Above the figure.
         histories: Columns of each history, by the name of its line.
         columns: Columns to plot (loss, psnr, splats); absent or empty ones are left out.
+        marks: Iterations to mark by a line.
     """
     names = {"psnr": "PSNR [dB]"}
     given = [c for c in columns if any(_has_values(h, c) for h in histories.values())]
@@ -108,15 +116,31 @@ def training_curves(title: str, histories: Mapping[str, History], columns: Seque
             kept = np.isfinite(history[column])
             # Each color comes solid first, then dashed, then dotted.
             style = {"color": COLORS[i % len(COLORS)], "ls": _LINES[i // len(COLORS) % 4]}
-            axes.plot(
-                history["iteration"][kept], history[column][kept], lw=1.4, label=name, **style
-            )
+            iterations, values = history["iteration"][kept], history[column][kept]
+            if column != "splats":
+                axes.plot(iterations, values, lw=0.8, alpha=0.25, **style)
+                values = _running_mean(values)
+            axes.plot(iterations, values, lw=1.6, label=name, **style)
+        for mark in marks:
+            axes.axvline(mark, color="#b6c0ca", lw=1, zorder=0)
         axes.set(xlabel="iteration", ylabel=names.get(column, column))
+        axes.yaxis.set_major_formatter(_thousands if column == "splats" else "{x:g}")
         axes.margins(x=0.01)
     if many:
         grid.flat[-1].legend(loc="upper left", bbox_to_anchor=(1.02, 1), borderaxespad=0)
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=12)
     return figure
+
+
+def _running_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean over about a twelfth of the values around each, over fewer near the ends."""
+    half = min(50, len(values) // 24)
+    window = np.ones(2 * half + 1)
+    return np.convolve(values, window, "same") / np.convolve(np.ones_like(values), window, "same")
+
+
+def _thousands(value: float, _position: int) -> str:
+    return f"{value:,.0f}"
 
 
 def _has_values(history: History, column: str) -> bool:
