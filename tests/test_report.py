@@ -22,6 +22,10 @@ from headstyle.pages import MAX_PAGE_BYTES, flat_settings, table_page
 from headstyle.tables import read_rows
 from PIL import Image
 
+CONTROL = {
+    "editor": "control",
+    "control": {"operations": {"P4": "recolor", "P6": "recolor"}, "per_view_randomness": 0.3},
+}
 EVIL = '<script>alert("x")</script> & "quotes"\nand lines'
 
 
@@ -293,17 +297,44 @@ class TestPages:
         data = json.loads(re.search(r'id="data">(.*?)</script>', html, re.S).group(1))
         assert data["avatars"]["P4_low"]["text"] == avatars[0].prompt_text
 
-    def test_the_overview_shows_all_scenes_and_escapes_prompts(self, results, subject, tmp_path):
+    @pytest.fixture
+    def entry(self, results, subject, tmp_path):
         strip = tmp_path / "strip.jpg"
         sheets.strip_sheet(subject, []).save(strip)
         folder = results / "A"
-        entry = {
+        return {
             "strip": strip,
             "poses": read_json(folder / "poses" / "poses.json"),
             "baseline": read_json(folder / "baseline" / "metrics.json"),
         }
+
+    def test_the_overview_says_which_filters_stood_in_for_an_editor(self, entry):
+        html = overview_page({"A": entry}, [], {}, METRICS, shown=4, editing=CONTROL)
+        assert "No diffusion model took part" in html
+        assert "(recolor)" in html
+        assert "per_view_randomness 0.3" in html
+        trained = {"editor": "instruct_pix2pix", "control": CONTROL["control"]}
+        html = overview_page({"A": entry}, [], {}, METRICS, shown=4, editing=trained)
+        assert "No diffusion model" not in html
+
+    def test_the_overview_counts_avatars_below_their_own_baseline(self, entry):
+        rows = [
+            {"subject": s, "prompt": p, "strength": "low", "rmse": str(value)}
+            for s, p, value in (
+                ("A", "none", 0.04),
+                ("A", "photographs", 0.05),
+                ("A", "P4", 0.03),
+                ("A", "P6", 0.06),
+                ("B", "none", 0.01),
+                ("B", "P4", 0.03),
+            )
+        ]
+        html = overview_page({"A": entry}, rows, {}, ["rmse"], shown=4, editing=CONTROL)
+        assert "own head: 1 of 3 by RMSE." in html
+
+    def test_the_overview_shows_all_scenes_and_escapes_prompts(self, results, entry):
         rows = read_rows(results / "tables" / "avatars.csv")
-        html = overview_page({"A": entry}, rows, {"P4": EVIL}, METRICS, shown=4)
+        html = overview_page({"A": entry}, rows, {"P4": EVIL}, METRICS, shown=4, editing=CONTROL)
         assert "<script>alert" not in html
         assert "1 head, 4 stylized avatars" in html
         assert len(cells(html)) == 6
