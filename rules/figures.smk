@@ -148,7 +148,7 @@ def study_table(name):
         path,
         caption=f"../report/table_{name}.rst",
         category="5 Tables",
-        labels={"table": numbered(STUDY_PAGES, name), "as": "CSV file"},
+        labels={"table": numbered(STUDY_PAGES, name), "as": "spreadsheet (CSV)"},
     )
 
 

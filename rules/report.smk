@@ -109,6 +109,7 @@ rule write_table_pages:
         poses=of_subjects("poses/poses.json"),
         truth=[f"{R}/{subject}/poses/truth.json" for subject in PROCEDURAL],
         baselines=of_subjects("baseline/metrics.json"),
+        study=f"{workflow.basedir}/config/config.yaml",
     output:
         **{name: table_page(name) for name in STUDY_PAGES},
     log:

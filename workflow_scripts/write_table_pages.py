@@ -3,13 +3,24 @@
 Input:  avatars, views, strengths   the study's tables
         thresholds, agreement       the same, if there are human ratings
         poses, truth, baselines   poses.json, truth.json (procedural heads), metrics.json
+        study                       the settings of the study as published (YAML)
 Output: one HTML page per table, and poses, baseline, settings
 """
 
+from pathlib import Path
+from typing import Any
+
+import yaml
 from headstyle import summaries
-from headstyle.pages import flat_settings, table_page, write_page
+from headstyle.pages import settings_rows, table_page, write_page
 from headstyle.stage import stage
 from headstyle.tables import read_rows
+
+
+def read_yaml(path: str) -> dict[str, Any]:
+    """A file of settings."""
+    return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+
 
 if __name__ == "__main__":
     with stage(snakemake) as log:
@@ -18,7 +29,7 @@ if __name__ == "__main__":
         rows = {name: read_rows(paths[name]) for name in summaries.STUDY_PAGES if name in pages}
         rows["poses"] = summaries.poses_rows(params.subjects, paths.poses, paths.get("truth", []))
         rows["baseline"] = summaries.baseline_rows(params.subjects, paths.baselines)
-        rows["settings"] = flat_settings(snakemake.config)
+        rows["settings"] = settings_rows(snakemake.config, read_yaml(paths.study))
         for name, path in pages.items():
             title, intro, empty = summaries.PAGES[name]
             write_page(path, table_page(title, intro, rows[name], empty))

@@ -16,7 +16,7 @@ from headstyle.sheets import Avatar, Subject
 
 _LONG_SIDES_PX = (320, 256, 208, 160)
 _ENOUGH_VIEWS = 15
-_QUALITY = 72
+_QUALITY = 66
 
 
 def compare_page(subject: Subject, avatars: Sequence[Avatar], max_bytes: int) -> str:

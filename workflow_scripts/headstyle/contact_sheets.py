@@ -138,7 +138,7 @@ def color_scale(colors: Sequence[tuple[int, int, int]], low: str, high: str) -> 
 def write_sheet(path: str | Path, sheet: Image.Image) -> None:
     """Write a sheet as JPEG, whole or not at all."""
     with whole_file(path) as partial:
-        sheet.save(partial, quality=80, optimize=True, progressive=True)
+        sheet.save(partial, quality=77, optimize=True, progressive=True)
 
 
 def fit(picture: Image.Image, width: int, height: int) -> Image.Image:

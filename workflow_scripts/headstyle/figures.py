@@ -124,7 +124,8 @@ def training_curves(
         for mark in marks:
             axes.axvline(mark, color="#b6c0ca", lw=1, zorder=0)
         axes.set(xlabel="iteration", ylabel=names.get(column, column))
-        axes.yaxis.set_major_formatter(_thousands if column == "splats" else "{x:g}")
+        if column == "splats":
+            axes.yaxis.set_major_formatter("{x:,.0f}")
         axes.margins(x=0.01)
     if many:
         grid.flat[-1].legend(loc="upper left", bbox_to_anchor=(1.02, 1), borderaxespad=0)
@@ -137,10 +138,6 @@ def _running_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
     half = min(50, len(values) // 24)
     window = np.ones(2 * half + 1)
     return np.convolve(values, window, "same") / np.convolve(np.ones_like(values), window, "same")
-
-
-def _thousands(value: float, _position: int) -> str:
-    return f"{value:,.0f}"
 
 
 def _has_values(history: History, column: str) -> bool:

@@ -68,6 +68,7 @@ _COLUMNS = {
     "center_max_percent": Label("Center error, max", "% of radius", "against the truth"),
     "key": Label("Setting"),
     "value": Label("Value"),
+    "study": Label("In the study", "", "the published study's value, where this run has another"),
 }
 _PARTS = {
     "_ci_low": ("95 % from", "lower end of the mean's confidence interval"),

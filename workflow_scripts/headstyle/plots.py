@@ -79,6 +79,9 @@ def by_subject(avatars: pd.DataFrame, metric: str) -> Figure:
     for axes in grid.flat[len(subjects) :]:
         axes.set_visible(False)
     handles, labels = grid.flat[0].get_legend_handles_labels()
+    # Matplotlib puts lines before bars.
+    first = len(handles) - len(strengths)
+    handles, labels = handles[first:] + handles[:first], labels[first:] + labels[:first]
     figure.legend(handles, labels, loc="outside upper right", ncols=len(handles), frameon=False)
     figure.suptitle(
         f"{metric_label(metric).name} of each avatar",
@@ -286,8 +289,8 @@ def _legend(axes, title: str) -> None:
 
 
 def _views_counted(views: pd.DataFrame) -> str:
-    subjects = views["subject"].nunique()
-    return f"{len(views):,} views of {subjects} subject{'s' if subjects > 1 else ''}"
+    avatars = len(views[["subject", "prompt", "strength"]].drop_duplicates())
+    return f"{len(views):,} views of {avatars} avatar{'s' if avatars > 1 else ''}"
 
 
 def _note(figure: Figure, text: str) -> None:

@@ -54,7 +54,8 @@ PAGES = {
     ),
     "settings": (
         "Settings",
-        "Every setting of this run, by its key in the configuration.",
+        "Every setting of this run, by its key in the configuration, and the value of the study "
+        "as published where this run has another.",
         "There are no settings.",
     ),
 }
