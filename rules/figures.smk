@@ -3,8 +3,11 @@
 import hashlib
 import json
 
-STUDY_FIGURES = ["by_prompt", "by_subject", "low_high", "excess", "by_quality"]
-STUDY_PAGES = [*TABLES, "poses", "baseline", "settings"]
+# What only human ratings can fill is neither drawn nor shown without them.
+RATED = bool(config["summary"]["ratings"])
+STUDY_FIGURES = ["by_prompt", "by_subject", "excess", "low_high", *(["by_quality"] * RATED)]
+SHOWN_TABLES = [t for t in TABLES if RATED or t not in ("thresholds", "agreement")]
+STUDY_PAGES = [*SHOWN_TABLES, "poses", "baseline", "settings"]
 
 
 def report_outputs():
@@ -49,6 +52,17 @@ def settings_digest():
     """Digest of all settings: a changed one rewrites the page that shows them."""
     text = json.dumps(config, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def edited_at():
+    """The iterations before which all views are edited anew."""
+    settings = config["stylization"]
+    return list(range(settings["edit_every"], settings["iterations"], settings["edit_every"]))
+
+
+def editing_shown():
+    """What the report says of the editor."""
+    return {key: config["editing"][key] for key in ("editor", "control")}
 
 
 def stage_picture(number, name, suffix="jpg"):
@@ -107,7 +121,7 @@ def study_figure(metric, figure):
         f"{R}/plots/{metric}.{figure}.png",
         caption=f"../report/{figure}.rst",
         category="4 Consistency",
-        labels={"figure": figure.replace("_", " "), "metric": metric},
+        labels={"figure": numbered(STUDY_FIGURES, figure), "metric": metric},
     )
 
 
@@ -117,7 +131,7 @@ def table_page(name):
         f"{R}/plots/{name}.html",
         caption=f"../report/table_{name}.rst",
         category="5 Tables",
-        labels={"table": name},
+        labels={"table": numbered(STUDY_PAGES, name), "as": "page"},
     )
 
 
@@ -127,9 +141,17 @@ def study_tables():
 
 def study_table(name):
     """One of the study's tables, with its place in the report: a file to download."""
+    path = f"{R}/tables/{name}.csv"
+    if name not in SHOWN_TABLES:
+        return path
     return report(
-        f"{R}/tables/{name}.csv",
+        path,
         caption=f"../report/table_{name}.rst",
         category="5 Tables",
-        labels={"table": f"{name}, as CSV"},
+        labels={"table": numbered(STUDY_PAGES, name), "as": "spreadsheet (CSV)"},
     )
+
+
+def numbered(names, name):
+    """A label that keeps the order of the names in the report, which sorts by label."""
+    return f"{names.index(name) + 1} {name.replace('_', ' ')}"

@@ -63,6 +63,7 @@ rule draw_avatars:
     params:
         prompts=PROMPTS,
         strengths=STRENGTHS,
+        edited_at=edited_at(),
         page_bytes=page_bytes(),
         assets=page_assets(),
         library=library_digest("draw_avatars"),
@@ -104,10 +105,11 @@ rule plot_study:
 
 rule write_table_pages:
     input:
-        **{table: f"{R}/tables/{table}.csv" for table in TABLES},
+        **{table: f"{R}/tables/{table}.csv" for table in SHOWN_TABLES},
         poses=of_subjects("poses/poses.json"),
         truth=[f"{R}/{subject}/poses/truth.json" for subject in PROCEDURAL],
         baselines=of_subjects("baseline/metrics.json"),
+        study=f"{workflow.basedir}/config/config.yaml",
     output:
         **{name: table_page(name) for name in STUDY_PAGES},
     log:
@@ -165,6 +167,7 @@ rule write_overview:
     params:
         subjects=SUBJECTS,
         metrics=config["metrics"]["names"],
+        editing=editing_shown(),
         # Rows of the picture.
         shown=4,
         assets=page_assets(),

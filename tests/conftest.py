@@ -46,7 +46,7 @@ class Study:
         return output
 
     def kill_in_the_middle(self, log: str, target: str) -> None:
-        """Start making `target`; once `log` appears, kill Snakemake and its jobs with SIGKILL."""
+        """Start making `target`; once `log` appears, kill -9 Snakemake and its jobs."""
         path = self.folder / log
         path.unlink(missing_ok=True)
         with self._start(target) as process:

@@ -18,10 +18,14 @@ from headstyle.figures import read_history, training_curves, write_figure
 from headstyle.files import read_json
 from headstyle.instructions import avatars_of
 from headstyle.overview import overview_page
-from headstyle.pages import MAX_PAGE_BYTES, flat_settings, table_page
+from headstyle.pages import MAX_PAGE_BYTES, flat_settings, settings_rows, table_page
 from headstyle.tables import read_rows
 from PIL import Image
 
+CONTROL = {
+    "editor": "control",
+    "control": {"operations": {"P4": "recolor", "P6": "recolor"}, "per_view_randomness": 0.3},
+}
 EVIL = '<script>alert("x")</script> & "quotes"\nand lines'
 
 
@@ -204,6 +208,29 @@ class TestFigures:
         assert "summary.ratings" in figure.texts[0].get_text()
         plt.close(figure)
 
+    def test_a_running_mean_of_a_constant_is_that_constant(self, tmp_path):
+        history = {"iteration": np.arange(200.0), "loss": np.full(200, 0.25)}
+        figure = training_curves("t", {"a": history}, ["loss"], marks=[100])
+        _, mean, mark = figure.axes[0].lines
+        assert np.allclose(mean.get_ydata(), 0.25)
+        assert set(mark.get_xdata()) == {100}
+        plt.close(figure)
+
+    def test_a_figure_keeps_its_size_and_its_colors_with_a_palette(self, tmp_path):
+        figure, axes = plt.subplots(figsize=(3, 2))
+        axes.plot([0, 1], color="#0072B2", lw=20)
+        write_figure(tmp_path / "f.png", figure)
+        with Image.open(tmp_path / "f.png") as picture:
+            assert picture.size == (450, 300)
+            colors = {color for _, color in picture.convert("RGB").getcolors(1 << 16)}
+        assert {(255, 255, 255), (0, 114, 178)} <= colors
+
+    def test_the_legend_of_the_bars_names_strengths_and_both_references(self, results):
+        figure = plots.by_subject(scores(results)[0], "rmse")
+        names = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert names == ["low", "high", "baseline", "floor: photographs"]
+        plt.close(figure)
+
     def test_curves_leave_out_columns_without_values(self, tmp_path):
         path = tmp_path / "history.tsv"
         path.write_text("iteration\tloss\tpsnr\n0\t1.0\t\n1\t0.5\t\n")
@@ -257,6 +284,23 @@ class TestTablePages:
         assert len(html.encode()) <= MAX_PAGE_BYTES
         assert "of 40,000 rows" in html
 
+    def test_settings_show_what_the_study_has_in_their_place(self):
+        study = {"seed": 0, "baseline": {"iterations": 30000, "sh_degree": 3}}
+        run = {"baseline": {"iterations": 900, "extra": 1, "sh_degree": 3}, "seed": 0}
+        rows = [tuple(row.values()) for row in settings_rows(run, study)]
+        assert rows == [
+            ("seed", "0", ""),
+            ("baseline.iterations", "900", "30000"),
+            ("baseline.sh_degree", "3", ""),
+            ("baseline.extra", "1", "(not set)"),
+        ]
+
+    def test_columns_that_no_subject_fills_are_left_out(self, results):
+        paths = [str(results / "A" / "baseline" / "metrics.json")]
+        found = summaries.baseline_rows(["A"], paths)[0]
+        given = {key for key, value in read_json(paths[0]).items() if value is not None}
+        assert set(found) - {"subject"} <= given
+
     def test_settings_are_flat_and_complete(self):
         config = {"a": {"b": [1, 2], "c": None}, "d": True, "e": {}}
         shown = {row["key"]: row["value"] for row in flat_settings(config)}
@@ -293,17 +337,44 @@ class TestPages:
         data = json.loads(re.search(r'id="data">(.*?)</script>', html, re.S).group(1))
         assert data["avatars"]["P4_low"]["text"] == avatars[0].prompt_text
 
-    def test_the_overview_shows_all_scenes_and_escapes_prompts(self, results, subject, tmp_path):
+    @pytest.fixture
+    def entry(self, results, subject, tmp_path):
         strip = tmp_path / "strip.jpg"
         sheets.strip_sheet(subject, []).save(strip)
         folder = results / "A"
-        entry = {
+        return {
             "strip": strip,
             "poses": read_json(folder / "poses" / "poses.json"),
             "baseline": read_json(folder / "baseline" / "metrics.json"),
         }
+
+    def test_the_overview_says_which_filters_stood_in_for_an_editor(self, entry):
+        html = overview_page({"A": entry}, [], {}, METRICS, shown=4, editing=CONTROL)
+        assert "No diffusion model took part" in html
+        assert "(recolor)" in html
+        assert "per_view_randomness 0.3" in html
+        trained = {"editor": "instruct_pix2pix", "control": CONTROL["control"]}
+        html = overview_page({"A": entry}, [], {}, METRICS, shown=4, editing=trained)
+        assert "No diffusion model" not in html
+
+    def test_the_overview_counts_avatars_below_their_own_baseline(self, entry):
+        rows = [
+            {"subject": s, "prompt": p, "strength": "low", "rmse": str(value)}
+            for s, p, value in (
+                ("A", "none", 0.04),
+                ("A", "photographs", 0.05),
+                ("A", "P4", 0.03),
+                ("A", "P6", 0.06),
+                ("B", "none", 0.01),
+                ("B", "P4", 0.03),
+            )
+        ]
+        html = overview_page({"A": entry}, rows, {}, ["rmse"], shown=4, editing=CONTROL)
+        assert "own head: 1 of 3 by RMSE." in html
+
+    def test_the_overview_shows_all_scenes_and_escapes_prompts(self, results, entry):
         rows = read_rows(results / "tables" / "avatars.csv")
-        html = overview_page({"A": entry}, rows, {"P4": EVIL}, METRICS, shown=4)
+        html = overview_page({"A": entry}, rows, {"P4": EVIL}, METRICS, shown=4, editing=CONTROL)
         assert "<script>alert" not in html
         assert "1 head, 4 stylized avatars" in html
         assert len(cells(html)) == 6

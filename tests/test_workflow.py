@@ -30,12 +30,14 @@ TINY = {
     "poses": {"max_image_size_px": 480},
     "images": {"size_px": 96},
     "baseline": {
-        "iterations": 60,
+        "iterations": 150,
         "max_splats": 1500,
-        "refine": {"start": 20, "stop": 40, "every": 20},
+        "refine": {"start": 20, "stop": 100, "every": 20},
     },
     "stylization": {"iterations": 8, "edit_every": 4},
 }
+
+AVATAR = "avatars/recolor_low"
 
 
 @pytest.fixture(scope="module")
@@ -152,14 +154,27 @@ def test_the_same_inputs_give_the_same_bytes(copy):
         assert filecmp.cmp(folder / name, again / name, shallow=False), name
 
 
-def test_a_stage_killed_in_the_middle_is_done_again_with_the_same_result(copy):
-    target = "results/A/avatars/recolor_low/splats.ply"
-    before = (copy.folder / target).read_bytes()
-    (copy.folder / target).unlink()
-    copy.kill_in_the_middle("results/logs/A/stylize_avatar_recolor_low.log", target)
-    assert not (copy.folder / target).exists()
-    copy.snakemake(target)
-    assert (copy.folder / target).read_bytes() == before
+@pytest.mark.parametrize(
+    ("stage", "target", "product"),
+    [
+        ("synthesize_capture", "capture/rig.tsv", "capture/r0c0.jpg"),
+        ("mask_views", "masks/masks.json", "masks/r0c0.png"),
+        ("estimate_poses", "poses/poses.json", "poses/sparse/0/images.bin"),
+        ("train_baseline", "baseline/splats.ply", "baseline/splats.ply"),
+        ("stylize_avatar_recolor_low", f"{AVATAR}/splats.ply", f"{AVATAR}/edits/cycle0/r0c0.png"),
+    ],
+)
+def test_a_stage_killed_in_the_middle_is_done_again_with_the_same_result(
+    copy, stage, target, product
+):
+    subject = copy.folder / "results/A"
+    before = (subject / target).read_bytes(), (subject / product).read_bytes()
+    (subject / target).unlink()
+    copy.kill_in_the_middle(f"results/logs/A/{stage}.log", f"results/A/{target}")
+    assert not (subject / target).exists()
+    copy.snakemake(f"results/A/{target}")
+    assert ((subject / target).read_bytes(), (subject / product).read_bytes()) == before
+    assert not list(subject.rglob("*.partial-*"))
 
 
 def test_the_report_is_one_file_that_opens_offline(finished):

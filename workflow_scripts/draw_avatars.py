@@ -36,7 +36,8 @@ if __name__ == "__main__":
             avatar.name.replace("_", " "): read_history(avatar.folder / "history.tsv")
             for avatar in avatars
         }
-        curves = training_curves(f"{name}: training of the avatars", histories, ["loss", "psnr"])
+        title = f"{name}: training of the avatars"
+        curves = training_curves(title, histories, ["loss", "psnr"], params.edited_at)
         write_figure(snakemake.output.training, curves)
         for prompt, path in zip(params.prompts, snakemake.output.get("compare", []), strict=True):
             chosen = [avatar for avatar in avatars if avatar.prompt == prompt]

@@ -1,4 +1,4 @@
-"""Plot the study's figures: five for each metric.
+"""Plot the study's figures for each metric.
 
 Input:  avatars, views   the study's tables
         prompts          the table of prompts

@@ -28,7 +28,12 @@ if __name__ == "__main__":
         }
         prompts = {p: row["text"] for p, row in read_prompts(paths.prompts).items()}
         page = overview_page(
-            subjects, read_rows(paths.avatars), prompts, params.metrics, params.shown
+            subjects,
+            read_rows(paths.avatars),
+            prompts,
+            params.metrics,
+            params.shown,
+            params.editing,
         )
         write_page(snakemake.output.page, page)
         write_sheet(snakemake.output.picture, stacked_strips(paths.strips[: params.shown]))

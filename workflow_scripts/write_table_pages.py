@@ -1,22 +1,36 @@
 """Write the study's tables as pages to read, sort and filter.
 
-Input:  avatars, views, thresholds, strengths, agreement   the study's tables
+Input:  avatars, views, strengths   the study's tables
+        thresholds, agreement       the same, if there are human ratings
         poses, truth, baselines   poses.json, truth.json (procedural heads), metrics.json
-Output: avatars, views, thresholds, strengths, agreement, poses, baseline, settings   HTML pages
+        study                       the settings of the study as published (YAML)
+Output: one HTML page per table, and poses, baseline, settings
 """
 
+from pathlib import Path
+from typing import Any
+
+import yaml
 from headstyle import summaries
-from headstyle.pages import flat_settings, table_page, write_page
+from headstyle.pages import settings_rows, table_page, write_page
 from headstyle.stage import stage
 from headstyle.tables import read_rows
 
+
+def read_yaml(path: str) -> dict[str, Any]:
+    """A file of settings."""
+    return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+
+
 if __name__ == "__main__":
     with stage(snakemake) as log:
-        paths, pages, params = snakemake.input, snakemake.output, snakemake.params
-        rows = {name: read_rows(paths[name]) for name in summaries.STUDY_PAGES}
+        paths, params = snakemake.input, snakemake.params
+        pages = dict(snakemake.output.items())
+        rows = {name: read_rows(paths[name]) for name in summaries.STUDY_PAGES if name in pages}
         rows["poses"] = summaries.poses_rows(params.subjects, paths.poses, paths.get("truth", []))
         rows["baseline"] = summaries.baseline_rows(params.subjects, paths.baselines)
-        rows["settings"] = flat_settings(snakemake.config)
-        for name, (title, intro, empty) in summaries.PAGES.items():
-            write_page(pages[name], table_page(title, intro, rows[name], empty))
+        rows["settings"] = settings_rows(snakemake.config, read_yaml(paths.study))
+        for name, path in pages.items():
+            title, intro, empty = summaries.PAGES[name]
+            write_page(path, table_page(title, intro, rows[name], empty))
             log.info("%s: %d rows", title, len(rows[name]))

@@ -6,12 +6,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from mpl_toolkits.mplot3d import Axes3D
 from mpl_toolkits.mplot3d.art3d import Line3DCollection
 from numpy.typing import NDArray
 
 from headstyle.adjacency import Adjacency, meeting_point
 from headstyle.cameras import Cameras
+from headstyle.figures import DPI, INK, SOFT_INK, save_png
 from headstyle.files import whole_file
 
 _CAMERA_COLOR = "#1f3b57"
@@ -21,16 +23,17 @@ _HEAD_COLOR = "#d9603b"
 # Depth and half width of a camera's pyramid, relative to the rig's radius.
 _PYRAMID_DEPTH, _PYRAMID_HALF_WIDTH = 0.10, 0.055
 _MOST_LABELS = 80
+_TITLE = {"fontsize": 10.5, "color": SOFT_INK, "loc": "left", "fontweight": "normal"}
 
 
 def plot_adjacency(path: str | Path, cameras: Cameras, adjacency: Adjacency, title: str) -> None:
     """Write a PNG: left the cameras in 3D with their links, right the adjacency matrix."""
-    figure = Figure(figsize=(15, 7.5), layout="constrained", dpi=110)
+    figure = Figure(figsize=(13, 6.4), layout="constrained")
     _draw_rig(figure.add_subplot(1, 2, 1, projection="3d"), cameras, adjacency)
     _draw_matrix(figure.add_subplot(1, 2, 2), cameras.names, adjacency)
-    figure.suptitle(title, fontsize=15, color=_CAMERA_COLOR)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=14, fontweight="bold", color=INK)
     with whole_file(path) as partial:
-        figure.savefig(partial)
+        save_png(partial, figure, DPI)
 
 
 def head_frame(cameras: Cameras) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
@@ -66,10 +69,13 @@ def _draw_rig(axes: Axes3D, cameras: Cameras, adjacency: Adjacency) -> None:
     axes.add_collection3d(Line3DCollection(rays, colors=_AXIS_COLOR, linewidths=0.7))
     edges = [edge for i in range(len(cameras)) for edge in _pyramid(cameras, i, rotation, centers)]
     axes.add_collection3d(Line3DCollection(edges, colors=_CAMERA_COLOR, linewidths=1.1))
-    axes.scatter(*np.zeros((3, 1)), s=160, color=_HEAD_COLOR, depthshade=False)
+    axes.scatter(*np.zeros((3, 1)), s=300, color=_HEAD_COLOR, depthshade=False)
     if len(cameras) <= _MOST_LABELS:
-        for name, position in zip(cameras.names, centers * 1.1, strict=True):
-            axes.text(*position, name, fontsize=6, ha="center", va="center", color="#55606b")
+        # Outside the dome and a little below, clear of the pyramids, which point inside.
+        below = np.array([0, 0, 0.05])
+        for name, position in zip(cameras.names, centers * 1.06 - below, strict=True):
+            label = axes.text(*position, name, fontsize=7.5, ha="center", va="top", color=SOFT_INK)
+            label.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
     low, high = np.minimum(centers.min(axis=0), 0), np.maximum(centers.max(axis=0), 0)
     middle, half = (low + high) / 2, 0.5 * (high - low).max()
     axes.set(
@@ -77,10 +83,11 @@ def _draw_rig(axes: Axes3D, cameras: Cameras, adjacency: Adjacency) -> None:
         ylim=(middle[1] - half, middle[1] + half),
         zlim=(middle[2] - half, middle[2] + half),
     )
-    axes.set_box_aspect((1, 1, 1), zoom=1.3)
+    axes.set_box_aspect((1, 1, 1), zoom=1.5)
     axes.set_axis_off()
-    axes.view_init(elev=24, azim=28)
-    axes.set_title("cameras, optical axes and links", fontsize=11)
+    # From behind the cameras, a little from the side and above: a grid of cameras reads as one.
+    axes.view_init(elev=22, azim=18)
+    axes.set_title("Cameras around the head (orange), links between neighbors", **_TITLE)
 
 
 def _pyramid(
@@ -106,6 +113,7 @@ def _draw_matrix(axes: Axes, names: tuple[str, ...], adjacency: Adjacency) -> No
     axes.imshow(adjacency, cmap=colors, vmin=0, vmax=1, interpolation="nearest")
     axes.set_xticks(np.arange(count + 1) - 0.5, minor=True)
     axes.set_yticks(np.arange(count + 1) - 0.5, minor=True)
+    axes.grid(False)
     axes.grid(which="minor", color="white", linewidth=0.8)
     axes.tick_params(which="both", length=0)
     ticks = range(count) if count <= _MOST_LABELS else []
@@ -114,6 +122,4 @@ def _draw_matrix(axes: Axes, names: tuple[str, ...], adjacency: Adjacency) -> No
     axes.set_yticks(ticks, [names[i] for i in ticks], fontsize=size)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    axes.set_title(
-        f"adjacency: {adjacency.sum(axis=1).mean():.1f} neighbors per view on average", fontsize=11
-    )
+    axes.set_title(f"Adjacency: {adjacency.sum(axis=1).mean():.1f} neighbors on average", **_TITLE)

@@ -16,7 +16,7 @@ from headstyle.sheets import Avatar, Subject
 
 _LONG_SIDES_PX = (320, 256, 208, 160)
 _ENOUGH_VIEWS = 15
-_QUALITY = 76
+_QUALITY = 66
 
 
 def compare_page(subject: Subject, avatars: Sequence[Avatar], max_bytes: int) -> str:
@@ -96,7 +96,7 @@ def _body(subject: Subject, avatars: Sequence[Avatar], data: dict[str, Any]) -> 
     return f"""<h1>{escape(subject.name)}: views compared</h1>
 <p class="lead">Walk along the rig with the slider, the arrow keys or Play. Details that change
 from one view to the next in the edits cannot all be true of one head; the avatar shows what the
-splats kept of them.</p>
+splats kept of them. Cycle 0 are the edits the training began with, later cycles replaced them.</p>
 <div class="controls">
 <label>Avatar <select id="avatar">{options}</select></label>
 <label>View <input id="slider" type="range" min="0" max="0" value="0"></label>

@@ -16,7 +16,7 @@ class Label:
 
 
 METRICS = {
-    "rmse": Label("RMSE", "0–1", "root mean square color difference after warping"),
+    "rmse": Label("RMSE", "0–1", "root mean square difference of the colors (0–1) after warping"),
     "ciede2000": Label("CIEDE2000", "ΔE", "mean perceptual color difference; 1 is just noticeable"),
     "lpips": Label("LPIPS", "", "distance of deep features, as published"),
 }
@@ -68,6 +68,7 @@ _COLUMNS = {
     "center_max_percent": Label("Center error, max", "% of radius", "against the truth"),
     "key": Label("Setting"),
     "value": Label("Value"),
+    "study": Label("In the study", "", "the published study's value, where this run has another"),
 }
 _PARTS = {
     "_ci_low": ("95 % from", "lower end of the mean's confidence interval"),

@@ -46,11 +46,13 @@ def by_prompt(views: pd.DataFrame, metric: str, names: dict[str, str] | None = N
     )
     _reference_lines(axes, views, metric)
     axes.set_xticks(range(len(prompts)), [_prompt_tick(p, names) for p in prompts])
-    axes.set(xlabel="", ylabel=str(metric_label(metric)))
+    axes.set(xlabel="", ylabel=_axis_label(metric))
     axes.set_ylim(bottom=0)
     axes.set_title(f"{metric_label(metric).name} of every view, by prompt")
     _legend(axes, "strength")
-    _note(figure, f"lower = more consistent · {_views_counted(shown)} · boxes: quartiles")
+    _note(
+        figure, f"{_views_counted(shown)} · boxes: quartiles · lower: neighboring views differ less"
+    )
     return figure
 
 
@@ -77,9 +79,22 @@ def by_subject(avatars: pd.DataFrame, metric: str) -> Figure:
     for axes in grid.flat[len(subjects) :]:
         axes.set_visible(False)
     handles, labels = grid.flat[0].get_legend_handles_labels()
+    # Matplotlib puts lines before bars.
+    first = len(handles) - len(strengths)
+    handles, labels = handles[first:] + handles[:first], labels[first:] + labels[:first]
     figure.legend(handles, labels, loc="outside upper right", ncols=len(handles), frameon=False)
-    figure.supylabel(str(metric_label(metric)), color=INK, fontsize=10)
-    _note(figure, "lower = more consistent · bars: mean over views with its 95 % interval")
+    figure.suptitle(
+        f"{metric_label(metric).name} of each avatar",
+        x=0.01,
+        ha="left",
+        fontweight="bold",
+        fontsize=12,
+    )
+    figure.supylabel(_axis_label(metric), color=INK, fontsize=10)
+    _note(
+        figure,
+        "bars: mean over views with its 95 % interval · lower: neighboring views differ less",
+    )
     return figure
 
 
@@ -94,7 +109,9 @@ def low_high(avatars: pd.DataFrame, metric: str) -> Figure:
     pairs = pairs[[first, last]].dropna().reset_index()
     if pairs.empty:
         return message(f"No subject has a prompt at both strengths, {first} and {last}.")
-    prompts, subjects = _order(pairs["prompt"]), _order(pairs["subject"])
+    # In the order of the configuration, which a pivot does not keep.
+    prompts = [prompt for prompt in _order(shown["prompt"]) if prompt in set(pairs["prompt"])]
+    subjects = [name for name in _order(shown["subject"]) if name in set(pairs["subject"])]
     figure, axes = plt.subplots(figsize=(6.6, 5.2))
     markers = ["o", "s", "D", "^", "v", "P", "X", "*"]
     sns.scatterplot(
@@ -119,9 +136,11 @@ def low_high(avatars: pd.DataFrame, metric: str) -> Figure:
     label = metric_label(metric)
     axes.set(xlabel=f"{label} at strength {first}", ylabel=f"{label} at strength {last}")
     worse = int((pairs[last] > pairs[first]).sum())
-    axes.set_title(f"{label.name}: {last} is less consistent in {worse} of {len(pairs)} pairs")
+    axes.set_title(f"{label.name}: higher at {last} strength in {worse} of {len(pairs)} pairs")
     axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1), borderaxespad=0)
-    _note(figure, f"each point: one subject and prompt · above the line: {last} is less consistent")
+    _note(
+        figure, f"each point: one subject and prompt · above the line: views differ more at {last}"
+    )
     return figure
 
 
@@ -148,7 +167,7 @@ def excess(avatars: pd.DataFrame, metric: str) -> Figure:
         annot_kws={"fontsize": 8},
         linewidths=1.5,
         linecolor="white",
-        cbar_kws={"label": str(metric_label(metric)), "pad": 0.02},
+        cbar_kws={"label": f"excess of {metric_label(metric)}", "pad": 0.02},
         ax=axes,
     )
     axes.set(xlabel="", ylabel="subject")
@@ -157,8 +176,13 @@ def excess(avatars: pd.DataFrame, metric: str) -> Figure:
     axes.tick_params(axis="y", rotation=0)
     if columns > 6:
         plt.setp(axes.get_xticklabels(), ha="right", rotation_mode="anchor")
+    for number in axes.texts:
+        number.set_text(number.get_text().replace("-", "−"))
     axes.set_title(f"{metric_label(metric).name} in excess of the baseline")
-    _note(figure, "red: less consistent than the unstylized head · blue: more consistent")
+    _note(
+        figure,
+        "red: views differ more than before stylization · blue: less, as blurred ones also do",
+    )
     return figure
 
 
@@ -212,19 +236,23 @@ def _subject_bars(axes, avatars, shown, metric, subject, prompts, strengths) -> 
         if low is not None and high is not None:
             ends = np.abs(np.stack([rows[metric] - low, high - rows[metric]]))
             axes.errorbar(x, rows[metric], ends, fmt="none", ecolor=INK, elinewidth=1.1)
-    baseline = _mean_of(avatars[avatars["subject"] == subject], BASELINE, metric)
-    if baseline is not None:
-        axes.axhline(baseline, color=INK, lw=1.2, ls="--", label="baseline")
+    _reference_lines(axes, avatars[avatars["subject"] == subject], metric)
     axes.set_xticks(range(len(prompts)), prompts)
     axes.set_title(subject, fontsize=11)
 
 
 def _reference_lines(axes, table: pd.DataFrame, metric: str) -> None:
     """Lines at what the unstylized scenes score: the baselines and the warped photographs."""
-    for prompt, name, style in ((BASELINE, "baseline", "--"), (FLOOR, "photographs", ":")):
+    for prompt, name, style in ((BASELINE, "baseline", "--"), (FLOOR, "floor: photographs", ":")):
         mean = _mean_of(table, prompt, metric)
         if mean is not None:
-            axes.axhline(mean, color=INK, lw=1.3, ls=style, label=f"{name} (mean)", zorder=1)
+            # Above the boxes and bars, whose ends are to be read against the lines.
+            axes.axhline(mean, color=INK, lw=1.2, ls=style, label=name, zorder=4)
+
+
+def _axis_label(metric: str) -> str:
+    """Name and unit, and which way is which: upwards text, so that the arrow points down."""
+    return f"{metric_label(metric)}\n← views differ less"
 
 
 def _mean_of(table: pd.DataFrame, prompt: str, metric: str) -> float | None:
@@ -261,8 +289,8 @@ def _legend(axes, title: str) -> None:
 
 
 def _views_counted(views: pd.DataFrame) -> str:
-    subjects = views["subject"].nunique()
-    return f"{len(views):,} views of {subjects} subject{'s' if subjects > 1 else ''}"
+    avatars = len(views[["subject", "prompt", "strength"]].drop_duplicates())
+    return f"{len(views):,} views of {avatars} avatar{'s' if avatars > 1 else ''}"
 
 
 def _note(figure: Figure, text: str) -> None:
@@ -272,4 +300,4 @@ def _note(figure: Figure, text: str) -> None:
 def _number_format(values: np.ndarray) -> str:
     """Decimals that show two digits of the largest value."""
     largest = np.nanmax(np.abs(values)) or 1.0
-    return f".{int(np.clip(1 - np.floor(np.log10(largest)), 0, 6))}f"
+    return f"+.{int(np.clip(1 - np.floor(np.log10(largest)), 0, 6))}f"

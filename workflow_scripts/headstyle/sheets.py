@@ -135,7 +135,7 @@ def depth_sheet(subject: Subject) -> Image.Image:
     return grid_sheet(f"{subject.name}: depth", subtitle, tiles, scale)
 
 
-def avatar_sheet(subject: Subject, avatar: Avatar, views: int = 5) -> Image.Image:
+def avatar_sheet(subject: Subject, avatar: Avatar, views: int = 4) -> Image.Image:
     """One avatar: per view the photograph, what the editor made of it, and what the splats kept."""
     names = pictures.evenly_spaced(subject.cameras.names, views)
     cycles = pictures.evenly_spaced(avatar.cycles, 3)

@@ -54,7 +54,8 @@ PAGES = {
     ),
     "settings": (
         "Settings",
-        "Every setting of this run, by its key in the configuration.",
+        "Every setting of this run, by its key in the configuration, and the value of the study "
+        "as published where this run has another.",
         "There are no settings.",
     ),
 }
@@ -89,16 +90,23 @@ def poses_rows(
             row |= _pose_errors(errors.get(subject, {}))
         reasons = [f"{view}: {reason}" for view, reason in sorted(found["dropped"].items())]
         rows.append(row | {"reasons": "\n".join(reasons)})
-    return rows
+    return _without_empty(rows, ("reasons",))
 
 
 def baseline_rows(subjects: Sequence[str], baselines: Sequence[str]) -> list[dict[str, Any]]:
     """One row per subject from the paths of its metrics.json, in the same order."""
     keys = ("iterations", "splats", "seconds", "psnr", "ssim", "heldout_psnr", "heldout_ssim")
-    return [
+    rows = [
         {"subject": subject} | {key: content.get(key) for key in keys}
         for subject, content in zip(subjects, map(read_json, baselines), strict=True)
     ]
+    return _without_empty(rows, ("heldout_psnr", "heldout_ssim"))
+
+
+def _without_empty(rows: list[dict[str, Any]], columns: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows without those of the columns that have no value in any of them."""
+    empty = {c for c in columns if all(row[c] in (None, "") for row in rows)}
+    return [{c: value for c, value in row.items() if c not in empty} for row in rows]
 
 
 def _count(value: Any) -> int | None:
