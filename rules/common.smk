@@ -5,8 +5,6 @@ import time
 from functools import cache
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
-
 LIBRARY = Path(workflow.basedir) / "workflow_scripts"
 sys.path.insert(0, str(LIBRARY))
 
@@ -84,7 +82,7 @@ onstart:
     try:
         globals()["results_claim"] = claim_folder(R)
     except InputError as error:
-        raise WorkflowError(str(error)) from None
+        sys.exit(f"Error: {error}")
 
 
 PARSED_AT = time.time()

@@ -46,7 +46,7 @@ class Study:
         return output
 
     def kill_in_the_middle(self, log: str, target: str) -> None:
-        """Start making `target`; soon after `log` appears, kill Snakemake and its jobs (SIGKILL)."""
+        """Start making `target`; once `log` appears, kill -9 Snakemake and its jobs."""
         path = self.folder / log
         path.unlink(missing_ok=True)
         with self._start(target) as process:
@@ -55,7 +55,6 @@ class Study:
                 assert process.poll() is None, process.communicate()[0]
                 assert time.monotonic() < deadline, f"{log} did not appear"
                 time.sleep(0.05)
-            time.sleep(0.3)
             os.killpg(process.pid, signal.SIGKILL)
 
     def _start(self, *arguments: str) -> subprocess.Popen:

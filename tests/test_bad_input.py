@@ -91,7 +91,7 @@ BROKEN = {
     "gray": ("photos/gray/c.jpg is grayscale", "convert it to 8-bit RGB"),
     "cmyk": ("photos/cmyk/c.jpg is CMYK", "convert it to 8-bit RGB"),
     "size": ("masks/size/b.png is 96x100 px", "96x128 px", "make the mask at"),
-    "black": ("masks/black/b.png covers 0.00% of the frame", "replace the mask"),
+    "black": ("masks/black/b.png covers 0.00% of the frame", "replace it"),
 }
 """What is said of each broken capture."""
 

@@ -30,9 +30,9 @@ TINY = {
     "poses": {"max_image_size_px": 480},
     "images": {"size_px": 96},
     "baseline": {
-        "iterations": 60,
+        "iterations": 150,
         "max_splats": 1500,
-        "refine": {"start": 20, "stop": 40, "every": 20},
+        "refine": {"start": 20, "stop": 100, "every": 20},
     },
     "stylization": {"iterations": 8, "edit_every": 4},
 }

@@ -24,13 +24,19 @@ def write_mask(folder, masker, view):
 if __name__ == "__main__":
     with stage(snakemake) as log:
         params = snakemake.params
+        available = list_photographs(params.photographs)
         photographs = select_photographs(
-            list_photographs(params.photographs),
+            available,
             params.selection["orientation"],
             params.selection["max_views"],
         )
         masker = Masker(photographs, params.given_masks, params.masks, snakemake.threads)
-        log.info("%d views, steps: %s", len(photographs), ", ".join(masker.steps) or "none")
+        log.info(
+            "%d of %d photographs are views, steps: %s",
+            len(photographs),
+            len(available),
+            ", ".join(masker.steps) or "none",
+        )
         output = Path(snakemake.output.masks)
         with whole_folder(output.parent) as folder, ThreadPoolExecutor(snakemake.threads) as pool:
             made = pool.map(lambda view: write_mask(folder, masker, view), photographs)

@@ -250,14 +250,32 @@ def mask_flags(mask: Mask) -> list[str]:
     return flags
 
 
-def check_coverage(mask: Mask, min_coverage: float, source: str | Path) -> None:
-    """Raise an InputError that names `source` if the mask covers less than `min_coverage`."""
-    if coverage(mask) < min_coverage:
-        raise InputError(
-            f"the mask of {source} covers {coverage(mask):.2%} of the frame, less than"
-            f" masks.min_coverage ({min_coverage:.2%}); replace the mask or the photograph, or"
-            " change masks.steps or masks.chroma_key"
+def check_coverage(mask: Mask, min_coverage: float, source: str | Path, given: bool) -> None:
+    """Check that a mask covers at least `min_coverage` of the frame.
+
+    Args:
+        mask: The mask.
+        min_coverage: Smallest fraction, 0 to 1.
+        source: The given mask's file, or the photograph that the mask was made from.
+        given: Whether the mask was given.
+
+    Raises:
+        InputError: it covers less; names `source`.
+    """
+    if coverage(mask) >= min_coverage:
+        return
+    name, move = (
+        (f"the mask {source}", "replace it, remove the photograph, or lower masks.min_coverage")
+        if given
+        else (
+            f"the mask made of {source}",
+            "give a mask, remove the photograph, or change masks.steps or masks.chroma_key",
         )
+    )
+    raise InputError(
+        f"{name} covers {coverage(mask):.2%} of the frame, less than masks.min_coverage"
+        f" ({min_coverage:.2%}); {move}"
+    )
 
 
 class Masker:
@@ -308,7 +326,7 @@ class Masker:
             mask = read_given_mask(self.given[view], info, self.stored)
         else:
             mask = make_mask(photograph, self.steps, self.key, self.matting)
-        check_coverage(mask, self.min_coverage, self.given.get(view, path))
+        check_coverage(mask, self.min_coverage, self.given.get(view, path), view in self.given)
         return mask, {
             "photograph": str(path),
             "width": info.width,
