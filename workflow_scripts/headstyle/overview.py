@@ -157,7 +157,7 @@ def _subject(name: str, entry: Mapping[str, Any], rows, metrics: Sequence[str]) 
             before = _mean(
                 [r for r in rows if (r["subject"], r["prompt"]) == (name, BASELINE)], metric
             )
-            what = f"{metric_label(metric)}, mean; baseline {show_number(before)}"
+            what = f"avatars’ {metric_label(metric)}; baseline {show_number(before)}"
             facts.append((show_number(mean), what))
     items = "".join(f"<li><b>{escape(v)}</b><span>{escape(what)}</span></li>" for v, what in facts)
     return (
