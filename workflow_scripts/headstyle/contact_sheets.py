@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from headstyle.files import whole_file
 
-SHEET_WIDTH_PX = 1600
+SHEET_WIDTH_PX = 1500
 INK, SOFT_INK, PAPER, WELL = "#1b2733", "#5d6b7a", "#ffffff", "#eef1f4"
 _MARGIN, _GAP, _LABEL_PX, _LINE_PX = 28, 12, 17, 23
 _MAX_UPSCALE = 2.5
@@ -138,7 +138,7 @@ def color_scale(colors: Sequence[tuple[int, int, int]], low: str, high: str) -> 
 def write_sheet(path: str | Path, sheet: Image.Image) -> None:
     """Write a sheet as JPEG, whole or not at all."""
     with whole_file(path) as partial:
-        sheet.save(partial, quality=77, optimize=True, progressive=True)
+        sheet.save(partial, quality=75, optimize=True, progressive=True)
 
 
 def fit(picture: Image.Image, width: int, height: int) -> Image.Image:

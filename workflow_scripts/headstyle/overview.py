@@ -154,7 +154,11 @@ def _subject(name: str, entry: Mapping[str, Any], rows, metrics: Sequence[str]) 
     for metric in metrics:
         mean = _mean(avatars, metric)
         if mean is not None:
-            facts.append((show_number(mean), f"mean {metric_label(metric)}, avatars"))
+            before = _mean(
+                [r for r in rows if (r["subject"], r["prompt"]) == (name, BASELINE)], metric
+            )
+            what = f"avatars’ {metric_label(metric)}; baseline {show_number(before)}"
+            facts.append((show_number(mean), what))
     items = "".join(f"<li><b>{escape(v)}</b><span>{escape(what)}</span></li>" for v, what in facts)
     return (
         f'<section class="subject">\n<h3>{escape(name)}</h3>\n'

@@ -227,7 +227,7 @@ def _decimals(column: str, numbers: Sequence[float | None]) -> int:
     if all(value.is_integer() for value in values):
         return 0
     typical = values[(len(values) - 1) // 2]
-    smallest = next(value for value in values if value >= typical / 50)
+    smallest = next(value for value in values if value >= typical / 20)
     digits = max(2 - math.floor(math.log10(typical)), 1 - math.floor(math.log10(smallest)))
     return min(6, max(0, digits))
 
