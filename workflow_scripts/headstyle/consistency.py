@@ -28,7 +28,8 @@ from headstyle.stage import progress
 SETTINGS: Mapping[str, Any] = {
     "names": ("rmse", "ciede2000"),
     "depth_tolerance": 0.01,
-    "round_trip_px": 1.0,
+    "depth_jump": 0.03,
+    "round_trip_px": 2.0,
     "min_overlap": 0.1,
     "foreground_alpha": 0.5,
     "lpips_net": "squeeze",

@@ -117,18 +117,20 @@ class PairWarper:
         return moved.to(self.scene.colors[0].device)
 
     def _surfaces(self, views: Sequence[int]) -> Surfaces:
-        return Surfaces(
-            *(_stack(images, views) for images in (self.scene.colors, self.scene.depths)),
-            _stack(self._sound, views),
-        )
+        depths, sound = self._sound
+        return Surfaces(*(_stack(images, views) for images in (self.scene.colors, depths, sound)))
 
     @cached_property
-    def _sound(self) -> list[Tensor]:
-        tolerance = self._settings["depth_tolerance"]
-        return [
-            sound_surface(depth[None], foreground[None], tolerance)[0]
-            for depth, foreground in zip(self.scene.depths, self.scene.foreground, strict=True)
-        ]
+    def _sound(self) -> tuple[list[Tensor], list[Tensor]]:
+        """Depth and soundness of each view's surface."""
+        depths, sound = zip(
+            *(
+                sound_surface(depth[None], foreground[None], self._settings["depth_jump"])
+                for depth, foreground in zip(self.scene.depths, self.scene.foreground, strict=True)
+            ),
+            strict=True,
+        )
+        return [depth[0] for depth in depths], [mask[0] for mask in sound]
 
 
 def batches(

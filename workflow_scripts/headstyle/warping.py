@@ -114,29 +114,37 @@ def overlap(
     return counts & (depth > 0) & ((warped.depth - depth).abs() <= depth_tolerance * depth)
 
 
-def sound_surface(depth: Tensor, foreground: Tensor, depth_tolerance: float) -> Tensor:
-    """Pixels whose depth can be trusted: inside the foreground, not next to a jump in depth.
+def sound_surface(depth: Tensor, foreground: Tensor, depth_jump: float) -> tuple[Tensor, Tensor]:
+    """Depth without speckles, and the pixels inside the foreground, not next to a jump in depth.
 
-    All eight neighbors show the head and have depth. The second differences of the inverse depth,
-    which is linear across a plane, stay within `depth_tolerance` times the inverse depth: a jump
-    fails on both of its sides, a slope does not.
+    The median over 3 x 3 pixels removes the speckles of splats' median depth, and nothing from a
+    plane. Sound are pixels all of whose eight neighbors have depth too, where the second
+    differences of the inverse depth, which is linear across a plane, stay below `depth_jump` times
+    the inverse depth: a jump fails on both of its sides, a slope does not.
 
     Args:
         depth: z in the camera, 0 where there is no surface. Shape `(N, H, W)`.
         foreground: Shape `(N, H, W)`, bool.
-        depth_tolerance: Largest bend of the inverse depth, as a fraction of it.
+        depth_jump: Largest bend of the inverse depth, as a fraction of it.
 
     Returns:
-        Bool tensor of shape `(N, H, W)`.
+        Depth, and where it is sound (bool); both of shape `(N, H, W)`.
     """
     surface = foreground & (depth > 0) & depth.isfinite()
-    inner = torch.nn.functional.max_pool2d((~surface).float(), 3, stride=1, padding=1) == 0
-    inverse = torch.where(surface, 1 / depth, 0)
+    sound = torch.nn.functional.max_pool2d((~surface).float(), 3, stride=1, padding=1) == 0
+    inverse = torch.where(surface, 1 / depth, torch.nan)
+    height, width = depth.shape[1:]
+    framed = torch.nn.functional.pad(inverse, (1, 1, 1, 1), value=torch.nan)
+    shifted = [framed[:, y : y + height, x : x + width] for y in range(3) for x in range(3)]
+    # The median is NaN where one of the nine is: there the depth stays.
+    middle = torch.stack(shifted).median(dim=0).values
+    inverse = torch.where(middle.isnan(), inverse, middle)
     for axis in (1, 2):
         bend = inverse.diff(n=2, dim=axis).abs()
-        middle = inverse.narrow(axis, 1, bend.shape[axis]) if bend.shape[axis] else bend
-        inner.narrow(axis, 1, bend.shape[axis]).logical_and_(bend <= depth_tolerance * middle)
-    return inner
+        inner = (axis, 1, bend.shape[axis])
+        if bend.shape[axis]:
+            sound.narrow(*inner).logical_and_(bend <= depth_jump * inverse.narrow(*inner))
+    return torch.where(surface, 1 / inverse, 0), sound
 
 
 @dataclass(frozen=True)
@@ -146,9 +154,9 @@ class Surfaces:
     colors: Tensor
     """Shape `(N, H, W, 3)`."""
     depth: Tensor
-    """z in the camera. Shape `(N, H, W)`."""
+    """z in the camera, from `sound_surface`. Shape `(N, H, W)`."""
     sound: Tensor
-    """`sound_surface` of the depth. Shape `(N, H, W)`, bool."""
+    """Where the depth can be trusted, from `sound_surface`. Shape `(N, H, W)`, bool."""
 
 
 def warp_backward(
