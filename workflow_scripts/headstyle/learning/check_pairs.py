@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
-    from headstyle.learning.pairs import EditBatch, PairStream
     from numpy.typing import NDArray
     from torch import Tensor
+
+    from headstyle.learning.pairs import EditBatch, PairStream
 
 FIRST_TRAINING_SEED = 1000
 
@@ -24,6 +25,7 @@ def main() -> None:
     arguments = _arguments()
     # Imported here because the worker processes import this module too.
     import torch
+
     from headstyle.files import whole_file, write_json
     from headstyle.learning.head_bank import HeadBank
     from headstyle.learning.pairs import PairStream
@@ -61,6 +63,7 @@ def main() -> None:
 def measure(stream: "PairStream", batch: int, seconds: float) -> dict[str, float]:
     """Pairs and backgrounds per second, after one batch to warm up."""
     import torch
+
     from headstyle.learning.backgrounds import random_backgrounds
 
     device = stream.bank.device
@@ -112,8 +115,9 @@ def contact_sheet(batch: "EditBatch", backgrounds: "Tensor", columns: int) -> "N
 
 def _write_sheet(path: Path, batch: "EditBatch", columns: int) -> None:
     import torch
-    from headstyle.learning.backgrounds import random_backgrounds
     from PIL import Image
+
+    from headstyle.learning.backgrounds import random_backgrounds
 
     count, _, height, width = batch.photographs.shape
     device = batch.photographs.device

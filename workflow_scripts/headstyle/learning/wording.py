@@ -4,7 +4,6 @@ A text names the person by a word of `PEOPLE` (`{them}`), whose possessive is `{
 is the color's name. The first text of a study operator is the study's own.
 """
 
-from collections.abc import Iterator
 
 import numpy as np
 
