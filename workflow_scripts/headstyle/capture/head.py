@@ -1,7 +1,6 @@
-"""The textured head of a seed, ready to be photographed."""
+"""The textured head of a seed: sculpted, perhaps edited, and lit, ready to be photographed."""
 
 from dataclasses import dataclass
-from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,24 +10,23 @@ from headstyle.capture.anatomy import FaceFrame
 from headstyle.capture.identity import Identity, draw_identity
 from headstyle.capture.lighting import irradiance
 from headstyle.capture.noise import Noise
+from headstyle.capture.operators import Edit, edit_surface
 from headstyle.capture.shapes import Points, mesh_of, vertex_normals
+from headstyle.capture.surface import MM, HeadSurface, Part, to_linear
 
-MM = 0.001
+__all__ = [
+    "HeadMesh",
+    "HeadSurface",
+    "Part",
+    "light_surface",
+    "sculpt_head",
+    "synthesize_head",
+    "to_linear",
+]
+
 HEAD_SPACING_MM = 1.6
 HAIR_SPACING_MM = 2.0
 CLOTHES_SPACING_MM = 2.8
-
-
-class Part(IntEnum):
-    """What a vertex belongs to."""
-
-    SKIN = 0
-    LIPS = 1
-    BROW = 2
-    BEARD = 3
-    EYE = 4
-    HAIR = 5
-    SHIRT = 6
 
 
 @dataclass(frozen=True)
@@ -61,13 +59,19 @@ class _Piece:
     parts: NDArray[np.uint8]
 
 
-def synthesize_head(seed: int, coarseness: float = 1.0) -> HeadMesh:
+def synthesize_head(seed: int, coarseness: float = 1.0, edit: Edit | None = None) -> HeadMesh:
+    """The lit head of a seed, edited if an edit is given. See `sculpt_head` and `edit_surface`."""
+    surface = sculpt_head(seed, coarseness)
+    return light_surface(edit_surface(surface, edit) if edit else surface)
+
+
+def sculpt_head(seed: int, coarseness: float = 1.0) -> HeadSurface:
     """The head of a seed: the same seed gives the same head, others differ in every trait.
 
     Args:
         seed: 1 or more.
         coarseness: How many times longer the triangles' edges are than in the capture (0.8 mm in
-            the face), for quick previews and tests.
+            the face), for quick previews, training and tests.
     """
     who = draw_identity(seed)
     frame = FaceFrame.of(who)
@@ -79,25 +83,22 @@ def synthesize_head(seed: int, coarseness: float = 1.0) -> HeadMesh:
         _shirt(who, noise, coarseness),
     ]
     starts = np.cumsum([0, *(len(piece.vertices) for piece in pieces[:-1])])
-    vertices = np.concatenate([piece.vertices for piece in pieces]).astype(np.float64) * MM
-    faces = np.concatenate(
-        [piece.faces + start for piece, start in zip(pieces, starts, strict=True)]
-    )
-    albedo = to_linear(np.clip(np.concatenate([piece.colors for piece in pieces]), 0, 1))
-    return HeadMesh(
-        vertices=vertices,
-        faces=faces,
-        albedo=albedo,
-        irradiance=irradiance(vertices, faces, albedo),
+    return HeadSurface(
+        vertices=np.concatenate([piece.vertices for piece in pieces]).astype(np.float64) * MM,
+        faces=np.concatenate(
+            [piece.faces + start for piece, start in zip(pieces, starts, strict=True)]
+        ),
+        albedo=to_linear(np.clip(np.concatenate([piece.colors for piece in pieces]), 0, 1)),
         parts=np.concatenate([piece.parts for piece in pieces]),
+        who=who,
+        frame=frame,
     )
 
 
-def to_linear(srgb: NDArray) -> NDArray[np.float32]:
-    """Linear light of sRGB values in [0, 1] (IEC 61966-2-1)."""
-    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4).astype(
-        np.float32
-    )
+def light_surface(surface: HeadSurface) -> HeadMesh:
+    """The head in the light of the photo studio."""
+    light = irradiance(surface.vertices, surface.faces, surface.albedo)
+    return HeadMesh(surface.vertices, surface.faces, surface.albedo, light, surface.parts)
 
 
 def _skin(who: Identity, frame: FaceFrame, noise: Noise, coarseness: float) -> _Piece:
