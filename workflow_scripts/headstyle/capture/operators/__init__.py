@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from headstyle.capture.operators.base import COLORS, Edit, Operator
+from headstyle.capture.operators.creatures import elf, rabbit
 from headstyle.capture.operators.expressions import smile
-from headstyle.capture.operators.materials import stone
+from headstyle.capture.operators.hats import cowboy_hat
+from headstyle.capture.operators.materials import plastic, stone, van_gogh
 from headstyle.capture.operators.recoloring import (
     eye_color,
     hair_color,
@@ -25,8 +27,13 @@ __all__ = ["COLORS", "OPERATORS", "STUDY_OPERATORS", "Edit", "Operator", "edit_s
 
 OPERATORS: Mapping[str, Operator] = MappingProxyType(
     {
+        "rabbit": Operator(rabbit),
+        "elf": Operator(elf),
         "stone": Operator(stone),
         "red_hair_blue_shirt": Operator(red_hair_blue_shirt),
+        "cowboy_hat": Operator(cowboy_hat),
+        "van_gogh": Operator(van_gogh),
+        "plastic": Operator(plastic),
         "smile": Operator(smile),
         "hair_color": Operator(hair_color, takes_color=True),
         "shirt_color": Operator(shirt_color, takes_color=True),
@@ -37,8 +44,13 @@ OPERATORS: Mapping[str, Operator] = MappingProxyType(
 )
 STUDY_OPERATORS: Mapping[str, str] = MappingProxyType(
     {
+        "P1": "rabbit",
+        "P2": "elf",
         "P3": "stone",
         "P4": "red_hair_blue_shirt",
+        "P5": "cowboy_hat",
+        "P6": "van_gogh",
+        "P7": "plastic",
         "P8": "smile",
     }
 )
