@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from headstyle.capture import anatomy, clothes, hair, paint
+from headstyle.capture import anatomy, clothes, hair, mouth, paint
 from headstyle.capture.anatomy import FaceFrame
 from headstyle.capture.identity import Identity, draw_identity
 from headstyle.capture.lighting import irradiance
@@ -79,7 +79,7 @@ def sculpt_head(seed: int, coarseness: float = 1.0) -> HeadSurface:
     pieces = [
         _skin(who, frame, noise, coarseness),
         *(_eye(who, frame, noise, side) for side in (-1, 1)),
-        _hair(who, frame, noise, coarseness),
+        *([] if who.hairstyle == "bald" else [_hair(who, frame, noise, coarseness)]),
         _shirt(who, noise, coarseness),
     ]
     starts = np.cumsum([0, *(len(piece.vertices) for piece in pieces[:-1])])
@@ -136,8 +136,24 @@ def _skin(who: Identity, frame: FaceFrame, noise: Noise, coarseness: float) -> _
         rough = 1 + 0.22 * noise(p, 5, 31) + 0.12 * noise(p, 2.6, 32)
         raised = 7.0 * who.beard**2 * beard**2 * rough
         vertices = vertices + raised.astype(np.float32)[:, None] * vertex_normals(vertices, faces)
+    if who.mouth_opening_mm:
+        vertices, colors = _mouth_opened(vertices, colors, p, who, frame)
+    if who.hairstyle == "bald":
+        return _Piece(vertices, faces, colors, parts)
     hidden = hair.hair_solid(vertices, who, frame, noise) < -6
     return _without(_Piece(vertices, faces, colors, parts), hidden)
+
+
+def _mouth_opened(
+    vertices: Points, colors: NDArray[np.float32], p: Points, who: Identity, frame: FaceFrame
+) -> tuple[Points, NDArray[np.float32]]:
+    """The lips a little apart, and what shows between them."""
+    gap = mouth.mouth_gap(p, frame)
+    opening = who.mouth_opening_mm
+    offsets = mouth.parting_offsets(p, frame, gap, 0.35 * opening, 0.65 * opening)
+    inside = np.float32(mouth.TOOTH) * (0.55 * mouth.tooth_shade(p, frame))[:, None]
+    shown = (gap * np.float32(min(1, opening / 2)))[:, None]
+    return vertices + offsets, colors + shown * (inside - colors)
 
 
 def _eye(who: Identity, frame: FaceFrame, noise: Noise, side: int) -> _Piece:
@@ -150,7 +166,7 @@ def _eye(who: Identity, frame: FaceFrame, noise: Noise, side: int) -> _Piece:
 def _hair(who: Identity, frame: FaceFrame, noise: Noise, coarseness: float) -> _Piece:
     vertices, faces = mesh_of(
         lambda p: hair.hair_solid(p, who, frame, noise),
-        (-130, hair.STYLES[who.hairstyle].bottom - 25, -160),
+        (-130, hair.style_of(who).bottom - 25, -160),
         (130, 165, 130),
         HAIR_SPACING_MM * coarseness,
     )
