@@ -4,7 +4,6 @@ A text names the person by a word of `PEOPLE` (`{them}`), whose possessive is `{
 is the color's name. The first text of a study operator is the study's own.
 """
 
-
 import numpy as np
 
 from headstyle.errors import InputError
