@@ -1,8 +1,8 @@
 """Many heads with true edits of each, sculpted by worker processes, held on the device.
 
-A head arrives as 16 bytes per disc (`headstyle.learning.surfels`): 12 of geometry, 4 of paint. Edits
-that only paint share the geometry of their original. All heads lie one after the other in two
-tensors, so that a batch is gathered in two steps.
+A head arrives as 16 bytes per disc (`headstyle.learning.surfels`): 12 of geometry, 4 of paint.
+Edits that only paint share the geometry of their original. All heads lie one after the other in
+two tensors, so that a batch is gathered in two steps.
 """
 
 import os
@@ -23,7 +23,6 @@ from headstyle.capture.operators import OPERATORS, STUDY_OPERATORS, Edit
 from headstyle.errors import InputError
 from headstyle.learning.photographer import SurfelBatch, srgb_to_linear
 from headstyle.learning.surfels import (
-    COLOR_GROUPS,
     GEOMETRY,
     PAINT,
     POSITION_STEP_M,
@@ -279,14 +278,15 @@ def _unpack(geometry: Tensor, paint: Tensor, present: Tensor) -> SurfelBatch:
     bytes_ = geometry.view(torch.uint8)
     colors = paint[..., None].view(torch.uint8)
     normals = bytes_[..., 8:11].view(torch.int8).float()
+    spacing = words[..., 3].float() * SPACING_STEP_M
     return SurfelBatch(
         positions=words[..., :3].float() * POSITION_STEP_M,
         normals=torch.nn.functional.normalize(normals, dim=-1),
-        spacing=words[..., 3].float() * SPACING_STEP_M,
+        spacing=spacing,
         openness=bytes_[..., 11].float() / 255,
         albedo=srgb_to_linear(colors[..., :3].float() / 255),
         parts=colors[..., 3],
-        present=present,
+        present=present & (spacing > 0),
     )
 
 
@@ -326,6 +326,3 @@ def _one_thread_each() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-__all__ = ["COLOR_GROUPS", "BankedEdit", "HeadBank", "Version"]

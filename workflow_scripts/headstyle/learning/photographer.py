@@ -63,7 +63,7 @@ class SurfelBatch:
     parts: Tensor
     """`Part` of each disc, uint8. Shape `(B, N)`."""
     present: Tensor
-    """False where a head has fewer than N discs. Shape `(B, N)`."""
+    """False where there is no disc: a head has fewer than N, or an edit hides it. `(B, N)`."""
 
 
 @dataclass(frozen=True)

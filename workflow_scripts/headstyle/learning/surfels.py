@@ -11,10 +11,11 @@ from embreex.rtcore_scene import EmbreeScene
 from numpy.typing import NDArray
 from scipy import sparse
 
-from headstyle.capture.head import HeadSurface, Part, sculpt_head
+from headstyle.capture.head import sculpt_head
 from headstyle.capture.operators import COLORS, OPERATORS, STUDY_OPERATORS, Edit, edit_surface
 from headstyle.capture.photograph import to_srgb
 from headstyle.capture.shapes import vertex_normals
+from headstyle.capture.surface import HeadSurface, Part
 
 POSITION_STEP_M = 2e-5
 """One step of a stored coordinate: 16 bits reach 0.65 m either way."""
@@ -42,8 +43,8 @@ class Surfels:
     """One version of a head."""
 
     geometry: NDArray[np.void]
-    """Where the discs are, by `GEOMETRY`: position, spacing to the neighbors, normal in 1/127, and
-    the part of the sky that the vertex sees in 1/255. Shape `(V,)`."""
+    """Where the discs are, by `GEOMETRY`: position, spacing of the neighbors (0 is no disc), normal
+    in 1/127, and the part of the sky that the vertex sees in 1/255. Shape `(V,)`."""
     paint: NDArray[np.void]
     """Albedo [sRGB, 0 to 255] and `Part`, by `PAINT`. Shape `(V,)`."""
 
@@ -84,7 +85,7 @@ def draw_edits(seed: int) -> tuple[Edit, ...]:
     edits = []
     for operator in operators:
         strength = 1.0 if rng.random() < 0.7 else float(rng.uniform(0.4, 1.2))
-        color = str(rng.choice(list(COLORS))) if operator in everyday else None
+        color = str(rng.choice(list(COLORS))) if OPERATORS[operator].takes_color else None
         edits.append(Edit(operator, strength, color))
     return tuple(edits)
 
@@ -101,9 +102,8 @@ def pack_head(seed: int, coarseness: float) -> PackedHead:
     edits = []
     for edit in draw_edits(seed):
         changed = edit_surface(surface, edit)
-        stays = changed.vertices.shape == surface.vertices.shape and np.array_equal(
-            changed.vertices, surface.vertices
-        )
+        stays = np.array_equal(changed.vertices, surface.vertices)
+        stays &= np.array_equal(changed.faces, surface.faces)
         geometry = None if stays else pack_geometry(changed)
         paint = pack_paint(changed)
         edits.append(EditedSurfels(edit, geometry, paint, free_groups(original.paint, paint)))
@@ -119,7 +119,7 @@ def pack_geometry(surface: HeadSurface) -> NDArray[np.void]:
     packed["position"] = np.clip(np.rint(surface.vertices / POSITION_STEP_M), -limit, limit)
     steps = vertex_spacing(surface.vertices, surface.faces) / SPACING_STEP_M
     # Below 2^15, so that a signed integer of the same size holds it too.
-    packed["spacing"] = np.clip(np.rint(steps), 1, limit)
+    packed["spacing"] = np.minimum(np.rint(steps), limit)
     packed["normal"] = np.rint(normals * 127)
     packed["openness"] = np.rint(openness * 255)
     return packed
@@ -134,10 +134,8 @@ def pack_paint(surface: HeadSurface) -> NDArray[np.void]:
 
 
 def free_groups(original: NDArray[np.void], edited: NDArray[np.void]) -> tuple[bool, ...]:
-    """Which of `COLOR_GROUPS` keep every color; an edit appends vertices, it removes none."""
+    """Which of `COLOR_GROUPS` keep every color; an edit appends vertices and removes none."""
     shared = edited[: len(original)]
-    if len(shared) < len(original):
-        return (False,) * len(COLOR_GROUPS)
     touched = (original["srgb"] != shared["srgb"]).any(axis=1)
     touched |= original["part"] != shared["part"]
     painted = np.unique(np.concatenate([original["part"][touched], shared["part"][touched]]))
@@ -145,7 +143,10 @@ def free_groups(original: NDArray[np.void], edited: NDArray[np.void]) -> tuple[b
 
 
 def vertex_spacing(vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Root mean square length of the edges that meet at each vertex [m]. Shape `(V,)`."""
+    """Root mean square length of the edges that meet at each vertex [m]. Shape `(V,)`.
+
+    0 where there is none: an edit that hides a vertex takes its faces away.
+    """
     following = np.roll(faces, -1, axis=1)
     squares = ((vertices[faces] - vertices[following]) ** 2).sum(axis=2).ravel()
     count = len(vertices)

@@ -6,6 +6,7 @@ is the color's name. The first text of a study operator is the study's own.
 
 import numpy as np
 
+from headstyle.capture.operators import COLORS, OPERATORS
 from headstyle.errors import InputError
 
 PEOPLE: dict[str, str] = {
@@ -218,3 +219,18 @@ def draw_instruction(
     text = texts[int(generator.integers(len(texts)))]
     people = tuple(PEOPLE)
     return fill_in(text, people[int(generator.integers(len(people)))], color)
+
+
+def all_instructions(held_out: bool = False) -> list[str]:
+    """Every instruction there is, in a fixed order: each text with each person and each color.
+
+    Args:
+        held_out: Whether to list those that are never trained on.
+    """
+    listed: dict[str, None] = {}
+    for operator, kind in OPERATORS.items():
+        colors = tuple(COLORS) if kind.takes_color else (None,)
+        for text in texts_of(operator, held_out):
+            for person in PEOPLE:
+                listed.update((fill_in(text, person, color), None) for color in colors)
+    return list(listed)
