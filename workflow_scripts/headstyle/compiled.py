@@ -21,6 +21,7 @@ SOURCES = (
     "spherical_harmonics.py",
     "project_cpu.py",
     "capture/noise.py",
+    "capture/shapes.py",
 )
 
 

@@ -47,17 +47,17 @@ class Noise:
 def _look_up(tile: NDArray[np.float32], places: NDArray[np.float32]) -> NDArray[np.float32]:
     """Values between the voxels of a periodic block, trilinearly, summed in double precision.
 
-    The same as `scipy.ndimage.map_coordinates` of order 1, in a tenth of the time.
+    The same as `scipy.ndimage.map_coordinates` of order 1, in a fraction of the time.
     """
-    side = len(tile)
+    # The side is a power of two, so the remainder of any integer is its last bits.
+    last = len(tile) - 1
     values = np.empty(len(places), dtype=np.float32)
     for i in range(len(places)):
         x, y, z = np.float64(places[i, 0]), np.float64(places[i, 1]), np.float64(places[i, 2])
         left, low, near = np.floor(x), np.floor(y), np.floor(z)
         x, y, z = x - left, y - low, z - near
-        # The remainder of a division is never negative here, as in Python.
-        x0, y0, z0 = int(left) % side, int(low) % side, int(near) % side
-        x1, y1, z1 = (x0 + 1) % side, (y0 + 1) % side, (z0 + 1) % side
+        x0, y0, z0 = int(left) & last, int(low) & last, int(near) & last
+        x1, y1, z1 = (x0 + 1) & last, (y0 + 1) & last, (z0 + 1) & last
         total = tile[x0, y0, z0] * (1 - x) * (1 - y) * (1 - z)
         total += tile[x0, y0, z1] * (1 - x) * (1 - y) * z
         total += tile[x0, y1, z0] * (1 - x) * y * (1 - z)
