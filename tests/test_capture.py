@@ -16,7 +16,8 @@ from headstyle.capture.identity import (
     SKIN_TONES,
     draw_identity,
 )
-from headstyle.capture.noise import Noise, _look_up
+from headstyle.capture.kernels import look_up
+from headstyle.capture.noise import Noise
 from headstyle.capture.photograph import photograph, scene_of, write_jpeg
 from headstyle.capture.rig import RADIUS_M, TARGET_M, CaptureSettings, study_rig
 from headstyle.capture.shapes import mesh_of, sphere, vertex_normals
@@ -162,7 +163,7 @@ def test_noise_is_what_scipy_looks_up():
     noise = Noise(5)
     places = np.random.default_rng(0).uniform(-300, 300, (1000, 3)).astype(np.float32)
     expected = ndimage.map_coordinates(noise._tile, places.T, order=1, mode="grid-wrap")
-    assert (_look_up(noise._tile, places) == expected).all()
+    assert (look_up(noise._tile, places) == expected).all()
 
 
 def test_the_normals_of_a_cubes_corners_are_its_diagonals():

@@ -12,7 +12,7 @@ from scipy import ndimage
 from skimage.measure import marching_cubes
 from trimesh.remesh import subdivide
 
-from headstyle.compiled import kernel
+from headstyle.capture.kernels import summed_crosses
 
 Points = NDArray[np.float32]
 """Positions [mm]. Shape `(N, 3)`."""
@@ -110,26 +110,9 @@ def mesh_of(
 
 def vertex_normals(vertices: Points, faces: NDArray[np.int64]) -> Points:
     """Area-weighted unit normals of the vertices. Shape `(V, 3)`."""
-    normals = _summed_crosses(np.ascontiguousarray(vertices), np.ascontiguousarray(faces))
+    normals = summed_crosses(np.ascontiguousarray(vertices), np.ascontiguousarray(faces))
     lengths = np.linalg.norm(normals, axis=1, keepdims=True)
     return (normals / np.maximum(lengths, 1e-12)).astype(np.float32)
-
-
-@kernel
-def _summed_crosses(vertices: NDArray[np.float32], faces: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The sum, at each vertex, of its triangles' normals, twice as long as their areas."""
-    total = np.zeros(vertices.shape, dtype=np.float64)
-    for f in range(len(faces)):
-        i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
-        ax, bx = vertices[j, 0] - vertices[i, 0], vertices[k, 0] - vertices[i, 0]
-        ay, by = vertices[j, 1] - vertices[i, 1], vertices[k, 1] - vertices[i, 1]
-        az, bz = vertices[j, 2] - vertices[i, 2], vertices[k, 2] - vertices[i, 2]
-        x, y, z = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
-        for corner in (i, j, k):
-            total[corner, 0] += x
-            total[corner, 1] += y
-            total[corner, 2] += z
-    return total
 
 
 def _grid_points(axes: list[NDArray[np.float64]]) -> Points:
