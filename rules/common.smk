@@ -13,6 +13,7 @@ from headstyle.editing import check_editing
 from headstyle.errors import InputError
 from headstyle.failures import describe_failures
 from headstyle.files import claim_folder
+from headstyle.foreign_settings import check_foreign, foreign_files
 from headstyle.metrics import available_metrics
 from headstyle.photographs import list_photographs
 from headstyle.stage import has_gpu
@@ -45,6 +46,7 @@ def read_study():
     check_editing(config["editing"], study["prompts"])
     for subject in study["subjects"]:
         configuration.check_subject(subjects[subject], config["subjects_table"])
+    check_foreign(config["foreign"], study["subjects"])
     return subjects, prompts
 
 
@@ -74,6 +76,8 @@ PROMPTS = config["study"]["prompts"]
 STRENGTHS = config["study"]["strengths"]
 TABLES = ["avatars", "views", "thresholds", "strengths", "agreement"]
 AVATARS = [f"{prompt}_{strength}" for prompt in PROMPTS for strength in STRENGTHS]
+FOREIGN = list(config["foreign"])
+FOREIGN_NAMES = "|".join(FOREIGN) or "none"
 PROCEDURAL = [s for s in SUBJECTS if subjects[s]["source"] == "procedural"]
 
 
@@ -183,3 +187,25 @@ def scene_labels(wildcards):
     if wildcards.scene.startswith("avatars/"):
         return wildcards.scene.removeprefix("avatars/").split("_")
     return ["photographs" if wildcards.scene == "floor" else "none", "none"]
+
+
+def foreign_inputs(wildcards):
+    """All files of another method's scene."""
+    return foreign_files(config["foreign"][wildcards.subject])
+
+
+def foreign_depth(wildcards):
+    """The depth of another method's scene: its own, or that of the fit to its unedited views."""
+    given = config["foreign"][wildcards.subject].get("depths")
+    return f"{R}/foreign/{wildcards.subject}/{'depth' if given else 'fit/depth'}"
+
+
+def foreign_tables(name):
+    """The tables of all scenes of other methods, and of their unedited views where there are any."""
+    tables = []
+    for scene, entry in config["foreign"].items():
+        folder = f"{R}/foreign/{scene}"
+        tables.append(f"{folder}/consistency/{name}.csv")
+        if entry.get("unedited"):
+            tables.append(f"{folder}/unedited/consistency/{name}.csv")
+    return tables
