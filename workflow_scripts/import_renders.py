@@ -48,7 +48,7 @@ def adjacency_of(names, pairs):
 if __name__ == "__main__":
     with stage(snakemake) as log:
         params, out = snakemake.params, snakemake.output
-        files = SceneFiles(**params.settings)
+        files = SceneFiles.from_config(params.settings)
         scene = read_scene(files, f"foreign.{snakemake.wildcards.subject}", **params.adjacency)
         names = scene.cameras.names
         with whole_folder(Path(out.cameras).parent) as folder:

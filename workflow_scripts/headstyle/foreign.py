@@ -5,9 +5,10 @@ table = headstyle.consistency.score(scene.renders, scene.depths, scene.cameras, 
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +62,12 @@ class SceneFiles:
     """`z`, or `ray` for the distance along the pixel's ray."""
     depth_scale: float | None = None
     """World units per unit of the depth files; None is 1, but 16-bit .png need it."""
+
+    @classmethod
+    def from_config(cls, entry: Mapping[str, Any]) -> "SceneFiles":
+        """An entry of the `foreign` section."""
+        scale = entry.get("depth_scale")
+        return cls(**{**entry, "depth_scale": None if scale is None else float(scale)})
 
 
 @dataclass(frozen=True)
