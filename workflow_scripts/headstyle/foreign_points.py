@@ -88,7 +88,7 @@ def foreground_shares(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Per point, the share of views whose foreground it lies in, and its mean color there.
 
-    Only views count that have the point in their frame; the share is 0 where none has.
+    Only views count that have the point in their frame; the share is 0 where less than half have.
 
     Returns:
         Shares `(N,)` and colors in [0, 1] `(N, 3)`.
@@ -106,4 +106,5 @@ def foreground_shares(
         opaque = image[rows, columns, 3] > FOREGROUND_ALPHA
         inside[seen[opaque]] += 1
         colors[seen[opaque]] += image[rows[opaque], columns[opaque], :3]
-    return inside / np.maximum(framed, 1), colors / np.maximum(inside, 1)[:, None]
+    shares = np.where(2 * framed >= len(cameras), inside / np.maximum(framed, 1), 0)
+    return shares, colors / np.maximum(inside, 1)[:, None]
