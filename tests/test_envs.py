@@ -15,6 +15,7 @@ PACKAGES = {
     "OpenEXR": "openexr",
     "PIL": "pillow",
     "cv2": "opencv-python-headless",
+    "flip_evaluator": "flip-evaluator",
     "huggingface_hub": "huggingface-hub",
     "mpl_toolkits": "matplotlib",
     "skimage": "scikit-image",
