@@ -214,10 +214,40 @@ def foreign_inputs(wildcards):
     return foreign_files(config["foreign"][wildcards.subject])
 
 
+def is_fitted(scene):
+    """Whether another method's scene gets its depth from splats fitted to its unedited views."""
+    return not config["foreign"][scene].get("depths")
+
+
 def foreign_depth(wildcards):
     """The depth of another method's scene: its own, or that of the fit to its unedited views."""
-    given = config["foreign"][wildcards.subject].get("depths")
-    return f"{R}/foreign/{wildcards.subject}/{'depth' if given else 'fit/depth'}"
+    folder = "fit/depth" if is_fitted(wildcards.subject) else "depth"
+    return f"{R}/foreign/{wildcards.subject}/{folder}"
+
+
+def foreign_splats(wildcards):
+    """The unedited scene, where there is one."""
+    scene = wildcards.subject
+    return f"{R}/foreign/{scene}/fit/splats.ply" if is_fitted(scene) else []
+
+
+def foreign_unedited(wildcards):
+    """The index of the views before the edit, where they are given."""
+    scene = wildcards.subject
+    given = config["foreign"][scene].get("unedited")
+    return f"{R}/foreign/{scene}/views/cameras.json" if given else []
+
+
+def foreign_floor(wildcards):
+    """What the pairs of another method's scene are held against, where there is anything."""
+    scene = wildcards.subject
+    given = config["foreign"][scene].get("unedited")
+    return f"{R}/foreign/{scene}/unedited/consistency/pairs.csv" if given else []
+
+
+def foreign_instruction(wildcards):
+    """The text that another method's edit followed, where it is given."""
+    return config["foreign"][wildcards.subject].get("instruction")
 
 
 def foreign_tables(name):

@@ -60,6 +60,9 @@ use rule measure_consistency as measure_renders with:
         depth=foreign_depth,
         cameras=rules.import_renders.output.cameras,
         adjacency=rules.import_renders.output.adjacency,
+        unedited=foreign_unedited,
+        splats=foreign_splats,
+        floor=foreign_floor,
     output:
         pairs=f"{R}/foreign/{{subject}}/consistency/pairs.csv",
         views=f"{R}/foreign/{{subject}}/consistency/views.csv",
@@ -72,7 +75,9 @@ use rule measure_consistency as measure_renders with:
     threads: share_of_cores(len(FOREIGN))
     params:
         labels=["renders", "none"],
+        instruction=foreign_instruction,
         metrics=config["metrics"],
+        seed=config["seed"],
         library=library_digest("measure_consistency"),
     message:
         "Measuring the consistency of the renders of {wildcards.subject}"
@@ -84,6 +89,8 @@ use rule measure_renders as measure_unedited with:
         depth=foreign_depth,
         cameras=rules.import_renders.output.cameras,
         adjacency=rules.import_renders.output.adjacency,
+        unedited=rules.import_renders.output.cameras,
+        splats=foreign_splats,
     output:
         pairs=f"{R}/foreign/{{subject}}/unedited/consistency/pairs.csv",
         views=f"{R}/foreign/{{subject}}/unedited/consistency/views.csv",
@@ -94,7 +101,9 @@ use rule measure_renders as measure_unedited with:
     params:
         # As a subject's baseline: what remains of a scene's scores above it is its excess.
         labels=["none", "none"],
+        instruction=None,
         metrics=config["metrics"],
+        seed=config["seed"],
         library=library_digest("measure_consistency"),
     message:
         "Measuring the consistency of the unedited views of {wildcards.subject}"

@@ -6,7 +6,7 @@ table = headstyle.consistency.score(scene.renders, scene.depths, scene.cameras, 
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -65,9 +65,10 @@ class SceneFiles:
 
     @classmethod
     def from_config(cls, entry: Mapping[str, Any]) -> "SceneFiles":
-        """An entry of the `foreign` section."""
-        scale = entry.get("depth_scale")
-        return cls(**{**entry, "depth_scale": None if scale is None else float(scale)})
+        """What an entry of the `foreign` section says of files."""
+        known = {field.name: entry[field.name] for field in fields(cls) if field.name in entry}
+        scale = known.get("depth_scale")
+        return cls(**known | {"depth_scale": None if scale is None else float(scale)})
 
 
 @dataclass(frozen=True)

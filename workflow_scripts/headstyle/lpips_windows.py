@@ -41,9 +41,7 @@ class Window:
         shape = (len(self.features), self.black.shape[1], bottom - top, right - left)
         frame = (0, self.black.shape[2], 0, self.black.shape[3])
         inside, own = _common(place, frame), _common(place, self.place)
-        result = torch.empty(
-            shape, device=self.features.device, memory_format=torch.channels_last
-        )
+        result = torch.empty(shape, device=self.features.device, memory_format=torch.channels_last)
         if inside != place:
             result.fill_(beyond)
         if own != inside:
