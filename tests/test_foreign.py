@@ -263,6 +263,17 @@ def test_right_cameras_pass_and_depth_of_nothing_in_particular_is_only_told(capl
     assert "of the depth maps' points agree between views" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("reading", "said"), [(FLIPPED, "OpenGL against OpenCV"), (INVERTED, "camera-to-world")]
+)
+def test_the_library_tells_cameras_of_another_convention(reading, said):
+    rig = sphere_rig()
+    images, depths = photograph(rig)
+    pairs = [(a, b) for a, b in zip(rig.names, rig.names[1:], strict=False)]
+    with pytest.raises(InputError, match=said):
+        score(images, depths, read_poses_as(rig, reading), pairs, device="cpu")
+
+
 def test_our_own_cameras_and_pairs_can_be_given(files, tmp_path):
     write_cameras(tmp_path / "cameras.json", sphere_rig())
     (tmp_path / "pairs.csv").write_text("target,source\nv0,v1\nv1,v0\nv0,v1\n")
