@@ -100,7 +100,7 @@ def score_pair(
         pixels = np.rint(image * 255).astype(np.uint8)
         Image.fromarray(pixels).save(folder / f"{target}_{source}_{name}.png")
     rmse = np.sqrt(np.mean((pair[0] - pair[1])[shared] ** 2))
-    difference = deltaE_ciede2000(rgb2lab(pair[0]), rgb2lab(pair[1]))
+    difference = deltaE_ciede2000(*(rgb2lab(image.astype(np.float64)) for image in pair))
     tensors = (torch.from_numpy(i).permute(2, 0, 1)[None].to(device) for i in pair)
     with torch.no_grad():
         distance = network(*tensors, normalize=True).item()
