@@ -272,3 +272,17 @@ def test_gradient_similarity_follows_the_published_equations():
     c = 170 / 255**2
     np.testing.assert_allclose(similarity[0], (2 * one * other + c) / (one**2 + other**2 + c))
     assert counts.all()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_the_gpu_measures_what_the_cpu_measures(backbone):
+    cameras = cameras_around([-10, 0, 12], [(72, 96), (72, 96), (96, 72)])
+    names = [*CORRECTED, "ssim", "gmsd", "lpips_corrected", "rmse", "ciede2000"]
+    settings = {"names": names, "lpips_net": "squeeze", "lpips_weights": backbone}
+    cpu, gpu = (
+        score(*photograph(cameras), cameras, settings=settings, device=device)
+        for device in ("cpu", "cuda")
+    )
+    columns = ["overlap", "coverage", *names]
+    np.testing.assert_allclose(gpu[columns], cpu[columns], rtol=1e-3, atol=1e-4)

@@ -6,13 +6,13 @@ from typing import Any
 
 import pandas as pd
 
-from headstyle.labels import column_label
+from headstyle.labels import METRICS, column_label
 from headstyle.pages import meanings, page, table
 
 TITLE = "Renders of other methods"
 _LEAD = (
     "How well the views of each scene agree with each other, by the same measure as this study's"
-    " own avatars. Lower means more consistent, if the metric's name does not say otherwise."
+    " own avatars. Lower means more consistent{}."
 )
 _EDITED, _UNEDITED = "renders", "before the edit"
 _DEPTH_FROM = {"files": "its files", "fit": "splats fitted to the unedited views"}
@@ -64,7 +64,9 @@ def scene_page(scenes: pd.DataFrame, views: pd.DataFrame, warnings: Sequence[str
     ).drop(columns=["subject", "prompt", "strength"])
     order = ["scene", "shown", *(name for name in shown if name not in ("scene", "shown"))]
     tables = {"Scenes": scenes, "Views": shown[order]}
-    parts = [f"<h1>{TITLE}</h1>", f'<p class="lead">{escape(_LEAD)}</p>']
+    higher = [m.name for name, m in METRICS.items() if m.higher_is_better and name in scenes]
+    lead = _LEAD.format(f", higher for {', '.join(higher)}" if higher else "")
+    parts = [f"<h1>{TITLE}</h1>", f'<p class="lead">{escape(lead)}</p>']
     parts += [f'<p class="callout">{escape(warning)}</p>' for warning in warnings]
     for heading, content in tables.items():
         rows = content.to_dict("records")

@@ -43,6 +43,8 @@ class FaceFrame:
     """Height of the upper lip's red at the middle."""
     lower_lip: float
     ear: tuple[float, float, float]
+    corner_rise: float
+    """How much higher the corners of the mouth are than its middle."""
 
     @classmethod
     def of(cls, who: Identity) -> "FaceFrame":
@@ -59,6 +61,7 @@ class FaceFrame:
             upper_lip=7.0 * who.lip_fullness,
             lower_lip=9.0 * who.lip_fullness,
             ear=(73.5 * who.head_width, -8.0, -8.0),
+            corner_rise=1.5 + who.mouth_corners_mm,
         )
 
 
@@ -140,7 +143,7 @@ def _with_eyelids(p: Points, head: Scalars, frame: FaceFrame) -> Scalars:
 def mouth_line_y(points: Points, frame: FaceFrame) -> Scalars:
     """Height of the line between the lips at each point's x: a flat M with corners drawn up."""
     t = np.abs(points[:, 0]) / np.float32(frame.mouth_half_width)
-    return np.float32(frame.mouth_y) - 1.2 * np.exp(-((t / 0.25) ** 2)) + 1.5 * t**3
+    return np.float32(frame.mouth_y) - 1.2 * np.exp(-((t / 0.25) ** 2)) + frame.corner_rise * t**3
 
 
 def _with_mouth(p: Points, head: Scalars, frame: FaceFrame) -> Scalars:

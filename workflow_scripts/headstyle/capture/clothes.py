@@ -1,4 +1,4 @@
-"""The bust's clothes: a torso of distance functions, its folds, and four patterns."""
+"""The bust's clothes: a torso of distance functions, its folds, and its patterns."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +50,9 @@ def cloth_color(points: Points, who: Identity, noise: Noise) -> NDArray[np.float
     offset = points - NECK_CENTER
     distance = np.linalg.norm(offset, axis=1)
     angle = np.arctan2(offset[:, 0], offset[:, 2])
-    paint = {"plaid": _plaid, "yoke": _yoke, "dots": _dots, "stripes": _stripes}[who.pattern]
+    paint = {"plaid": _plaid, "yoke": _yoke, "dots": _dots, "stripes": _stripes, "plain": _plain}[
+        who.pattern
+    ]
     main, second, third = (np.float32(color) for color in who.clothes)
     wobble = 1.2 * noise(points, 25, 24)
     amounts = paint(points, distance + wobble, angle)
@@ -97,6 +99,11 @@ def _yoke(points: Points, distance: Scalars, angle: Scalars) -> tuple[Scalars, S
     )
     light = np.maximum.reduce([zigzag, spots, seeds])
     return light, np.maximum(leaves, bands)
+
+
+def _plain(points: Points, distance: Scalars, angle: Scalars) -> tuple[Scalars, Scalars]:
+    nothing = np.zeros_like(distance)
+    return nothing, nothing
 
 
 def _dots(points: Points, distance: Scalars, angle: Scalars) -> tuple[Scalars, Scalars]:

@@ -1,8 +1,10 @@
-"""Four hairstyles: a solid of distance functions, and the strands that lie on it."""
+"""Hairstyles: a solid of distance functions, and the strands that lie on it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from headstyle.capture.anatomy import FaceFrame, skull
 from headstyle.capture.identity import Identity
@@ -45,21 +47,39 @@ STYLES = {
     "long": Hairstyle(8, 13, (0.10, 0.98, 0.25), 0.85, 1.7, -205),
     "bob": Hairstyle(9, 14, (0.05, 0.92, -0.35), 0.15, 1.4, -88),
     "curly": Hairstyle(19, 30, (0.0, 1.0, 0.0), 0.1, 4.0, -110, ear_clearance=19),
+    "buzz": Hairstyle(1.2, 3.0, (-0.10, 1.0, -0.2), 0.10, 0.35, -100, ear_clearance=24),
 }
 HEAD_RADIUS = 95.0
 """Strands' widths and lengths are right on a sphere of this size."""
 CENTER = np.float32([0, 20, -10])
+BALD_STUBBLE = 0.22
+"""How much of the scalp's skin a shaved head's stubble covers."""
+
+
+@lru_cache(maxsize=64)
+def style_of(who: Identity) -> Hairstyle:
+    """The head's own version of its style; a bald head's is that of its stubble."""
+    style = STYLES["buzz" if who.hairstyle == "bald" else who.hairstyle]
+    x, y, z = style.parting
+    return replace(
+        style,
+        sides=style.sides * who.hair_volume,
+        top=style.top * who.hair_volume,
+        parting=(x + who.parting_shift, y, z),
+        bottom=style.bottom - who.hair_length_mm,
+    )
 
 
 def hair_solid(points: Points, who: Identity, frame: FaceFrame, noise: Noise) -> Scalars:
     """Distance to the hair, a solid that reaches into the head."""
-    style = STYLES[who.hairstyle]
-    p = _waved(points) if who.hairstyle == "long" else points
-    scalp = skull(p, who) - _thickness(p, who, noise)
+    style = style_of(who)
+    p = _waved(points, who) if who.hairstyle == "long" else points
+    along = strand_coordinates(p, who, stretch=30)
+    scalp = skull(p, who) - _thickness(p, along, who, noise)
     if style.ear_clearance is not None:
         folded = np.concatenate([np.abs(p[:, :1]), p[:, 1:]], axis=1)
         return difference(scalp, sphere(folded, frame.ear, style.ear_clearance), 8)
-    curtain = difference(_curtain(p, who), _face_opening(p, who, noise), 7)
+    curtain = difference(_curtain(p, who), _face_opening(p, along, who, noise), 7)
     return union(scalp, curtain, 10)
 
 
@@ -70,7 +90,7 @@ def strand_coordinates(points: Points, who: Identity, stretch: float = 9.0) -> P
     millimetres. Strands leave the parting at right angles and bend downwards: they are the
     hyperbolas of elliptic coordinates whose foci are the parting's ends.
     """
-    style = STYLES[who.hairstyle]
+    style = style_of(who)
     up = np.float32(style.parting) / np.float32(np.linalg.norm(style.parting))
     side = np.cross(up, np.float32([0, 0, 1]))
     side /= np.linalg.norm(side)
@@ -81,7 +101,7 @@ def strand_coordinates(points: Points, who: Identity, stretch: float = 9.0) -> P
     polar = np.arctan2(around, c)
     # Azimuthal equidistant map of the head, the parting's middle at its centre.
     flat = (a + 1j * b) * (polar / around / style.parting_length)
-    strand = np.arccosh(flat.astype(np.complex64)).imag
+    strand = _hyperbola(flat.astype(np.complex64), exact=who.reserved)
     # Below the head's middle strands hang straight down.
     length = HEAD_RADIUS * polar + np.maximum(-c, 0) * 0.5
     strand += np.float32(0.08) * np.sin(length / 31) * np.minimum(polar, 1)
@@ -90,17 +110,29 @@ def strand_coordinates(points: Points, who: Identity, stretch: float = 9.0) -> P
     ).astype(np.float32)
 
 
+def _hyperbola(places: NDArray[np.complex64], exact: bool) -> Scalars:
+    """Which confocal hyperbola of the foci -1 and 1 each place lies on [rad]: Im arccosh.
+
+    `exact` takes numpy's own arccosh, which is slow and differs in the last bits.
+    """
+    if exact:
+        return np.arccosh(places).imag
+    x, y2 = places.real, places.imag**2
+    difference = np.sqrt((x + 1) ** 2 + y2) - np.sqrt((x - 1) ** 2 + y2)
+    return np.copysign(np.arccos(np.clip(difference / 2, -1, 1)), places.imag)
+
+
 def hair_relief(points: Points, who: Identity, noise: Noise) -> Scalars:
     """How far locks and strands stand out of the solid [mm]."""
-    style = STYLES[who.hairstyle]
+    style = style_of(who)
     if who.hairstyle == "curly":
         curls = np.abs(noise(points, 15, 1)) + 0.6 * np.abs(noise(points, 8, 2))
         relief = style.locks * curls + 0.8 * noise(points, 3.2, 3) - 3.0
-        return relief * smoothstep(-8, 12, _hairline(points))
+        return relief * smoothstep(-8, 12, _hairline(points, who))
     along = strand_coordinates(points, who)
     relief = noise(along, 17, 4) + 0.5 * noise(along, 7, 5) + 0.25 * noise(along, 3, 6)
     # Close to the skin there is nothing to stand out; hanging hair is thick everywhere.
-    thick = smoothstep(-6, 20, _hairline(points))
+    thick = smoothstep(-6, 20, _hairline(points, who))
     if style.ear_clearance is None:
         thick = np.maximum(thick, smoothstep(40, 10, points[:, 1]))
     return style.locks * relief * thick
@@ -109,24 +141,25 @@ def hair_relief(points: Points, who: Identity, noise: Noise) -> Scalars:
 def hairline_amount(points: Points, who: Identity, noise: Noise) -> Scalars:
     """How much of the skin is covered by the roots of hair, 0 to 1; ears are not."""
     on_scalp = smoothstep(7, 4, skull(points, who))
-    return on_scalp * smoothstep(-9, 3, _hairline(points) + 2.5 * noise(points, 6, 10))
+    amount = on_scalp * smoothstep(-9, 3, _hairline(points, who) + 2.5 * noise(points, 6, 10))
+    return amount * np.float32(BALD_STUBBLE) if who.hairstyle == "bald" else amount
 
 
-def _thickness(p: Points, who: Identity, noise: Noise) -> Scalars:
+def _thickness(p: Points, along: Points, who: Identity, noise: Noise) -> Scalars:
     """Height of the hair over the scalp [mm]; negative, under the skin, where none grows."""
-    style = STYLES[who.hairstyle]
-    ragged = 2.5 * noise(strand_coordinates(p, who, stretch=30), 12, 7)
-    grown = smoothstep(-5, 24, _hairline(p) + ragged)
+    style = style_of(who)
+    ragged = 2.5 * noise(along, 12, 7)
+    grown = smoothstep(-5, 24, _hairline(p, who) + ragged)
     full = style.sides + (style.top - style.sides) * smoothstep(20, 100, p[:, 1])
     return -7 + grown * (full + 7)
 
 
-def _hairline(p: Points) -> Scalars:
+def _hairline(p: Points, who: Identity) -> Scalars:
     """Distance inside the region where hair grows [mm], roughly: forehead, temples, nape."""
     x, y, z = np.abs(p[:, 0]), p[:, 1], p[:, 2]
     # A widow's peak, receding corners, and sideburns in front of the ears.
     peak = 5 * np.exp(-((x / 10) ** 2)) - 7 * np.exp(-(((x - 36) / 13) ** 2))
-    forehead = 0.9 * (y - 0.42 * z - 33 + peak)
+    forehead = 0.9 * (y - 0.42 * z - 33 + peak - np.float32(who.receding_mm))
     temples = np.minimum(16 - z, y + 16)
     nape = np.minimum(-22 - z, y + 78)
     return np.maximum(forehead, _either(temples, nape)).astype(np.float32)
@@ -137,10 +170,10 @@ def _either(first: Scalars, second: Scalars) -> Scalars:
     return -union(-first, -second, 10)
 
 
-def _waved(points: Points) -> Points:
+def _waved(points: Points, who: Identity) -> Points:
     """Positions that turn straight hair into waves, growing towards the tips."""
     p = points.copy()
-    swing = smoothstep(20, -140, p[:, 1])
+    swing = np.float32(who.waviness) * smoothstep(20, -140, p[:, 1])
     p[:, 0] += 5 * swing * np.sin(p[:, 1] / 17 + 0.03 * p[:, 2])
     p[:, 2] += 4 * swing * np.sin(p[:, 1] / 21 + 1.3)
     return p
@@ -148,7 +181,7 @@ def _waved(points: Points) -> Points:
 
 def _curtain(p: Points, who: Identity) -> Scalars:
     """Hair that hangs around the back and the sides."""
-    bottom = STYLES[who.hairstyle].bottom
+    bottom = style_of(who).bottom
     flare = 0.10 if who.hairstyle == "bob" else 0.04
     q = p.copy()
     hanging = np.minimum(q[:, 1], 10) - 10
@@ -158,9 +191,8 @@ def _curtain(p: Points, who: Identity) -> Scalars:
     return intersection(shell, np.float32(bottom) - p[:, 1] - 0.06 * p[:, 2], 26)
 
 
-def _face_opening(p: Points, who: Identity, noise: Noise) -> Scalars:
+def _face_opening(p: Points, along: Points, who: Identity, noise: Noise) -> Scalars:
     """What is cut out of the curtain in front of the face."""
-    along = strand_coordinates(p, who, stretch=30)
     fringe = 2.0 * noise(along, 14, 8) + 1.2 * noise(along, 5, 9)
     y, z = p[:, 1] + fringe, p[:, 2]
     if who.hairstyle == "long":

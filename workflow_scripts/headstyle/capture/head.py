@@ -1,34 +1,32 @@
-"""The textured head of a seed, ready to be photographed."""
+"""The textured head of a seed: sculpted, perhaps edited, and lit, ready to be photographed."""
 
 from dataclasses import dataclass
-from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headstyle.capture import anatomy, clothes, hair, paint
+from headstyle.capture import anatomy, clothes, hair, mouth, paint
 from headstyle.capture.anatomy import FaceFrame
 from headstyle.capture.identity import Identity, draw_identity
 from headstyle.capture.lighting import irradiance
 from headstyle.capture.noise import Noise
+from headstyle.capture.operators import Edit, edit_surface
 from headstyle.capture.shapes import Points, mesh_of, vertex_normals
+from headstyle.capture.surface import MM, HeadSurface, Part, to_linear
 
-MM = 0.001
+__all__ = [
+    "HeadMesh",
+    "HeadSurface",
+    "Part",
+    "light_surface",
+    "sculpt_head",
+    "synthesize_head",
+    "to_linear",
+]
+
 HEAD_SPACING_MM = 1.6
 HAIR_SPACING_MM = 2.0
 CLOTHES_SPACING_MM = 2.8
-
-
-class Part(IntEnum):
-    """What a vertex belongs to."""
-
-    SKIN = 0
-    LIPS = 1
-    BROW = 2
-    BEARD = 3
-    EYE = 4
-    HAIR = 5
-    SHIRT = 6
 
 
 @dataclass(frozen=True)
@@ -61,13 +59,19 @@ class _Piece:
     parts: NDArray[np.uint8]
 
 
-def synthesize_head(seed: int, coarseness: float = 1.0) -> HeadMesh:
+def synthesize_head(seed: int, coarseness: float = 1.0, edit: Edit | None = None) -> HeadMesh:
+    """The lit head of a seed, edited if an edit is given. See `sculpt_head` and `edit_surface`."""
+    surface = sculpt_head(seed, coarseness)
+    return light_surface(edit_surface(surface, edit) if edit else surface)
+
+
+def sculpt_head(seed: int, coarseness: float = 1.0) -> HeadSurface:
     """The head of a seed: the same seed gives the same head, others differ in every trait.
 
     Args:
         seed: 1 or more.
         coarseness: How many times longer the triangles' edges are than in the capture (0.8 mm in
-            the face), for quick previews and tests.
+            the face), for quick previews, training and tests.
     """
     who = draw_identity(seed)
     frame = FaceFrame.of(who)
@@ -75,29 +79,26 @@ def synthesize_head(seed: int, coarseness: float = 1.0) -> HeadMesh:
     pieces = [
         _skin(who, frame, noise, coarseness),
         *(_eye(who, frame, noise, side) for side in (-1, 1)),
-        _hair(who, frame, noise, coarseness),
+        *([] if who.hairstyle == "bald" else [_hair(who, frame, noise, coarseness)]),
         _shirt(who, noise, coarseness),
     ]
     starts = np.cumsum([0, *(len(piece.vertices) for piece in pieces[:-1])])
-    vertices = np.concatenate([piece.vertices for piece in pieces]).astype(np.float64) * MM
-    faces = np.concatenate(
-        [piece.faces + start for piece, start in zip(pieces, starts, strict=True)]
-    )
-    albedo = to_linear(np.clip(np.concatenate([piece.colors for piece in pieces]), 0, 1))
-    return HeadMesh(
-        vertices=vertices,
-        faces=faces,
-        albedo=albedo,
-        irradiance=irradiance(vertices, faces, albedo),
+    return HeadSurface(
+        vertices=np.concatenate([piece.vertices for piece in pieces]).astype(np.float64) * MM,
+        faces=np.concatenate(
+            [piece.faces + start for piece, start in zip(pieces, starts, strict=True)]
+        ),
+        albedo=to_linear(np.clip(np.concatenate([piece.colors for piece in pieces]), 0, 1)),
         parts=np.concatenate([piece.parts for piece in pieces]),
+        who=who,
+        frame=frame,
     )
 
 
-def to_linear(srgb: NDArray) -> NDArray[np.float32]:
-    """Linear light of sRGB values in [0, 1] (IEC 61966-2-1)."""
-    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4).astype(
-        np.float32
-    )
+def light_surface(surface: HeadSurface) -> HeadMesh:
+    """The head in the light of the photo studio."""
+    light = irradiance(surface.vertices, surface.faces, surface.albedo)
+    return HeadMesh(surface.vertices, surface.faces, surface.albedo, light, surface.parts)
 
 
 def _skin(who: Identity, frame: FaceFrame, noise: Noise, coarseness: float) -> _Piece:
@@ -106,6 +107,7 @@ def _skin(who: Identity, frame: FaceFrame, noise: Noise, coarseness: float) -> _
         (-100, -192, -120),
         (100, 130, 125),
         HEAD_SPACING_MM * coarseness,
+        _quick(who, coarseness),
     )
     p = _uneven(vertices, noise)
     lips = paint.lip_amount(p, frame)
@@ -135,8 +137,24 @@ def _skin(who: Identity, frame: FaceFrame, noise: Noise, coarseness: float) -> _
         rough = 1 + 0.22 * noise(p, 5, 31) + 0.12 * noise(p, 2.6, 32)
         raised = 7.0 * who.beard**2 * beard**2 * rough
         vertices = vertices + raised.astype(np.float32)[:, None] * vertex_normals(vertices, faces)
+    if who.mouth_opening_mm:
+        vertices, colors = _mouth_opened(vertices, colors, p, who, frame)
+    if who.hairstyle == "bald":
+        return _Piece(vertices, faces, colors, parts)
     hidden = hair.hair_solid(vertices, who, frame, noise) < -6
     return _without(_Piece(vertices, faces, colors, parts), hidden)
+
+
+def _mouth_opened(
+    vertices: Points, colors: NDArray[np.float32], p: Points, who: Identity, frame: FaceFrame
+) -> tuple[Points, NDArray[np.float32]]:
+    """The lips a little apart, and what shows between them."""
+    gap = mouth.mouth_gap(p, frame)
+    opening = who.mouth_opening_mm
+    offsets = mouth.parting_offsets(p, frame, gap, 0.35 * opening, 0.65 * opening)
+    inside = np.float32(mouth.TOOTH) * (0.55 * mouth.tooth_shade(p, frame))[:, None]
+    shown = (gap * np.float32(min(1, opening / 2)))[:, None]
+    return vertices + offsets, colors + shown * (inside - colors)
 
 
 def _eye(who: Identity, frame: FaceFrame, noise: Noise, side: int) -> _Piece:
@@ -149,9 +167,10 @@ def _eye(who: Identity, frame: FaceFrame, noise: Noise, side: int) -> _Piece:
 def _hair(who: Identity, frame: FaceFrame, noise: Noise, coarseness: float) -> _Piece:
     vertices, faces = mesh_of(
         lambda p: hair.hair_solid(p, who, frame, noise),
-        (-130, hair.STYLES[who.hairstyle].bottom - 25, -160),
+        (-130, hair.style_of(who).bottom - 25, -160),
         (130, 165, 130),
         HAIR_SPACING_MM * coarseness,
+        _quick(who, coarseness),
     )
     colors = paint.hair_color(vertices, who, noise)
     relief = hair.hair_relief(vertices, who, noise)
@@ -167,6 +186,7 @@ def _shirt(who: Identity, noise: Noise, coarseness: float) -> _Piece:
         (-200, -290, -150),
         (200, -120, 110),
         CLOTHES_SPACING_MM * coarseness,
+        _quick(who, coarseness),
     )
     colors = clothes.cloth_color(vertices, who, noise)
     relief = clothes.cloth_relief(vertices, noise)
@@ -174,10 +194,17 @@ def _shirt(who: Identity, noise: Noise, coarseness: float) -> _Piece:
     return _Piece(vertices, faces, colors, np.full(len(vertices), Part.SHIRT, dtype=np.uint8))
 
 
+def _quick(who: Identity, coarseness: float) -> bool:
+    """Whether the head's meshes may be a little off: training heads are many and coarse."""
+    return coarseness > 1 and not who.reserved
+
+
 def _without(piece: _Piece, hidden: NDArray[np.bool_]) -> _Piece:
     """The piece without triangles whose corners all lie hidden, deep inside another piece."""
     faces = piece.faces[~hidden[piece.faces].all(axis=1)]
-    used = np.unique(faces)
+    is_used = np.zeros(len(hidden), dtype=bool)
+    is_used[faces] = True
+    used = np.flatnonzero(is_used)
     position = np.zeros(len(hidden), dtype=np.int64)
     position[used] = np.arange(len(used))
     return _Piece(piece.vertices[used], position[faces], piece.colors[used], piece.parts[used])

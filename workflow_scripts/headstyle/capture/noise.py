@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from headstyle.capture.kernels import look_up
 from headstyle.capture.shapes import Points, Scalars
 
 TILE_SIDE = 64
@@ -28,7 +29,7 @@ class Noise:
         """
         # Turned off the axes, so that the block's period never lines up with the head's symmetry.
         turned = points @ _TURN * np.float32(PERIOD / wavelength) + np.float32(offset * 17.31)
-        return ndimage.map_coordinates(self._tile, turned.T, order=1, mode="grid-wrap")
+        return look_up(self._tile, turned)
 
     def fractal(
         self, points: Points, wavelength: float, octaves: int = 4, offset: float = 0.0

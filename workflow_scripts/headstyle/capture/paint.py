@@ -56,7 +56,31 @@ def skin_color(p: Points, who: Identity, frame: FaceFrame, noise: Noise) -> Colo
     _tint(color, skin * np.float32([0.74, 0.58, 0.48]), 0.7 * freckled)
     moles = smoothstep(3.6, 3.9, noise(p, 8, 47))
     _tint(color, skin * np.float32([0.38, 0.26, 0.22]), 0.8 * moles)
+    if who.age:
+        _age(color, p, who, frame, noise)
+    if who.eye_shadow:
+        lid = spot((eye_x + 1, eye_y + 9, eye_z + 12), 11) * smoothstep(2, 7, y - eye_y)
+        _tint(color, np.float32(who.eye_shadow), 0.8 * lid)
     return np.clip(color, 0, 1)
+
+
+def _age(color: Colors, p: Points, who: Identity, frame: FaceFrame, noise: Noise) -> None:
+    """Lines of forehead, eyes and cheeks, and spots, in place."""
+    x, y, z = np.abs(p[:, 0]), p[:, 1], p[:, 2]
+    lines = smoothstep(0.55, 1.0, np.sin((y + 2.2 * noise(p, 34, 61)) * 0.72))
+    lines *= np.exp(-(((y - 58) / 17) ** 2)) * smoothstep(56, 34, x) * smoothstep(25, 50, z)
+    # Lines that fan out from the outer corner of the eye.
+    side, above = x - frame.eye[0] - 12, y - frame.eye[1] - 1
+    fan = smoothstep(0.4, 1.0, np.cos(np.arctan2(above, np.maximum(side, 0.1)) * 11))
+    fan *= np.exp(-((np.hypot(side - 8, above) / 9) ** 2)) * (side > 2) * smoothstep(10, 30, z)
+    # The fold from the wing of the nose around the corner of the mouth.
+    down = np.clip((frame.nose_tip[1] + 2 - y) / 36, 0, 1)
+    fold = np.exp(-(((x - 15 - 19 * down**0.8) / 2.4) ** 2)) * smoothstep(50, 62, z)
+    fold *= smoothstep(0, 0.12, down) * smoothstep(1.0, 0.85, down)
+    dark = np.clip(0.5 * lines + 0.6 * fan + 0.8 * fold, 0, 1) * np.float32(who.age)
+    _tint(color, np.float32(who.skin) * np.float32([0.60, 0.48, 0.45]), 0.75 * dark)
+    spots = smoothstep(1.9, 2.4, noise(p, 10, 62)) * smoothstep(0.45, 1, np.float32(who.age))
+    _tint(color, np.float32(who.skin) * np.float32([0.66, 0.52, 0.42]), 0.5 * spots)
 
 
 def lip_amount(p: Points, frame: FaceFrame) -> Scalars:
@@ -75,6 +99,8 @@ def lip_amount(p: Points, frame: FaceFrame) -> Scalars:
 def lip_color(p: Points, who: Identity, frame: FaceFrame, noise: Noise) -> Colors:
     """Lips, darker towards the line between them, with fine upright creases."""
     base = np.float32(who.skin) * np.float32([0.90, 0.56, 0.56])
+    if who.lip_tint:
+        base = base + np.float32(0.75) * (np.float32(who.lip_tint) - base)
     creases = noise(p * np.float32([1, 0.25, 0.4]), 2.2, 48)
     shade = 1 + 0.07 * creases + 0.05 * noise.fractal(p, 8, 3, 49)
     crack = np.exp(-(((p[:, 1] - mouth_line_y(p, frame)) / 1.1) ** 2))
@@ -86,7 +112,8 @@ def brow_amount(p: Points, who: Identity, noise: Noise) -> Scalars:
     x, y, z = np.abs(p[:, 0]), p[:, 1], p[:, 2]
     t = (x - 12) / 42
     center = 19 + 9.0 * np.sin(np.clip(t, 0, 1) * 2.3) - 4.5 * t
-    half = (4.6 if who.beard else 3.4) * np.clip(1.15 - 0.75 * t, 0.1, 1)
+    center = center + np.float32(who.brow_raise_mm)
+    half = (4.6 if who.beard else 3.4) * who.brow_thickness * np.clip(1.15 - 0.75 * t, 0.1, 1)
     hairs = noise(np.stack([x * 0.35 + y * 0.25, y - 0.35 * x, z * 0.3], axis=1), 2.0, 50)
     inside = half - np.abs(y - center) + 0.9 * hairs
     ends = smoothstep(-0.06, 0.06, t) * smoothstep(1.06, 0.9, t)
@@ -132,6 +159,9 @@ def hair_color(p: Points, who: Identity, noise: Noise) -> Colors:
         )
     shade = np.exp(0.30 * strands)
     warm = 0.06 * noise(p, 30, 57)
+    if not who.reserved:
+        # Grey hair is grey throughout.
+        warm *= np.float32(min(1.0, 2 * (max(who.hair) - min(who.hair))))
     base = np.float32(who.hair) * (1 + warm[:, None] * np.float32([1, 0, -1]))
     return np.clip(base * shade[:, None], 0.01, 1).astype(np.float32)
 

@@ -1,6 +1,8 @@
 """Photographs of a head: Embree casts the rays, the head's baked colours answer them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from scipy import ndimage
 from headstyle.cameras import Cameras
 from headstyle.capture.head import HeadMesh, to_linear
 from headstyle.capture.rig import CaptureSettings
+from headstyle.images import RgbaImage
 
 NO_HIT = -1
 FULL_FRAME_DIAGONAL_MM = 43.2666
@@ -59,8 +62,7 @@ def photograph(
         seed: Seed of the sensor noise.
     """
     width, height = (int(n) for n in cameras.sizes[view])
-    columns, rows = np.meshgrid(np.arange(width), np.arange(height))
-    centers = np.stack([columns.ravel(), rows.ravel()], axis=1) + 0.5
+    centers = _pixel_centers(width, height)
     hits = _cast(scene, cameras, view, centers)
     mask = (hits.triangles != NO_HIT).reshape(height, width)
     depth = _depth(mesh, hits, cameras.world_to_camera[view]).reshape(height, width)
@@ -81,10 +83,49 @@ def photograph(
     return Photograph(np.rint(rgb * 255).astype(np.uint8), mask, depth)
 
 
+def photograph_views(
+    mesh: HeadMesh, cameras: Cameras, samples_per_side: int
+) -> Iterator[tuple[RgbaImage, NDArray[np.float32]]]:
+    """Photograph the head alone from every camera, without screen and sensor noise.
+
+    Args:
+        mesh: The head, in the world of the cameras.
+        cameras: Where to photograph it from.
+        samples_per_side: Rays per side of a pixel; light and alpha are averaged over them.
+
+    Yields:
+        One view after the other: the image, black where alpha is 0, and the depth z in the camera
+        [m] at the pixels' centres, 0 where there is no head, shape `(H, W)`.
+    """
+    scene = scene_of(mesh)
+    offsets = (np.arange(samples_per_side) + 0.5) / samples_per_side - 0.5
+    for view in range(len(cameras)):
+        width, height = (int(n) for n in cameras.sizes[view])
+        centers = _pixel_centers(width, height)
+        hits = _cast(scene, cameras, view, centers)
+        depth = _depth(mesh, hits, cameras.world_to_camera[view]).reshape(height, width)
+        touched = np.flatnonzero(ndimage.binary_dilation(depth > 0, np.ones((3, 3)), iterations=2))
+        light = np.zeros((len(touched), 3))
+        covered = np.zeros(len(touched))
+        for dx, dy in product(offsets, offsets):
+            fine = _cast(scene, cameras, view, centers[touched] + (dx, dy))
+            light += _radiance(mesh, fine, np.zeros((len(touched), 3)))
+            covered += fine.triangles != NO_HIT
+        image = np.zeros((height * width, 4), dtype=np.float32)
+        image[touched, :3] = to_srgb(light / np.maximum(covered, 1)[:, None])
+        image[touched, 3] = covered / samples_per_side**2
+        yield image.reshape(height, width, 4), depth
+
+
 def to_srgb(linear: NDArray) -> NDArray:
     """The sRGB transfer function (IEC 61966-2-1) of linear light, clipped to [0, 1]."""
     linear = np.clip(linear, 0, 1)
     return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+def _pixel_centers(width: int, height: int) -> NDArray[np.float64]:
+    columns, rows = np.meshgrid(np.arange(width), np.arange(height))
+    return np.stack([columns.ravel(), rows.ravel()], axis=1) + 0.5
 
 
 @dataclass(frozen=True)

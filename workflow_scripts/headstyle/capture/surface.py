@@ -1,0 +1,50 @@
+"""What a head is made of before light falls on it, shared by its makers and its editors."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstyle.capture.anatomy import FaceFrame
+from headstyle.capture.identity import Identity
+
+MM = 0.001
+
+
+class Part(IntEnum):
+    """What a vertex belongs to."""
+
+    SKIN = 0
+    LIPS = 1
+    BROW = 2
+    BEARD = 3
+    EYE = 4
+    HAIR = 5
+    SHIRT = 6
+    EXTRA = 7
+    """What only edits add: a hat, animals' ears, whiskers."""
+
+
+@dataclass(frozen=True)
+class HeadSurface:
+    """A head without light: x to the viewer's right, y up, z out of the face [m]."""
+
+    vertices: NDArray[np.float64]
+    """Shape `(V, 3)`."""
+    faces: NDArray[np.int64]
+    """Triangles, counter-clockwise seen from outside. Shape `(F, 3)`."""
+    albedo: NDArray[np.float32]
+    """Linear reflectance in [0, 1]. Shape `(V, 3)`."""
+    parts: NDArray[np.uint8]
+    """The `Part` of each vertex. Shape `(V,)`."""
+    who: Identity
+    frame: FaceFrame
+    """Landmarks [mm]."""
+
+
+def to_linear(srgb: NDArray) -> NDArray[np.float32]:
+    """Linear light of sRGB values in [0, 1] (IEC 61966-2-1)."""
+    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4).astype(
+        np.float32
+    )
