@@ -9,7 +9,7 @@ import OpenEXR
 import pytest
 from analytic import cameras_around, photograph
 from foreign_folder import SIZE, sphere_rig, write_scene
-from headstyle.cameras import write_cameras
+from headstyle.cameras import OPENGL_FROM_OPENCV, write_cameras
 from headstyle.consistency import score
 from headstyle.errors import InputError
 from headstyle.files import read_json, write_json
@@ -28,7 +28,6 @@ from headstyle.foreign_checks import (
 from headstyle.foreign_files import read_depth
 from headstyle.foreign_points import hull_points
 from headstyle.foreign_settings import check_foreign, foreign_files
-from headstyle.given_poses import OPENGL_FROM_OPENCV
 from PIL import Image
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from headstyle.cameras import Cameras, read_cameras
+from headstyle.cameras import OPENGL_FROM_OPENCV, Cameras, read_cameras
 from headstyle.errors import InputError
 from headstyle.files import read_json
-from headstyle.given_poses import OPENGL_FROM_OPENCV, GivenPose, read_given_poses
+from headstyle.given_poses import GivenPose, read_given_poses
 from headstyle.lenses import Lens
 
 AXES = ("opengl", "opencv")

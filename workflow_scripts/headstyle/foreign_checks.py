@@ -13,9 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from headstyle.cameras import Cameras
+from headstyle.cameras import OPENGL_FROM_OPENCV, Cameras
 from headstyle.errors import InputError
-from headstyle.given_poses import OPENGL_FROM_OPENCV
 
 logger = logging.getLogger("headstyle")
 
