@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from headstyle.errors import InputError
+from headstyle.lpips_windows import WindowedLpips
 from headstyle.metrics.base import Metric, PairBatch
 
 # The backbones' files on torchvision's site, under the names that torch gives them in its cache.
@@ -35,19 +36,18 @@ class Lpips(Metric):
         super().__init__(settings, device)
         [backbone] = self.weights(settings)
         self.network = load_network(settings["lpips_net"], backbone).to(device)
+        self._windowed = WindowedLpips(self.network)
 
     @classmethod
     def weights(cls, settings: Mapping[str, Any]) -> list[Path]:
         return [find_backbone(settings["lpips_net"], settings.get("lpips_weights"))]
 
-    @torch.inference_mode()
     def __call__(self, batch: PairBatch) -> Tensor:
-        inside = batch.overlap.unsqueeze(3)
-        images = (
-            torch.where(inside, image, 0).permute(0, 3, 1, 2) * 2 - 1
-            for image in (batch.target, batch.warped)
-        )
-        return self.network(*images).flatten().double()
+        # On the CPU each pair has a window of its own, which is smaller than one for all.
+        together = len(batch.overlap) if self.device.type == "cuda" else 1
+        maps = (batch.target, batch.warped, batch.overlap)
+        parts = zip(*(values.split(together) for values in maps), strict=True)
+        return torch.cat([self._windowed(*part) for part in parts])
 
 
 def find_backbone(net: str, weights: str | Path | None = None) -> Path:
