@@ -184,9 +184,11 @@ class TimedTraining:
     def _follow(self) -> None:
         """Move the average towards the weights; a young average follows more quickly."""
         decay = min(AVERAGE_DECAY, (1 + self.iteration) / (10 + self.iteration))
-        average, current = self.average.state_dict(), self.network.state_dict()
-        kept = [name for name, tensor in average.items() if tensor.is_floating_point()]
-        torch._foreach_lerp_([average[n] for n in kept], [current[n] for n in kept], 1 - decay)
+        average, current = (
+            [t.detach() for t in (*n.parameters(), *n.buffers()) if t.is_floating_point()]
+            for n in (self.average, self.network)
+        )
+        torch._foreach_lerp_(average, current, 1 - decay)
 
     def _report(self, loss: float, done: float, spent_s: float) -> None:
         seconds = self._earlier_s + spent_s
