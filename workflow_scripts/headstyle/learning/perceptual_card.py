@@ -37,9 +37,12 @@ judgements, and its numbers are not comparable with those of LPIPS.
 ## Data
 
 {settings["trained_heads"]:,} procedural heads (seeds from 1000 on) and true edits of them
-(`headstyle.learning`). Judgements were made up: of two distorted versions of a picture, the one with
-the lower level is closer; of two edits, the true one. Distortions trained on: {trained}. Held out:
-{held_out}. Levels of different types were set equal by eye.
+(`headstyle.learning`). Judgements were made up: of two distorted versions of a picture, the one
+with the lower level is closer; of two edits, the true one. Levels of different types were set equal
+by eye.
+
+- Distortions trained on: {trained}.
+- Held out: {held_out}.
 
 ## Training
 
@@ -51,8 +54,8 @@ the lower level is closer; of two edits, the true one. Distortions trained on: {
 
 Share of right answers to which of two alternatives is closer to a reference, at
 {settings["side_px"]} px, on heads never trained on (seeds 100 to
-{99 + settings["evaluation_heads"]}). Every alternative is also moved by up to 0.7 px and 2 % brighter
-or darker, which should not count.
+{99 + settings["evaluation_heads"]}). Most alternatives are also moved by up to a pixel along x and
+y, and all about 2 % brighter or darker, which should not count.
 
 {accuracy_table(scores["accuracy"])}
 

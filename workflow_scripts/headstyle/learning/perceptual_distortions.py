@@ -236,9 +236,9 @@ def distort(
 
 
 def disturb(images: Tensor, chance: Chance) -> Tensor:
-    """What should hardly count: most pictures move by less than a pixel, and get 2 % brighter or
-    darker."""
-    shift = chance.uniform(-0.7, 0.7, 2) * chance.happens(0.75)[:, None]
+    """What should hardly count: most pictures move by up to a pixel along x and y, and get about
+    2 % brighter or darker."""
+    shift = chance.uniform(-1, 1, 2) * chance.happens(0.75)[:, None]
     gain = torch.exp(0.02 * chance.normal())
     return (resample(images, shift[:, None, None]) * wide(gain)).clamp(0, 1)
 

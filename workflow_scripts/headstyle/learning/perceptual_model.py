@@ -1,4 +1,4 @@
-"""The mini perceptual network: the lpips package's (Zhang et al. 2018) of kind squeeze, from scratch.
+"""The mini perceptual network: LPIPS (Zhang et al. 2018) with SqueezeNet, trained from scratch.
 
 Backbone and linear heads have exactly the package's names and shapes, so that its class takes the
 weights unchanged.

@@ -225,7 +225,7 @@ def _rank_correlation(values: Tensor) -> float:
     scale = np.sqrt((ranks**2).sum(axis=0) * (order**2).sum())
     # Where all are equal (gray pictures cannot fade) there is no order.
     kept = scale > 0
-    return float((order @ ranks[:, kept] / scale[kept]).mean()) if kept.any() else float("nan")
+    return float((order @ ranks[:, kept] / scale[kept]).mean()) if kept.any() else 0.0
 
 
 def _write_sheet(

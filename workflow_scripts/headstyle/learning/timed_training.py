@@ -22,7 +22,7 @@ from headstyle.files import read_json, whole_file, whole_folder, write_json
 logger = logging.getLogger("headstyle.learning")
 
 WARM_UP = 200
-"""Iterations over which the learning rate rises."""
+"""Iterations over which the learning rate rises; in short trainings a tenth of them."""
 AVERAGE_DECAY = 0.998
 REPORT_EVERY = 100
 CHECKPOINT_EVERY_S = 60.0
@@ -68,6 +68,7 @@ class TimedTraining:
         self.history: list[Row] = []
         self.iteration = 0
         self._seconds, self._iterations = 60 * minutes, iterations
+        self._warm_up = WARM_UP if iterations is None else min(WARM_UP, 1 + iterations // 10)
         self._earlier_s = 0.0
         self._rate, self._checkpoint = learning_rate, checkpoint
         self._trained = [p for p in network.parameters() if p.requires_grad]
@@ -92,7 +93,7 @@ class TimedTraining:
         while (done := self._done(time.monotonic() - started)) < 1:
             rate = self._rate * 0.5 * (1 + math.cos(math.pi * done))
             for group in self._optimizer.param_groups:
-                group["lr"] = rate * min(1, (self.iteration + 1) / WARM_UP)
+                group["lr"] = rate * min(1, (self.iteration + 1) / self._warm_up)
             loss = loss_of(self.iteration)
             self._optimizer.zero_grad(set_to_none=True)
             loss.backward()
