@@ -83,6 +83,17 @@ def test_what_another_surface_hides_is_not_compared_even_with_a_loose_depth_tole
     assert (table["coverage"] > 0.3).all()
 
 
+@pytest.mark.parametrize("loose", [{"round_trip_px": 1e3}, {"depth_tolerance": 0.3}])
+def test_depth_and_place_each_tell_what_is_hidden(loose):
+    cameras = cameras_around([-20, 20], [(96, 96)] * 2)
+    images, depths = photograph(cameras, card_before_wall, red_card_blue_wall)
+    settings = {"names": ["rmse_corrected"], **loose}
+    table = score(images, depths, cameras, PAIRS, settings=settings)
+    assert (table["rmse_corrected"] < 1e-3).all()
+    settings |= {"round_trip_px": 1e3, "depth_tolerance": 0.3}
+    assert score(images, depths, cameras, PAIRS, settings=settings)["rmse_corrected"].max() > 0.05
+
+
 def expected_depth(depths: list, images: list) -> tuple[list, list]:
     """Depth and colors that mean over 3 x 3 pixels, as alpha blending does at silhouettes."""
     blurred = []
@@ -166,6 +177,19 @@ def test_an_empty_frame_dilutes_lpips_but_not_the_corrected_one(backbone):
             assert diluted < 0.6 * plain
         else:
             assert diluted == pytest.approx(plain, rel=1e-5), metric.name
+
+
+def test_the_gap_between_two_shared_regions_does_not_dilute(backbone):
+    batch = pair(side=192)
+    corners = torch.zeros_like(batch.overlap)
+    corners[:, :48, :48] = corners[:, -48:, -48:] = True
+    one = corners.clone()
+    one[:, 48:] = False
+    for metric in metrics(backbone, *WINDOWED):
+        far, near = (
+            float(metric(PairBatch(batch.target, batch.warped, mask))) for mask in (corners, one)
+        )
+        assert far == pytest.approx(near, rel=0.3), metric.name
 
 
 def test_the_corrected_metrics_see_neither_background_nor_black(backbone):
