@@ -19,6 +19,7 @@ include: "rules/splats.smk"
 include: "rules/stylization.smk"
 include: "rules/metrics.smk"
 include: "rules/report.smk"
+include: "rules/models.smk"
 include: "rules/foreign.smk"
 
 

@@ -24,6 +24,7 @@ METRICS = {
     "rmse_corrected": Label("RMSE, corrected", "0–1", "sub-pixel warp, hidden surface left out"),
     "ciede2000_corrected": Label("CIEDE2000, corrected", "ΔE", "with the corrected warp"),
     "lpips_corrected": Label("LPIPS, corrected", "", "over the shared pixels alone"),
+    "lpips_mini": Label("LPIPS mini", "", "headstyle's own small network in LPIPS's form"),
     "ssim": Label("SSIM", "0–1", "structural similarity; 1 for equal images", True),
     "gmsd": Label("GMSD", "", "how unlike edges and textures are; 0 for equal images"),
     "flip": Label("ꟻLIP", "0–1", "difference seen when flipping between the images"),

@@ -67,6 +67,17 @@ def find_backbone(net: str, weights: str | Path | None = None) -> Path:
     )
 
 
+def package_network(net: str, seed: int = 0) -> torch.nn.Module:
+    """The lpips package's network with random weights: squeeze, alex or vgg."""
+    import lpips
+
+    # The package would download the backbone, and draws random weights: keep both inside.
+    with warnings.catch_warnings(), torch.random.fork_rng():
+        warnings.simplefilter("ignore")
+        torch.manual_seed(seed)
+        return lpips.LPIPS(net=net, pretrained=False, pnet_rand=True, verbose=False)
+
+
 def load_network(net: str, backbone: Path) -> torch.nn.Module:
     """The lpips package's network with its own linear heads and the backbone of a file.
 
@@ -79,10 +90,7 @@ def load_network(net: str, backbone: Path) -> torch.nn.Module:
     """
     import lpips
 
-    # The package would download the backbone, and draws random weights first: keep both inside.
-    with warnings.catch_warnings(), torch.random.fork_rng():
-        warnings.simplefilter("ignore")
-        network = lpips.LPIPS(net=net, pretrained=False, pnet_rand=True, verbose=False)
+    network = package_network(net)
     heads = Path(lpips.__file__).parent / "weights" / "v0.1" / f"{net}.pth"
     network.load_state_dict(torch.load(heads, weights_only=True, map_location="cpu"), strict=False)
     try:
