@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import headstyle  # noqa: F401  (before torch: it sets how idle threads wait)
 import numpy as np
 import torch
 from headstyle.consistency import SETTINGS, score
