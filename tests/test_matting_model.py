@@ -14,7 +14,6 @@ from headstyle.learning.head_bank import HeadBank
 from headstyle.learning.image_effects import Chance, blur, compress, resample
 from headstyle.learning.matting_model import (
     Matting,
-    MattingNet,
     export_onnx,
     load_network,
     new_network,
@@ -290,9 +289,7 @@ def test_the_stage_trains_and_leaves_no_checkpoint(tmp_path):
 
 
 def test_masks_of_photographs_are_scored_against_given_ones(tmp_path):
-    network = MattingNet()
-    torch.nn.init.zeros_(network.last[1].weight)
-    export_onnx(network, tmp_path / "model.onnx")
+    export_onnx(new_network(0), tmp_path / "model.onnx")
     for name, mode in (("a.png", "RGB"), ("masks/a_mask.png", "L")):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         pixels = np.random.default_rng(0).integers(0, 255, (64, 48, len(mode)), dtype=np.uint8)

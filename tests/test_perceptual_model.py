@@ -173,13 +173,15 @@ def test_a_file_that_holds_something_else_is_named(tmp_path):
         load_mini(tmp_path / "model.safetensors")
 
 
-def test_training_lowers_the_loss(bank, pool):
-    judged = draw_judgements(pool.draw(16, 64, generator(5)), generator(5), generator(5))
+def test_training_lowers_the_loss(bank):
+    pool = GroupPool(bank, 72, 8, seed=1)
+    pool.add(8)
+    judged = draw_judgements(pool.draw(48, 64, generator(5)), generator(5), generator(5))
     before = PerceptualTrainer(0)
-    _, training = train_metric(bank, 5, 8, 8, 8, 72, 64, seed=0, iterations=40)
+    _, training = train_metric(bank, 5, 16, 8, 8, 72, 64, seed=0, iterations=20, learning_rate=5e-4)
     with torch.inference_mode():
         losses = [float(judgement_loss(t, judged)) for t in (before, training.average)]
-    assert losses[1] < 0.97 * losses[0]
+    assert losses[1] < 0.98 * losses[0]
     for head in training.network.metric.lins:
         assert head.model[-1].weight.min() >= 0
 

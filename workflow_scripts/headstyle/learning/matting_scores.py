@@ -138,7 +138,7 @@ def score_photographs(
         photograph = read_photograph(path)
         expected = read_given_mask(given[view], infos[view], stored)
         found = matting(photograph)
-        pair = (torch.from_numpy(mask)[None, None] / 255 for mask in (found, expected))
+        pair = (torch.tensor(mask)[None, None] / 255 for mask in (found, expected))
         values[view] = float(iou(*pair))
         gray = [np.repeat(mask[..., None], 3, axis=2) for mask in (found, expected)]
         tiles.append(np.concatenate([_thumbnail(t) for t in (photograph, *gray)], axis=1))

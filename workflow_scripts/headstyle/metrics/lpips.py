@@ -34,13 +34,17 @@ class Lpips(Metric):
 
     def __init__(self, settings: Mapping[str, Any], device: torch.device) -> None:
         super().__init__(settings, device)
-        [backbone] = self.weights(settings)
-        self.network = load_network(settings["lpips_net"], backbone).to(device)
+        [weights] = self.weights(settings)
+        self.network = self.load(weights).to(device)
         self._windowed = WindowedLpips(self.network)
 
     @classmethod
     def weights(cls, settings: Mapping[str, Any]) -> list[Path]:
         return [find_backbone(settings["lpips_net"], settings.get("lpips_weights"))]
+
+    def load(self, weights: Path) -> torch.nn.Module:
+        """The network with the weights of a file."""
+        return load_network(self.settings["lpips_net"], weights)
 
     def __call__(self, batch: PairBatch) -> Tensor:
         # On the CPU each pair has a window of its own, which is smaller than one for all.

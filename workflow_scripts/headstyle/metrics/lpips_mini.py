@@ -14,7 +14,6 @@ from safetensors.torch import load_file
 
 from headstyle.embedded import embedded_file
 from headstyle.errors import InputError
-from headstyle.metrics.base import Metric
 from headstyle.metrics.lpips import Lpips, package_network
 
 
@@ -24,14 +23,12 @@ class LpipsMini(Lpips):
     name = "lpips_mini"
     units = "LPIPS mini, 0 and up"
 
-    def __init__(self, settings: Mapping[str, Any], device: torch.device) -> None:
-        Metric.__init__(self, settings, device)
-        [weights] = self.weights(settings)
-        self.network = load_mini(weights).to(device)
-
     @classmethod
     def weights(cls, settings: Mapping[str, Any]) -> list[Path]:
         return [embedded_file("perceptual/model.safetensors")]
+
+    def load(self, weights: Path) -> torch.nn.Module:
+        return load_mini(weights)
 
 
 def load_mini(path: Path) -> torch.nn.Module:
