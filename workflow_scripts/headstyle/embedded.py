@@ -15,8 +15,9 @@ def embedded_file(name: str) -> Path:
     """
     path = EMBEDDED_MODELS / name
     if not path.is_file():
+        model = Path(name).parts[0]
         raise InputError(
-            f"{path} is missing: it comes with headstyle's repository; get it from there again, or "
-            f"make it anew with the rule train_{Path(name).parts[0]}"
+            f"{path} is missing: get it from headstyle's repository where that has it, or make it "
+            f"with `snakemake --cores all train_{model}` and copy results/models/{model} there"
         )
     return path
