@@ -115,7 +115,7 @@ def after_the_demo(scratch) -> Path:
     (scratch.folder / "config/demo.yaml").write_text((ROOT / "config/demo.yaml").read_text())
     subject = scratch.folder / "results/demo/A"
     write_scene(subject)
-    avatar = subject / "avatars/painterly_high"
+    avatar = subject / "avatars/P3_high"
     avatar.mkdir(parents=True)
     (subject / "views").mkdir()
     (subject / "transforms.json").rename(subject / "views/transforms.json")
