@@ -72,6 +72,32 @@ def train_on_views(
     Raises:
         InputError: the scene diverged, or too few views or points are left.
     """
+    trainer, selection = prepare_training(cameras, images, points, colors, settings, seed, device)
+    task = task_digest(cameras, images, points, colors, settings, seed, device, __version__)
+    saved = Checkpoints(checkpoints, settings.checkpoint_every_s, task)
+    saved.resume(trainer, selection)
+    try:
+        _iterate(trainer, selection, saved, seed)
+    except DivergedError as error:
+        raise InputError(f"{error} ({saved.note()})") from None
+    trainer.splats = selection.choose(trainer.splats)
+    saved.remove()
+    return trainer
+
+
+def prepare_training(
+    cameras: Cameras,
+    images: Sequence[RgbaImage],
+    points: NDArray[np.floating],
+    colors: NDArray[np.floating],
+    settings: TrainingSettings,
+    seed: int,
+    device: str = "cpu",
+) -> tuple[SplatTrainer, Selection]:
+    """A trainer before its first iteration, and what chooses among its iterations.
+
+    Takes what `train_on_views` does.
+    """
     training, _ = split_views(len(cameras), settings.holdout_every)
     training, choosing = split_for_selection(training, settings.selection_every)
     used = cameras.select([cameras.names[i] for i in training])
@@ -86,16 +112,7 @@ def train_on_views(
         [images[i] for i in choosing],
         settings.iterations,
     )
-    task = task_digest(cameras, images, points, colors, settings, seed, device, __version__)
-    saved = Checkpoints(checkpoints, settings.checkpoint_every_s, task)
-    saved.resume(trainer, selection)
-    try:
-        _iterate(trainer, selection, saved, seed)
-    except DivergedError as error:
-        raise InputError(f"{error} ({saved.note()})") from None
-    trainer.splats = selection.choose(trainer.splats)
-    saved.remove()
-    return trainer
+    return trainer, selection
 
 
 def _iterate(trainer: SplatTrainer, selection: Selection, saved: Checkpoints, seed: int) -> None:

@@ -18,6 +18,8 @@ from headstyle.losses import C1, C2, WINDOW, window_weights
 # Pixels of one program: rows, and values (three channels beside each other) in a row.
 ROWS, COLUMNS = 8, 128
 CHANNELS = 3
+# So many that the 44 values which a pixel needs at once stay in registers.
+WARPS = 8
 HALF = tl.constexpr(WINDOW // 2)
 TAPS = tl.constexpr(WINDOW)
 STRIDE = tl.constexpr(CHANNELS)
@@ -166,7 +168,7 @@ class PhotometricLoss(torch.autograd.Function):
         weights = window_weights(x.device, torch.float32)
         moments, slopes = x.new_empty((4, rows, length)), x.new_empty((3, rows, length))
         partial = x.new_empty(grid[0] * grid[1])
-        sizes = {"ROWS": ROWS, "COLUMNS": COLUMNS}
+        sizes = {"ROWS": ROWS, "COLUMNS": COLUMNS, "num_warps": WARPS}
         moments_across[grid](x, y, weights, moments, rows, length, **sizes)
         loss_down[grid](
             x, y, weights, moments, slopes, partial, rows, length, height, ssim_weight,
@@ -186,7 +188,7 @@ class PhotometricLoss(torch.autograd.Function):
         weights = window_weights(x.device, torch.float32)
         blurred, result = torch.empty_like(slopes), torch.empty_like(x)
         scale = gradient / x.numel()
-        sizes = {"ROWS": ROWS, "COLUMNS": COLUMNS}
+        sizes = {"ROWS": ROWS, "COLUMNS": COLUMNS, "num_warps": WARPS}
         slopes_across[grid](slopes, weights, blurred, rows, length, **sizes)
         gradient_down[grid](
             x, y, weights, blurred, scale, result, rows, length, height, ctx.ssim_weight, **sizes
