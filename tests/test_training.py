@@ -1,6 +1,7 @@
 """Truths about the losses, the trainer and the files of a baseline."""
 
 import json
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -15,9 +16,11 @@ from headstyle.baseline import (
     write_renders,
 )
 from headstyle.cameras import Cameras
+from headstyle.checkpoints import restore, state_of
 from headstyle.densification import CappedStrategy, add_gradients
 from headstyle.errors import InputError
 from headstyle.losses import foreground_scores, photometric_loss, psnr, ssim_map
+from headstyle.optimizers import adam, adam_step
 from headstyle.rendering import render
 from headstyle.resident_views import ResidentViews
 from headstyle.splats import read_ply, splats_from_points, write_ply
@@ -331,6 +334,67 @@ def test_missing_or_broken_points_are_named(tmp_path):
     np.savez(tmp_path / "points.npz", positions=np.zeros((5, 3)))
     with pytest.raises(InputError, match="colors"):
         read_points(tmp_path / "points.npz")
+
+
+def test_a_step_of_adam_is_that_of_pytorch():
+    generator = torch.Generator().manual_seed(0)
+    start = torch.randn(7, 3, generator=generator)
+    ours, theirs = torch.nn.Parameter(start.clone()), torch.nn.Parameter(start.clone())
+    optimizer = adam(ours, 0.02, "means")
+    reference = torch.optim.Adam([theirs], lr=0.02, eps=1e-15)
+    for _ in range(5):
+        ours.grad = torch.randn(7, 3, generator=generator)
+        theirs.grad = ours.grad.clone()
+        adam_step([optimizer])
+        reference.step()
+        assert ours.grad is None
+    torch.testing.assert_close(ours, theirs)
+    adam_step([optimizer])
+    torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("views", [[0], [0, 1]])
+def test_an_iteration_waits_for_the_gpu_once(ball, views):
+    cameras, targets, points, colors = ball
+    splats = splats_from_points(points, colors, 1, 0)
+    trainer = SplatTrainer(splats, cameras, targets, settings(), 0, "cuda")
+    for _ in range(4):
+        trainer.step(views)
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("warn")
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            for _ in range(3):
+                trainer.step(views)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    waits = [str(each.message) for each in caught if "synchroniz" in str(each.message)]
+    # gsplat asks how many tiles the splats reach.
+    assert len(waits) <= 3, waits
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_checkpoint_holds_all_of_a_training_on_the_gpu(ball):
+    cameras, targets, points, colors = ball
+    chosen = settings(exposure_rate=0.01)
+    trainers = [
+        SplatTrainer(splats_from_points(points, colors, 1, 0), cameras, targets, chosen, 0, "cuda")
+        for _ in range(2)
+    ]
+    for _ in range(5):
+        trainers[0].step([0, 2])
+    tensors, described = state_of(trainers[0])
+    saved = {name: value.detach().cpu() for name, value in tensors.items()}
+    restore(trainers[1], saved, described)
+    again, described_again = state_of(trainers[1])
+    assert all(torch.equal(value.detach().cpu(), saved[name]) for name, value in again.items())
+    assert described_again["iteration"] == 5
+    losses = [float(trainer.step([0, 1])) for trainer in trainers]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
 
 
 @pytest.mark.gpu

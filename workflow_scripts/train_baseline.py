@@ -11,7 +11,6 @@ While it trains, its state lies in the folder {output folder}.checkpoint, from w
 training goes on.
 """
 
-import time
 from pathlib import Path
 
 from headstyle import baseline
@@ -31,18 +30,21 @@ if __name__ == "__main__":
         cameras = read_cameras(snakemake.input.cameras)
         images = read_views(folder, cameras)
         points, colors = baseline.read_points(folder / "points.npz")
-        started = time.monotonic()
         trainer = baseline.train_on_views(
             *(cameras, images, points, colors, settings, snakemake.params.seed),
             device=baseline.best_device(),
             checkpoints=results.with_name(f"{results.name}.checkpoint"),
         )
-        seconds = time.monotonic() - started
         write_ply(out.splats, trainer.splats)
         renders = baseline.write_renders(trainer.splats, cameras, out.renders, out.depth)
         baseline.write_history(out.history, trainer.history)
         scores = baseline.score_views(cameras, images, renders, settings.holdout_every)
         count = len(trainer.splats["means"])
         log.info("%d splats, foreground PSNR %.2f dB", count, scores["psnr"] or float("nan"))
-        made = {"iterations": settings.iterations, "splats": count, "seconds": round(seconds, 1)}
+        made = {
+            "iterations": settings.iterations,
+            "kept_iteration": trainer.kept_iteration or settings.iterations,
+            "splats": count,
+            "seconds": round(trainer.history[-1].seconds, 1),
+        }
         write_json(out.metrics, made | scores)

@@ -81,6 +81,7 @@ def train_on_views(
     except DivergedError as error:
         raise InputError(f"{error} ({saved.note()})") from None
     trainer.splats = selection.choose(trainer.splats)
+    trainer.kept_iteration = selection.iteration
     saved.remove()
     return trainer
 

@@ -44,6 +44,6 @@ class Exposures:
     def step(self, progress: float) -> None:
         """Take one step; `progress` in [0, 1] is the part of the training that is done."""
         self.optimizer.param_groups[0]["lr"] = self.rate * DECAY**progress
-        adam_step(self.optimizer)
+        adam_step([self.optimizer])
         with torch.no_grad():
             self.deviations -= self.deviations.mean(dim=0)

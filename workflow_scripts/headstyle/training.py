@@ -96,6 +96,8 @@ class SplatTrainer:
         )
         self.iteration = 0
         """Iterations done."""
+        self.kept_iteration: int | None = None
+        """Iteration whose splats were kept where views chose; None where the last one's are."""
         self.history: list[HistoryRow] = []
         self.extent = scene_extent(cameras)
         self.optimizers = {
@@ -156,14 +158,15 @@ class SplatTrainer:
         for batch in self._views.batches(views):
             rendering = self._render(splats, batch, background)
             infos.append(rendering.info)
-            loss = loss + len(batch) / len(views) * self._image_loss(rendering, batch, background)
+            share = len(batch) / len(views)
+            image_loss = self._image_loss(rendering, batch, background)
+            loss = loss + (image_loss if share == 1 else share * image_loss)
         loss.backward()
         loss = loss.detach()
         self._check(loss)
         rate = self._rate_of_means()
         self.optimizers["means"].param_groups[0]["lr"] = rate
-        for optimizer in self.optimizers.values():
-            adam_step(optimizer)
+        adam_step(self.optimizers.values())
         if self.exposures:
             self.exposures.step(self.progress)
         if self.strategy:
