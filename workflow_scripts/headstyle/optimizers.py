@@ -30,6 +30,8 @@ def adam_step(optimizers: Iterable[torch.optim.Optimizer]) -> None:
     """
     parts = [(optimizer, optimizer.param_groups[0]) for optimizer in optimizers]
     parts = [part for part in parts if part[1]["params"][0].grad is not None]
+    if not parts:
+        return
     states = [optimizer.state[group["params"][0]] for optimizer, group in parts]
     torch._foreach_add_([state["step"] for state in states], 1)
     for (_, group), state in zip(parts, states, strict=True):
