@@ -100,7 +100,10 @@ class Views:
         """Foreground PSNR and SSIM of held-out and of training views."""
         renders = {name: image for name, image, *_ in render_views(splats, self.cameras)}
         scores = score_views(self.cameras, self.images, renders, HOLDOUT_EVERY)
-        return {key: scores[key] for key in ("heldout_psnr", "heldout_ssim", "psnr")}
+        return {
+            key: scores[key]
+            for key in ("heldout_psnr", "heldout_ssim", "heldout_psnr_corrected", "psnr")
+        }
 
 
 class Clock:
@@ -283,8 +286,8 @@ def show(name: str, row: Row, reference: Row | None) -> None:
         if found := row.get(key):
             parts.append(
                 f"at {found['iteration']:6}: {found['splats']:7,} splats, held out "
-                f"{found['heldout_psnr']:6.2f} dB {found['heldout_ssim']:.4f}, trained "
-                f"{found['psnr']:6.2f} dB"
+                f"{found['heldout_psnr']:5.2f} dB ({found['heldout_psnr_corrected']:5.2f}) "
+                f"{found['heldout_ssim']:.4f}, trained {found['psnr']:5.2f} dB"
             )
     text = f"{name:10} {row['seconds']:7.1f} s {row['milliseconds']:6.2f} ms | {' | '.join(parts)}"
     if reference and reference is not row:

@@ -19,7 +19,7 @@ from headstyle.cameras import Cameras
 from headstyle.checkpoints import restore, state_of
 from headstyle.densification import CappedStrategy, add_gradients
 from headstyle.errors import InputError
-from headstyle.losses import foreground_scores, photometric_loss, psnr, ssim_map
+from headstyle.losses import color_corrected, foreground_scores, photometric_loss, psnr, ssim_map
 from headstyle.optimizers import adam, adam_step
 from headstyle.rendering import render
 from headstyle.resident_views import ResidentViews
@@ -89,6 +89,19 @@ def test_only_the_foreground_is_scored():
     score, _ = foreground_scores(half, first, mask)
     assert score == pytest.approx(20)
     assert np.isnan(foreground_scores(first, second, mask & ~mask)[0])
+
+
+def test_the_corrected_score_leaves_exposure_and_white_balance_out():
+    first, second = images()[:, 0]
+    mask = torch.zeros(40, 50, dtype=torch.bool)
+    mask[10:30, 10:40] = True
+    matrix = torch.tensor([[0.5, 0.1, 0.0], [0.0, 0.6, 0.1], [0.1, 0.0, 0.4]], dtype=torch.float64)
+    target = torch.where(mask[..., None], first @ matrix + 0.1, second)
+    corrected = color_corrected(first, target, mask)
+    torch.testing.assert_close(corrected[mask], target[mask])
+    # A scene of one color, and no foreground at all.
+    assert torch.isfinite(color_corrected(torch.zeros_like(first), target, mask)).all()
+    assert np.isnan(float(psnr(color_corrected(first, target, mask & ~mask), target, mask & ~mask)))
 
 
 def test_training_lowers_the_loss_and_raises_the_psnr(ball):

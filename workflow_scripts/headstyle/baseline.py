@@ -17,7 +17,7 @@ from headstyle.checkpoints import Checkpoints, task_digest
 from headstyle.errors import InputError
 from headstyle.files import whole_file, whole_folder
 from headstyle.images import RgbaImage, write_image
-from headstyle.losses import foreground_scores
+from headstyle.losses import color_corrected, foreground_scores, psnr
 from headstyle.rendering import Splats, render_views
 from headstyle.selection import Selection, split_for_selection
 from headstyle.splats import splats_from_points
@@ -168,22 +168,22 @@ def score_views(
 ) -> dict[str, Any]:
     """PSNR and SSIM over the foreground of each view, and their means for `metrics.json`.
 
-    Both images are composited on black. Means of held-out views are None where there are none.
+    Both images are composited on black. `psnr_corrected` is that after an affine correction of the
+    render's colors, which leaves differences of exposure and white balance out. Means of held-out
+    views are None where there are none.
     """
     _, held = split_views(len(cameras), holdout)
     views: dict[str, dict[str, Any]] = {}
     for i, name in enumerate(cameras.names):
         target, rendered = torch.from_numpy(images[i]), torch.from_numpy(renders[name])
-        psnr, ssim = foreground_scores(
-            rendered[..., :3] * rendered[..., 3:],
-            target[..., :3] * target[..., 3:],
-            target[..., 3] > FOREGROUND_ALPHA,
-        )
+        mask = target[..., 3] > FOREGROUND_ALPHA
+        images_on_black = [image[..., :3] * image[..., 3:] for image in (rendered, target)]
+        scores = dict(zip(("psnr", "ssim"), foreground_scores(*images_on_black, mask), strict=True))
+        corrected = color_corrected(*images_on_black, mask)
+        scores["psnr_corrected"] = float(psnr(corrected, images_on_black[1], mask))
         # JSON has no NaN: a view without foreground has no scores.
-        seen = math.isfinite(psnr)
         views[name] = {
-            "psnr": psnr if seen else None,
-            "ssim": ssim if seen else None,
+            **{key: value if math.isfinite(value) else None for key, value in scores.items()},
             "heldout": i in held,
         }
 
@@ -195,9 +195,11 @@ def score_views(
     return {
         "psnr": mean("psnr", False),
         "ssim": mean("ssim", False),
+        "psnr_corrected": mean("psnr_corrected", False),
         "heldout": [cameras.names[i] for i in held],
         "heldout_psnr": mean("psnr", True),
         "heldout_ssim": mean("ssim", True),
+        "heldout_psnr_corrected": mean("psnr_corrected", True),
         "views": views,
     }
 

@@ -64,6 +64,20 @@ def foreground_scores(rendered: Tensor, target: Tensor, mask: Tensor) -> tuple[f
     return float(psnr(rendered, target, mask)), float(similarity)
 
 
+def color_corrected(rendered: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """The rendered image after the affine map of its colors that suits the target best.
+
+    What is left of the difference is not exposure or white balance. Least squares over the pixels
+    of `mask`; takes images `(H, W, 3)` and a boolean mask `(H, W)`, returns an image.
+    """
+    ones = torch.ones_like(rendered[..., :1])
+    inputs = torch.cat([rendered, ones], dim=-1)
+    chosen, wanted = inputs[mask].double(), target[mask].double()
+    # A scene of one color has no unique map; the smallest one is taken.
+    affine = torch.linalg.pinv(chosen.T @ chosen) @ (chosen.T @ wanted)
+    return (inputs.double() @ affine).to(rendered).clamp(0, 1)
+
+
 @cache
 def window_weights(device: torch.device, dtype: torch.dtype) -> Tensor:
     """The window along one axis; its values add up to 1. Shape `(11,)`."""
