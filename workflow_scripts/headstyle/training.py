@@ -152,6 +152,8 @@ class SplatTrainer:
         Raises:
             DivergedError: the loss or a splat is not finite, or no splat is left.
         """
+        if not len(self.splats["means"]):
+            raise self._diverged("no splat is left")
         background = torch.rand(3, generator=self.generator, device=self.device)
         splats = self._splats_of_this_iteration()
         loss, infos = self._regularizers(), []
@@ -255,20 +257,21 @@ class SplatTrainer:
         thorough = self.iteration % CHECK_EVERY == 0
         if self.device.type == "cuda" and not thorough:
             return
-        reason, value = None, float(loss)
-        if not len(self.splats["means"]):
-            reason = "no splat is left"
-        elif not math.isfinite(value):
-            reason = f"the loss became {value}"
-        elif value > EXPLODED:
-            reason = f"the loss rose to {value:.4g}"
-        elif thorough and (broken := self.broken_tensor()):
-            reason = f"the splats' {broken} are no longer finite, the loss is {value:.4g}"
-        if reason:
-            raise DivergedError(
-                f"training stopped at iteration {self.iteration} of {self.settings.iterations}: "
-                f"{reason}; lower baseline.learning_rates or check the views"
+        value = float(loss)
+        if not math.isfinite(value):
+            raise self._diverged(f"the loss became {value}")
+        if value > EXPLODED:
+            raise self._diverged(f"the loss rose to {value:.4g}")
+        if thorough and (broken := self.broken_tensor()):
+            raise self._diverged(
+                f"the splats' {broken} are no longer finite, the loss is {value:.4g}"
             )
+
+    def _diverged(self, reason: str) -> DivergedError:
+        return DivergedError(
+            f"training stopped at iteration {self.iteration} of {self.settings.iterations}: "
+            f"{reason}; lower baseline.learning_rates or check the views"
+        )
 
     def broken_tensor(self) -> str | None:
         """Name of a tensor of the scene that holds a value which is not finite, or None."""

@@ -16,9 +16,9 @@ from torch.autograd.function import once_differentiable
 from headstyle.losses import C1, C2, WINDOW, window_weights
 
 # Pixels of one program: rows, and values (three channels beside each other) in a row.
-ROWS, COLUMNS = 8, 128
+ROWS, COLUMNS = 8, 64
 CHANNELS = 3
-# So many that the 44 values which a pixel needs at once stay in registers.
+# So many that the 44 values which a pixel loads at once stay in registers.
 WARPS = 8
 HALF = tl.constexpr(WINDOW // 2)
 TAPS = tl.constexpr(WINDOW)
