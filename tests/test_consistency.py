@@ -4,6 +4,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import headstyle.consistency
+import headstyle.pair_batches
 import numpy as np
 import pandas as pd
 import pytest
@@ -221,7 +222,7 @@ def test_torch_tensors_and_bytes_score_like_float_arrays(head):
 def test_small_batches_change_nothing(head, monkeypatch):
     cameras, images, depths = head
     expected = score(images, depths, cameras)
-    monkeypatch.setitem(headstyle.consistency.BATCH_PIXELS, "cpu", 1)
+    monkeypatch.setitem(headstyle.pair_batches.BATCH_PIXELS, "cpu", 1)
     assert score(images, depths, cameras).equals(expected)
 
 

@@ -32,7 +32,9 @@ if __name__ == "__main__":
             adjacent_pairs(*read_adjacency(paths.adjacency)),
             settings=params.metrics,
         )
-        views = view_means(pairs, params.metrics["names"], cameras.names)
+        views = view_means(
+            pairs, params.metrics["names"], cameras.names, params.metrics["min_overlap"]
+        )
         log.info("%d pairs of %d views compared", len(pairs), len(views))
         if empty := int((pairs["overlap"] == 0).sum()):
             log.warning("%d pairs share no pixel and are left out of the means", empty)

@@ -5,7 +5,7 @@ shows the same surface as the target. Metrics live in `headstyle.metrics`, the w
 `headstyle.warping`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -19,21 +19,23 @@ from torch import Tensor
 from headstyle.adjacency import Adjacency, direction_adjacency
 from headstyle.cameras import Cameras
 from headstyle.errors import InputError
-from headstyle.metrics import Metric, PairBatch, load_metrics, metric_class
+from headstyle.metrics import Metric, load_metrics, metric_class
+from headstyle.metrics.base import Warp
+from headstyle.pair_batches import PairWarper, batches, check_sizes, make_scene
+from headstyle.rendering import Splats
 from headstyle.stage import progress
-from headstyle.warping import overlap, relative_projections, warp
 
 SETTINGS: Mapping[str, Any] = {
     "names": ("rmse", "ciede2000"),
     "depth_tolerance": 0.01,
+    "depth_jump": 0.03,
+    "round_trip_px": 2.0,
+    "min_overlap": 0.1,
     "foreground_alpha": 0.5,
     "lpips_net": "squeeze",
     "lpips_weights": None,
 }
 """Defaults of `score`; the workflow gives the config's `metrics` section instead."""
-
-# Pixels per batch that keep the working memory near 1 GiB on the CPU and 10 GiB on a GPU.
-BATCH_PIXELS = {"cpu": 2**21, "cuda": 2**24}
 
 
 def score(
@@ -42,6 +44,9 @@ def score(
     cameras: Cameras,
     pairs: Iterable[tuple[str, str]] | None = None,
     *,
+    unedited: Sequence[ArrayLike | Tensor] | None = None,
+    splats: Splats | None = None,
+    instruction: str | None = None,
     settings: Mapping[str, Any] = SETTINGS,
     device: str | torch.device | None = None,
 ) -> pd.DataFrame:
@@ -56,12 +61,17 @@ def score(
         cameras: The cameras, in the order of `renders`. Sizes may differ.
         pairs: Names (target, source); by default every view with its neighbors as in the study, the
             up to 8 nearest in direction within 60 degrees.
-        settings: Which metrics (`names`) and their settings: the config's `metrics` section.
+        unedited: The same views before they were edited, for metrics that need them.
+        splats: The unedited scene, for metrics that need it.
+        instruction: The text that the edit followed, for metrics that need it.
+        settings: Which metrics (`names`) and their settings: the config's `metrics` section, or
+            some of its keys; the others are those of `SETTINGS`.
         device: Where to compute; by default a GPU if there is one.
 
     Returns:
-        One row per pair: target, source, overlap (compared pixels as a fraction of the target's
-        foreground) and one column per metric, NaN where the views share no pixel.
+        One row per pair: target, source, overlap (pixels that the published metrics compare, as a
+        fraction of the target's foreground), coverage (the same of the corrected ones, where there
+        are any) and one column per metric, NaN where the views share too little.
 
     Raises:
         InputError: sizes, names or settings do not fit together.
@@ -82,6 +92,7 @@ def score(
              b      a     0.75   0.0        0.0
     """
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    settings = {**SETTINGS, **settings}
     if pairs is None:
         pairs = _study_pairs(cameras)
     pairs = list(pairs)
@@ -89,22 +100,30 @@ def score(
     if unknown:
         raise InputError(f"pairs name the view {min(unknown)!r}, which has no camera; remove it")
     metrics = load_metrics(settings, device)
-    stacks = _ViewStacks(renders, depths, cameras, settings["foreground_alpha"], device)
+    scene = make_scene(
+        renders, depths, cameras, settings["foreground_alpha"], device,
+        unedited=unedited, splats=splats, instruction=instruction,
+    )  # fmt: skip
+    for metric in metrics:
+        metric.prepare(scene)
+    warper = PairWarper(scene, settings)
     positions = [(cameras.index(target), cameras.index(source)) for target, source in pairs]
-    values = np.full((len(pairs), 1 + len(metrics)), np.nan)
-    for rows in progress(list(_batches(positions, cameras.sizes, device)), "batches of pairs"):
-        batch, fraction = _warped_pairs(
-            stacks, cameras, [positions[row] for row in rows], settings["depth_tolerance"]
-        )
-        values[rows, 0] = fraction
-        values[rows, 1:] = _values(metrics, batch)
+    values = np.full((len(pairs), 2 + len(metrics)), np.nan)
+    for rows in progress(list(batches(positions, cameras.sizes, device)), "batches of pairs"):
+        chosen = [positions[row] for row in rows]
+        values[rows] = _values(metrics, warper, chosen, settings["min_overlap"])
     table = pd.DataFrame(pairs, columns=["target", "source"], dtype=str)
-    table[["overlap", *(metric.name for metric in metrics)]] = values
+    table[["overlap", "coverage", *(metric.name for metric in metrics)]] = values
+    if all(metric.warp == "published" for metric in metrics):
+        table = table.drop(columns="coverage")
     return table
 
 
 def view_means(
-    pairs: pd.DataFrame, metrics: Sequence[str], views: Sequence[str] | None = None
+    pairs: pd.DataFrame,
+    metrics: Sequence[str],
+    views: Sequence[str] | None = None,
+    min_overlap: float = SETTINGS["min_overlap"],
 ) -> pd.DataFrame:
     """Per target, the mean of each metric over its neighbors, as each metric defines it.
 
@@ -112,13 +131,20 @@ def view_means(
         pairs: The table `score` returns.
         metrics: Names of the metrics' columns.
         views: Names of the views, one row each; by default all targets in their order.
+        min_overlap: The setting the pairs were scored with.
 
     Returns:
-        Columns view, neighbours (how many the means are over, so without pairs that share no pixel)
-        and the metrics, NaN where no neighbor is left.
+        Columns view, neighbours (how many the published metrics' means are over, so without pairs
+        that share no pixel), where there is a coverage also pairs_used and pairs_left_out (those
+        that the corrected metrics compare, and those below the minimum overlap), and the metrics,
+        NaN where no neighbor is left.
     """
     target = pairs["target"]
-    columns = {"neighbours": (pairs["overlap"] > 0).groupby(target, sort=False).sum()}
+    counts = {"neighbours": pairs["overlap"] > 0}
+    if "coverage" in pairs:
+        counts["pairs_used"] = (pairs["coverage"] >= min_overlap) & (pairs["coverage"] > 0)
+        counts["pairs_left_out"] = ~counts["pairs_used"]
+    columns = {name: count.groupby(target, sort=False).sum() for name, count in counts.items()}
     for name in metrics:
         if metric_class(name).mean_over_neighbors == "quadratic":
             columns[name] = pairs[name].pow(2).groupby(target, sort=False).mean().pow(0.5)
@@ -126,7 +152,7 @@ def view_means(
             columns[name] = pairs[name].groupby(target, sort=False).mean()
     names = list(dict.fromkeys(target) if views is None else views)
     table = pd.DataFrame(columns).reindex(names).rename_axis("view").reset_index()
-    return table.assign(neighbours=table["neighbours"].fillna(0).astype(int))
+    return table.assign(**{name: table[name].fillna(0).astype(int) for name in counts})
 
 
 def adjacent_pairs(names: Sequence[str], adjacency: Adjacency) -> list[tuple[str, str]]:
@@ -152,50 +178,8 @@ def read_depths(
             raise InputError(
                 f"{path} cannot be read as depth ({error}); it must be an .npz with the key {key}"
             ) from None
-    _check_sizes(depths, cameras, f"{folder}/{{}}.npz")
+    check_sizes(depths, cameras, f"{folder}/{{}}.npz")
     return depths
-
-
-class _ViewStacks:
-    """All views on one device, those of one size in one tensor."""
-
-    def __init__(
-        self,
-        renders: Sequence[ArrayLike | Tensor],
-        depths: Sequence[ArrayLike | Tensor],
-        cameras: Cameras,
-        foreground_alpha: float,
-        device: torch.device,
-    ) -> None:
-        images = [_as_image(render) for render in renders]
-        maps = [torch.as_tensor(depth).to(torch.float32) for depth in depths]
-        _check_sizes(images, cameras, "the image of {}")
-        _check_sizes(maps, cameras, "the depth of {}")
-        alphas = [
-            image[..., 3] > foreground_alpha if image.shape[2] == 4 else depth > 0
-            for image, depth in zip(images, maps, strict=True)
-        ]
-        self._place: dict[int, tuple[tuple[int, int], int]] = {}
-        members: dict[tuple[int, int], list[int]] = {}
-        for view, (width, height) in enumerate(cameras.sizes.tolist()):
-            group = members.setdefault((width, height), [])
-            self._place[view] = ((width, height), len(group))
-            group.append(view)
-        self._stacks = {
-            size: (
-                torch.stack([images[view][..., :3] for view in views]).to(device),
-                torch.stack([maps[view] for view in views]).to(device),
-                torch.stack([alphas[view] for view in views]).to(device),
-            )
-            for size, views in members.items()
-        }
-
-    def take(self, views: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
-        """Colors `(N, H, W, 3)`, depth and foreground `(N, H, W)` of views of one size."""
-        size, _ = self._place[views[0]]
-        rows = [self._place[view][1] for view in views]
-        colors, depth, foreground = self._stacks[size]
-        return colors[rows], depth[rows], foreground[rows]
 
 
 def _study_pairs(cameras: Cameras) -> list[tuple[str, str]]:
@@ -208,60 +192,27 @@ def _study_pairs(cameras: Cameras) -> list[tuple[str, str]]:
         ) from None
 
 
-def _batches(
-    positions: Sequence[tuple[int, int]], sizes: NDArray[np.int64], device: torch.device
-) -> Iterator[list[int]]:
-    """Rows of pairs whose targets have one size and whose sources have one size."""
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for row, (target, source) in enumerate(positions):
-        groups.setdefault((*sizes[target].tolist(), *sizes[source].tolist()), []).append(row)
-    for (width, height, *_), rows in groups.items():
-        count = max(1, BATCH_PIXELS[device.type] // (width * height))
-        for start in range(0, len(rows), count):
-            yield rows[start : start + count]
-
-
-def _warped_pairs(
-    stacks: _ViewStacks,
-    cameras: Cameras,
+def _values(
+    metrics: Sequence[Metric],
+    warper: PairWarper,
     positions: Sequence[tuple[int, int]],
-    depth_tolerance: float | None,
-) -> tuple[PairBatch, NDArray[np.float64]]:
-    """The batch of these pairs, and their overlaps as fractions of the targets' foreground."""
-    targets, sources = zip(*positions, strict=True)
-    colors, depth, foreground = stacks.take(targets)
-    width, height = cameras.sizes[targets[0]].tolist()
-    projections = relative_projections(cameras, targets, sources).to(colors.device)
-    warped = warp(*stacks.take(sources), projections, (width, height))
-    shared = overlap(warped, depth, foreground, depth_tolerance)
-    fraction = shared.sum(dim=(1, 2)) / foreground.sum(dim=(1, 2)).clamp(min=1)
-    return PairBatch(colors, warped.colors, shared), fraction.double().cpu().numpy()
-
-
-def _values(metrics: Sequence[Metric], batch: PairBatch) -> NDArray[np.float64]:
-    """Each metric of each pair, NaN where there is no overlap. Shape `(N, metrics)`."""
-    values = torch.stack([metric(batch).double() for metric in metrics], dim=1)
-    shared = batch.overlap.flatten(1).any(dim=1, keepdim=True)
-    return torch.where(shared, values, torch.nan).cpu().numpy()
-
-
-def _as_image(render: ArrayLike | Tensor) -> Tensor:
-    image = torch.as_tensor(render)
-    if image.dtype == torch.uint8:
-        return image.to(torch.float32) / 255
-    return image.to(torch.float32)
-
-
-def _check_sizes(arrays: Sequence[Any], cameras: Cameras, what: str) -> None:
-    if len(arrays) != len(cameras):
-        raise InputError(
-            f"{len(arrays)} arrays were given for {len(cameras)} cameras; give one each, in order"
-        )
-    for name, (width, height), array in zip(
-        cameras.names, cameras.sizes.tolist(), arrays, strict=True
-    ):
-        if tuple(array.shape[:2]) != (height, width):
-            raise InputError(
-                f"{what.format(name)} has shape {tuple(array.shape)}, but its camera is "
-                f"{width} x {height} px; make both again from the same views"
-            )
+    min_overlap: float,
+) -> NDArray[np.float64]:
+    """Shared fractions by both warps and each metric of each pair. Shape `(N, 2 + metrics)`."""
+    columns: dict[str, Tensor] = {}
+    # The published warp gives the column `overlap`, whatever the metrics are.
+    kinds: dict[Warp, float] = {"published": 0.0}
+    if any(metric.warp == "corrected" for metric in metrics):
+        kinds["corrected"] = min_overlap
+    for kind, least in kinds.items():
+        batch = warper.batch(kind, positions)
+        foreground = batch.foreground.sum(dim=(1, 2)).clamp(min=1)
+        shared = batch.overlap.sum(dim=(1, 2)).double()
+        columns[kind] = shared / foreground
+        counts = (shared > 0) & (columns[kind] >= least)
+        for metric in metrics:
+            if metric.warp == kind:
+                columns[metric.name] = torch.where(counts, metric(batch).double(), torch.nan)
+    nothing = torch.full_like(columns["published"], torch.nan)
+    names = ("published", "corrected", *(metric.name for metric in metrics))
+    return torch.stack([columns.get(name, nothing) for name in names], dim=1).cpu().numpy()

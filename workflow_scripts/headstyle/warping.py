@@ -1,4 +1,4 @@
-"""Carry the pixels of a source view into a target view through the source's depth.
+"""Bring a source view into a target view through depth: written forward, or sampled backward.
 
 Pixels have their centres at +0.5; depth is the z coordinate in the camera, 0 where there is no
 surface. All functions take batches of N pairs of equal sizes, on the CPU or a GPU.
@@ -114,13 +114,141 @@ def overlap(
     return counts & (depth > 0) & ((warped.depth - depth).abs() <= depth_tolerance * depth)
 
 
+def sound_surface(depth: Tensor, foreground: Tensor, depth_jump: float) -> tuple[Tensor, Tensor]:
+    """Depth without speckles, and the pixels inside the foreground, not next to a jump in depth.
+
+    The median over 3 x 3 pixels removes the speckles of splats' median depth, and nothing from a
+    plane. Sound are pixels all of whose eight neighbors have depth too, where the second
+    differences of the inverse depth, which is linear across a plane, stay below `depth_jump` times
+    the inverse depth: a jump fails on both of its sides, a slope does not.
+
+    Args:
+        depth: z in the camera, 0 where there is no surface. Shape `(N, H, W)`.
+        foreground: Shape `(N, H, W)`, bool.
+        depth_jump: Largest bend of the inverse depth, as a fraction of it.
+
+    Returns:
+        Depth, and where it is sound (bool); both of shape `(N, H, W)`.
+    """
+    surface = foreground & (depth > 0) & depth.isfinite()
+    sound = torch.nn.functional.max_pool2d((~surface).float(), 3, stride=1, padding=1) == 0
+    inverse = torch.where(surface, 1 / depth, torch.nan)
+    height, width = depth.shape[1:]
+    framed = torch.nn.functional.pad(inverse, (1, 1, 1, 1), value=torch.nan)
+    shifted = [framed[:, y : y + height, x : x + width] for y in range(3) for x in range(3)]
+    # The median is NaN where one of the nine is: there the depth stays.
+    middle = torch.stack(shifted).median(dim=0).values
+    inverse = torch.where(middle.isnan(), inverse, middle)
+    for axis in (1, 2):
+        bend = inverse.diff(n=2, dim=axis).abs()
+        inner = (axis, 1, bend.shape[axis])
+        if bend.shape[axis]:
+            sound.narrow(*inner).logical_and_(bend <= depth_jump * inverse.narrow(*inner))
+    return torch.where(surface, 1 / inverse, 0), sound
+
+
+@dataclass(frozen=True)
+class Surfaces:
+    """One side of N pairs: images of one size and where their surface can be trusted."""
+
+    colors: Tensor
+    """Shape `(N, H, W, 3)`."""
+    depth: Tensor
+    """z in the camera, from `sound_surface`. Shape `(N, H, W)`."""
+    sound: Tensor
+    """Where the depth can be trusted, from `sound_surface`. Shape `(N, H, W)`, bool."""
+
+
+def warp_backward(
+    target: Surfaces,
+    source: Surfaces,
+    to_source: Tensor,
+    to_target: Tensor,
+    depth_tolerance: float,
+    round_trip_px: float,
+) -> tuple[Tensor, Tensor]:
+    """Look up every target pixel in the source, at sub-pixel places, where both see one surface.
+
+    A pixel of the target's sound surface is carried into the source by the target's depth. It is
+    valid where the four source pixels around that place are sound, the source's depth there (its
+    inverse interpolated, exact on planes) is that of the carried point, and the point which the
+    source sees there, carried back, is the pixel's: forward-backward check of depth and place.
+
+    Args:
+        target: The targets; their colors are not used.
+        source: The sources.
+        to_source: `relative_projections` from target to source. Shape `(N, 3, 4)`.
+        to_target: The same from source to target.
+        depth_tolerance: Largest difference between both depths, as a fraction.
+        round_trip_px: Largest distance between a pixel and its return [px].
+
+    Returns:
+        The sources' colors at the targets' pixels, bilinear in sRGB, 0 where they are not valid
+        (shape `(N, H, W, 3)`), and where they are valid (`(N, H, W)`, bool).
+    """
+    shape = target.depth.shape
+    pixel = torch.nonzero(target.sound.flatten()).squeeze(1)
+    pair, z = pixel // target.depth[0].numel(), target.depth.flatten()[pixel]
+    place = _centers(pixel, target.depth)
+    there, z_there = _carry(place, z, pair, to_source)
+    taps, weights, kept = _bilinear(there, pair, source.depth)
+    # A tap of no weight may lie anywhere.
+    kept &= (source.sound.flatten()[taps] | (weights < 1e-3)).all(dim=1) & (z_there > 0)
+    pixel, pair, place, z, there, z_there, taps, weights = (
+        values[kept] for values in (pixel, pair, place, z, there, z_there, taps, weights)
+    )
+    inverse = (1 / source.depth.flatten()[taps]).where(weights >= 1e-3, 0)
+    seen = weights.where(weights >= 1e-3, 0).sum(dim=1) / (inverse * weights).sum(dim=1)
+    back, z_back = _carry(there, seen, pair, to_target)
+    agree = (seen - z_there).abs() <= depth_tolerance * z_there
+    agree &= (z_back - z).abs() <= depth_tolerance * z
+    agree &= (back - place).square().sum(dim=1) <= round_trip_px**2
+    pixel, taps, weights = pixel[agree], taps[agree], weights[agree]
+    colors = source.colors.new_zeros((target.depth.numel(), 3))
+    colors[pixel] = (source.colors.reshape(-1, 3)[taps] * weights[..., None]).sum(dim=1)
+    valid = torch.zeros_like(target.sound).flatten()
+    valid[pixel] = True
+    return colors.reshape(*shape, 3), valid.reshape(shape)
+
+
+def _centers(pixel: Tensor, like: Tensor) -> Tensor:
+    """Centers (x, y) of the pixels with these flat indices in `like`. Shape `(M, 2)`."""
+    height, width = like.shape[1:]
+    within = pixel % (height * width)
+    return torch.stack([within % width, within // width], dim=1) + 0.5
+
+
+def _bilinear(place: Tensor, pair: Tensor, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Flat indices `(M, 4)` of the pixels around each place, their weights, and who has them all.
+
+    Places between the outermost pixel centers and a thousandth of a pixel beyond have them.
+    """
+    height, width = like.shape[1:]
+    largest = place.new_tensor([width - 1, height - 1])
+    shifted = place - 0.5
+    # Places behind the camera or at infinity are NaN or huge, which is nowhere inside.
+    inside = ((shifted >= -1e-3) & (shifted <= largest + 1e-3)).all(dim=1)
+    shifted = torch.where(inside[:, None], shifted, 0).clamp(min=0).minimum(largest)
+    corner = shifted.floor()
+    across, down = (shifted - corner).unbind(dim=1)
+    left, top = corner.long().unbind(dim=1)
+    right, bottom = (left + 1).clamp(max=width - 1), (top + 1).clamp(max=height - 1)
+    first = pair * (height * width)
+    taps = [first + y * width + x for y in (top, bottom) for x in (left, right)]
+    weights = [v * u for v in (1 - down, down) for u in (1 - across, across)]
+    return torch.stack(taps, dim=1), torch.stack(weights, dim=1), inside
+
+
 def _project(origin: Tensor, depth: Tensor, projections: Tensor) -> tuple[Tensor, Tensor]:
     """Place (x, y) and depth in the target of the source pixels with the flat indices `origin`."""
-    height, width = depth.shape[1:]
-    pair, pixel = origin // (height * width), origin % (height * width)
-    z = depth.flatten()[origin]
-    x, y = (pixel % width + 0.5) * z, (pixel // width + 0.5) * z
-    rows = projections.to(depth)
+    pair = origin // depth[0].numel()
+    return _carry(_centers(origin, depth), depth.flatten()[origin], pair, projections)
+
+
+def _carry(place: Tensor, z: Tensor, pair: Tensor, projections: Tensor) -> tuple[Tensor, Tensor]:
+    """Place (x, y) `(M, 2)` and depth `(M,)` in the other view of points seen at `place`, `z`."""
+    x, y = place[:, 0] * z, place[:, 1] * z
+    rows = projections.to(z)
     # Three sums of products, not a matrix product: GPUs may round those to TF32.
     moved = [
         rows[pair, i, 0] * x + rows[pair, i, 1] * y + rows[pair, i, 2] * z + rows[pair, i, 3]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstyle.errors import InputError
-from headstyle.metrics.base import Metric, PairBatch, mean_over_overlap
+from headstyle.metrics.base import Metric, PairBatch, Scene, mean_over_overlap
 
 if TYPE_CHECKING:
     import torch
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Metric",
     "PairBatch",
+    "Scene",
     "available_metrics",
     "load_metrics",
     "mean_over_overlap",
@@ -46,7 +47,9 @@ def metric_class(name: str) -> type[Metric]:
     return next(
         found
         for found in vars(module).values()
-        if isinstance(found, type) and issubclass(found, Metric) and found is not Metric
+        if isinstance(found, type)
+        and issubclass(found, Metric)
+        and found.__module__ == module.__name__
     )
 
 

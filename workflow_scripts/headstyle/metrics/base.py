@@ -1,7 +1,7 @@
 """What every metric is: a name, units, a direction, and a function of a batch of pairs."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -9,6 +9,31 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 if TYPE_CHECKING:  # Which metrics there are is asked where torch's import time counts.
     import torch
     from torch import Tensor
+
+    from headstyle.cameras import Cameras
+    from headstyle.rendering import Splats
+
+Warp = Literal["published", "corrected"]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """All views that a score compares, on the device where it is computed."""
+
+    cameras: "Cameras"
+    """Of all views, in the order of the lists."""
+    colors: "Sequence[Tensor]"
+    """Images, sRGB in [0, 1]; of no meaning outside the foreground. Shape `(H, W, 3)` each."""
+    foreground: "Sequence[Tensor]"
+    """Pixels that show the head. Shape `(H, W)` each, bool."""
+    depths: "Sequence[Tensor]"
+    """z in the camera, 0 where there is no surface. Shape `(H, W)` each."""
+    unedited: "Sequence[Tensor] | None" = None
+    """The same views before they were edited, with straight alpha. Shape `(H, W, 4)` each."""
+    splats: "Splats | None" = None
+    """The unedited scene."""
+    instruction: str | None = None
+    """The text that the edit followed."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +46,12 @@ class PairBatch:
     """The sources' images in the targets, sRGB in [0, 1]. Shape `(N, H, W, 3)`."""
     overlap: "Tensor"
     """Pixels on which the two are compared. Shape `(N, H, W)`, bool."""
+    foreground: "Tensor | None" = None
+    """The targets' foreground; None where only the overlap is known. Shape `(N, H, W)`, bool."""
+    targets: tuple[int, ...] = ()
+    """Place of each target in the scene that the metric was prepared for. Length N."""
+    sources: tuple[int, ...] = ()
+    """Place of each source. Length N."""
 
 
 class Metric(ABC):
@@ -39,6 +70,9 @@ class Metric(ABC):
     """Whether lower or higher values mean more consistent views."""
     mean_over_neighbors: ClassVar[Literal["arithmetic", "quadratic"]] = "arithmetic"
     """How a view's value follows from those of its pairs."""
+    warp: ClassVar[Warp] = "published"
+    """How sources come into targets. With `corrected` (see `headstyle.warping.warp_backward`),
+    pairs that share less than `metrics.min_overlap` of the target's foreground have no value."""
 
     def __init__(self, settings: Mapping[str, Any], device: "torch.device") -> None:
         self.settings = settings
@@ -53,9 +87,19 @@ class Metric(ABC):
         """
         return []
 
+    def prepare(self, scene: Scene) -> None:  # noqa: B027 (most metrics need no more than pairs)
+        """See all views once, before the batches: for what is computed per view or per scene.
+
+        Raises:
+            InputError: the metric needs something that the scene lacks.
+        """
+
     @abstractmethod
     def __call__(self, batch: PairBatch) -> "Tensor":
-        """One value per pair. Shape `(N,)`; of no meaning for a pair whose overlap is empty."""
+        """One value per pair, NaN where it is not defined. Shape `(N,)`.
+
+        Of no meaning for a pair whose overlap is empty.
+        """
 
 
 def mean_over_overlap(values: "Tensor", overlap: "Tensor") -> "Tensor":
