@@ -208,7 +208,7 @@ def _free(seed: int) -> Identity:
         mouth_width=between(0.86, 1.16),
         ear_size=between(0.84, 1.20),
         neck_radius_mm=around(44.0, 55.0, 3.5),
-        skin=_along(SKIN_RAMP, rng, 0.035),
+        skin=_along(SKIN_RAMP, rng, 0.018),
         freckles=float(rng.beta(0.7, 1.6)),
         beard=between(0.08, 1.0) if bearded else 0.0,
         eye=_along(IRISES, rng, 0.04),
@@ -253,7 +253,9 @@ def _free_hair(rng: np.random.Generator, age: float) -> Color:
 def _dye(rng: np.random.Generator, hues: tuple[float, float]) -> Color:
     """A saturated color of a hue within a range (in turns)."""
     return colorsys.hsv_to_rgb(
-        float(rng.uniform(*hues)) % 1, float(rng.uniform(0.45, 0.95)), float(rng.uniform(0.3, 0.9))
+        float(rng.uniform(*hues)) % 1,
+        float(rng.uniform(0.40, 0.90)),
+        float(rng.uniform(0.25, 0.78)),
     )
 
 

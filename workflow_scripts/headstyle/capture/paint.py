@@ -159,6 +159,9 @@ def hair_color(p: Points, who: Identity, noise: Noise) -> Colors:
         )
     shade = np.exp(0.30 * strands)
     warm = 0.06 * noise(p, 30, 57)
+    if not who.reserved:
+        # Grey hair is grey throughout.
+        warm *= np.float32(min(1.0, 2 * (max(who.hair) - min(who.hair))))
     base = np.float32(who.hair) * (1 + warm[:, None] * np.float32([1, 0, -1]))
     return np.clip(base * shade[:, None], 0.01, 1).astype(np.float32)
 

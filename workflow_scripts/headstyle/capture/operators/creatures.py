@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from headstyle.capture.noise import Noise
 from headstyle.capture.operators.base import (
@@ -17,7 +18,7 @@ from headstyle.capture.operators.base import (
     points_of,
     with_pieces,
 )
-from headstyle.capture.operators.pieces import Leaf, leaf_mesh, whisker_mesh
+from headstyle.capture.operators.pieces import Leaf, leaf_mesh, outward, ring_faces, whisker_mesh
 from headstyle.capture.shapes import Points, Scalars, smoothstep, vertex_normals
 from headstyle.capture.surface import MM, HeadSurface, Part
 
@@ -27,7 +28,7 @@ PALE_FUR = (0.95, 0.93, 0.90)
 PINK = (0.93, 0.58, 0.60)
 NOSE_PINK = (0.88, 0.42, 0.46)
 DARK_EYE = (0.10, 0.06, 0.05)
-PALE_SKIN = (0.94, 0.84, 0.79)
+PALE_SKIN = (0.95, 0.84, 0.77)
 
 
 def rabbit(surface: HeadSurface, edit: Edit) -> HeadSurface:
@@ -40,7 +41,7 @@ def rabbit(surface: HeadSurface, edit: Edit) -> HeadSurface:
     q = p[chosen]
     tufts = _tufts(q, noise)
     albedo = surface.albedo.copy()
-    coat = _coat(q, surface, fur, tufts)
+    coat = _coat(q, surface.parts[chosen] != Part.HAIR, surface, fur, tufts)
     albedo[chosen] = blended(albedo[chosen], coat, strength)
     eyes = np.flatnonzero(surface.parts == Part.EYE)
     albedo[eyes] = _dark_eyes(p[eyes], albedo[eyes], surface, strength)
@@ -49,9 +50,12 @@ def rabbit(surface: HeadSurface, edit: Edit) -> HeadSurface:
     offsets = (0.9 * strength * tufts)[:, None] * normals + strength * _muzzle_offsets(q, surface)
     vertices = surface.vertices.copy()
     vertices[chosen] += offsets.astype(np.float64) * MM
+    skin = np.flatnonzero(surface.parts == Part.SKIN)
+    vertices[skin] += strength * _flat_ears(p[skin], surface).astype(np.float64) * MM
     surface = replace(surface, vertices=vertices, albedo=albedo)
     pieces = [
         *(_rabbit_ear(side, fur, noise, strength) for side in (-1, 1)),
+        *(_cheek(side, surface, fur, noise, strength) for side in (-1, 1)),
         *_whiskers(frame.nose_tip, strength),
     ]
     return with_pieces(surface, *pieces)
@@ -84,7 +88,9 @@ def _tufts(q: Points, noise: Noise) -> Scalars:
     return 0.65 * noise(combed, 3.6, 11) + 0.5 * noise(combed, 7.5, 12)
 
 
-def _coat(q: Points, surface: HeadSurface, fur: Albedo, tufts: Scalars) -> Albedo:
+def _coat(
+    q: Points, bare: NDArray[np.bool_], surface: HeadSurface, fur: Albedo, tufts: Scalars
+) -> Albedo:
     """The colors of fur: pale around the muzzle and the eyes, pink at the nose [linear]."""
     frame = surface.frame
     x, y, z = np.abs(q[:, 0]), q[:, 1], q[:, 2]
@@ -93,7 +99,7 @@ def _coat(q: Points, surface: HeadSurface, fur: Albedo, tufts: Scalars) -> Albed
     muzzle *= smoothstep(30, 65, z)
     eyes = np.exp(-(((x - frame.eye[0]) / 19) ** 2) - ((y - frame.eye[1]) / 14) ** 2)
     pale = np.clip(muzzle + 0.8 * eyes * smoothstep(30, 55, z), 0, 1)
-    throat = smoothstep(-95, -125, y) * smoothstep(-10, 30, z)
+    throat = smoothstep(-95, -125, y) * smoothstep(-10, 30, z) * bare
     color = fur + np.maximum(pale, throat)[:, None] * (linear(*PALE_FUR) - fur)
     color = color * np.exp(np.float32(0.30) * tufts)[:, None]
     # A small nose, and the line that runs from it down to the lips.
@@ -116,7 +122,7 @@ def _dark_eyes(p: Points, albedo: Albedo, surface: HeadSurface, strength: float)
 
 
 def _muzzle_offsets(q: Points, surface: HeadSurface) -> Points:
-    """The nose shrinks to a button on a rounded muzzle, human ears lie down [mm]."""
+    """The nose shrinks to a button on a rounded muzzle [mm]."""
     frame = surface.frame
     x, y, z = np.abs(q[:, 0]), q[:, 1], q[:, 2]
     nose_y = frame.nose_tip[1]
@@ -124,21 +130,53 @@ def _muzzle_offsets(q: Points, surface: HeadSurface) -> Points:
     ridge *= smoothstep(60, 80, z)
     cushion = np.exp(-(((x - 13) / 13) ** 2) - ((y - frame.mouth_y - 13) / 12) ** 2)
     cushion *= smoothstep(55, 75, z)
-    ear_x, ear_y, ear_z = frame.ear
-    ear = smoothstep(46, 34, np.hypot(y - ear_y, z - ear_z)) * smoothstep(-6, 2, x - ear_x)
     offsets = np.zeros_like(q)
     offsets[:, 2] = 9 * cushion - 7.5 * ridge
+    return offsets
+
+
+def _flat_ears(q: Points, surface: HeadSurface) -> Points:
+    """Human ears lie down against the head [mm]."""
+    x, (ear_x, ear_y, ear_z) = np.abs(q[:, 0]), surface.frame.ear
+    ear = smoothstep(46, 34, np.hypot(q[:, 1] - ear_y, q[:, 2] - ear_z))
+    ear *= smoothstep(-6, 2, x - ear_x)
+    offsets = np.zeros_like(q)
     offsets[:, 0] = -np.sign(q[:, 0]) * ear * np.maximum(x - ear_x + 5, 0)
     return offsets
+
+
+def _cheek(side: int, surface: HeadSurface, fur: Albedo, noise: Noise, strength: float) -> Piece:
+    """A cushion of fur over the place where the human ear was."""
+    rings, spokes = 28, 44
+    polar = np.linspace(1e-3, np.pi - 1e-3, rings)[:, None]
+    around = np.linspace(0, 2 * np.pi, spokes, endpoint=False)[None, :]
+    ball = np.stack(
+        [
+            np.cos(polar) * np.ones_like(around),
+            np.sin(polar) * np.cos(around),
+            np.sin(polar) * np.sin(around),
+        ],
+        axis=-1,
+    ).reshape(-1, 3)
+    x, y, z = surface.frame.ear
+    center = np.array([side * (x - 10), y - 6, z + 1])
+    vertices, faces, _ = outward(
+        center + min(strength, 1) * ball * (13, 41, 33),
+        ring_faces(rings, spokes),
+        np.zeros(rings * spokes),
+    )
+    tufts = _tufts(vertices, noise)
+    rough = (0.9 * tufts)[:, None] * vertex_normals(vertices, faces)
+    return Piece(vertices + rough, faces, fur * np.exp(np.float32(0.30) * tufts)[:, None])
 
 
 def _rabbit_ear(side: int, fur: Albedo, noise: Noise, strength: float) -> Piece:
     size = min(strength, 1.15)
     leaf = Leaf(
-        base=(side * 33, 84, -8),
+        base=(side * 33, 88, -8),
         direction=(side * 0.20, 1, -0.12),
         front=(side * 0.30, 0, 1),
-        length=150 * size,
+        length=126 * size,
         half_width=25 * size**0.7,
         fullness=0.50,
         cup=11,

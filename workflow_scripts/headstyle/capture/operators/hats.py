@@ -23,9 +23,9 @@ from headstyle.capture.surface import HeadSurface, Part
 FELTS = ((0.44, 0.28, 0.16), (0.55, 0.37, 0.21), (0.33, 0.20, 0.12))
 """Browns."""
 BAND = (0.12, 0.08, 0.06)
-SEAT_MM = np.float64([0, 46, -10])
+SEAT_MM = np.float64([0, 53, -10])
 """The middle of the hat's opening."""
-TILT_RAD = 0.10
+TILT_RAD = 0.06
 """How far the brim's front is lower than level; the back rises."""
 HEAD_ROOM_MM = 9.0
 LOWEST_CROWN_MM = 84.0

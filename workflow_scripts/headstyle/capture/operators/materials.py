@@ -21,7 +21,7 @@ from headstyle.capture.surface import MM, HeadSurface, Part
 STONE = (0.60, 0.60, 0.595)
 STONE_ROUGHNESS_MM = 0.5
 
-STROKE_WIDTH_MM = 5.0
+STROKE_WIDTH_MM = 5.6
 STROKE_STRETCH = 0.16
 """How much shorter strokes are once measured along themselves."""
 STROKE_RELIEF_MM = 0.7
@@ -88,8 +88,8 @@ def van_gogh(surface: HeadSurface, edit: Edit) -> HeadSurface:
 
     light = normals @ np.float32(PAINTERS_LIGHT)
     tone = luminance(surface.albedo) ** np.float32(0.4545)
-    tone = 0.20 + 0.55 * tone + 0.22 * light + 0.13 * stroke + 0.05 * fine
-    target = 0.68 * _palette(tone) + 0.32 * _vivid(surface.albedo)
+    tone = 0.08 + 0.58 * tone + 0.24 * light + 0.14 * stroke + 0.05 * fine
+    target = 0.58 * _palette(tone) + 0.42 * _vivid(surface.albedo)
     target *= np.exp(np.float32(0.16) * fine + np.float32(0.12) * stroke)[:, None]
     albedo = blended(surface.albedo, target.astype(np.float32), edit.strength)
     relief = STROKE_RELIEF_MM * edit.strength * np.clip(0.7 * stroke + 0.4 * fine, -2, 2)
@@ -105,10 +105,12 @@ def plastic(surface: HeadSurface, edit: Edit) -> HeadSurface:
     albedo = surface.albedo.copy()
     for part in Part:
         chosen = surface.parts == part
-        if not chosen.any() or part == Part.EYE:
+        if not chosen.any():
             continue
-        tint = np.median(albedo[chosen], axis=0)
-        target = tint + np.float32(PLASTIC_SHARE) * (plain - tint)
+        # Eyes stay painted, so that the model looks at one.
+        tint = albedo[chosen] if part == Part.EYE else np.median(albedo[chosen], axis=0)
+        share = 0.6 * PLASTIC_SHARE if part == Part.EYE else PLASTIC_SHARE
+        target = tint + np.float32(share) * (plain - tint)
         albedo[chosen] = blended(albedo[chosen], target, edit.strength)
     vertices = _smoothed(surface, min(edit.strength, 1.5))
     return replace(surface, vertices=vertices, albedo=albedo)

@@ -13,7 +13,7 @@ from headstyle.capture.operators.base import (
     named_color,
     points_of,
 )
-from headstyle.capture.paint import IRIS_RADIUS_MM
+from headstyle.capture.paint import IRIS_RADIUS_MM, PUPIL_RADIUS_MM
 from headstyle.capture.shapes import Scalars, smoothstep
 from headstyle.capture.surface import HeadSurface, Part
 
@@ -55,7 +55,8 @@ def eye_color(surface: HeadSurface, edit: Edit) -> HeadSurface:
     x, y, z = local.T
     radius = np.hypot(x, y)
     amount = smoothstep(IRIS_RADIUS_MM + 0.3, IRIS_RADIUS_MM - 0.3, radius) * (z > 0)
-    # The glint stays, and so does the pupil, as it is dark.
+    amount *= smoothstep(PUPIL_RADIUS_MM - 0.2, PUPIL_RADIUS_MM + 0.4, radius)
+    # The glint stays.
     amount *= smoothstep(1.0, 1.6, np.hypot(x + 2.2, y - 2.4))
     return _repainted(surface, chosen, named_color(edit.color), amount * min(edit.strength, 1), 0.6)
 
