@@ -138,10 +138,15 @@ def subject_rig(wildcards):
     return subjects[wildcards.subject].get("rig") or []
 
 
-def prompt_text(wildcards):
+def instruction(subject, prompt):
     """The instruction for a subject: the prompt's text with the subject's pronoun in its place."""
-    pronoun = subjects[wildcards.subject].get("pronoun") or "them"
-    return prompts[wildcards.prompt]["text"].replace("{pronoun}", pronoun)
+    pronoun = subjects[subject].get("pronoun") or "them"
+    return prompts[prompt]["text"].replace("{pronoun}", pronoun)
+
+
+def prompt_text(wildcards):
+    """The instruction of an avatar."""
+    return instruction(wildcards.subject, wildcards.prompt)
 
 
 def prompt_editing(wildcards):
@@ -183,3 +188,18 @@ def scene_labels(wildcards):
     if wildcards.scene.startswith("avatars/"):
         return wildcards.scene.removeprefix("avatars/").split("_")
     return ["photographs" if wildcards.scene == "floor" else "none", "none"]
+
+
+def scene_floor(wildcards):
+    """What a scene's pairs are held against: the baseline's, which itself has none."""
+    if wildcards.scene == "baseline":
+        return []
+    return f"{R}/{wildcards.subject}/baseline/consistency/pairs.csv"
+
+
+def scene_instruction(wildcards):
+    """The text that an avatar's edit followed; null for scenes without one."""
+    if not wildcards.scene.startswith("avatars/"):
+        return None
+    prompt, _ = scene_labels(wildcards)
+    return instruction(wildcards.subject, prompt)

@@ -7,6 +7,9 @@ rule measure_consistency:
         depth=scene_depth,
         cameras=rules.downscale_views.output.cameras,
         adjacency=rules.camera_adjacency.output.adjacency,
+        unedited=rules.train_baseline.output.renders,
+        splats=rules.train_baseline.output.splats,
+        floor=scene_floor,
     output:
         pairs=f"{R}/{{subject}}/{{scene}}/consistency/pairs.csv",
         views=f"{R}/{{subject}}/{{scene}}/consistency/views.csv",
@@ -24,7 +27,9 @@ rule measure_consistency:
         runtime="1h",
     params:
         labels=scene_labels,
+        instruction=scene_instruction,
         metrics=config["metrics"],
+        seed=config["seed"],
         library=library_digest("measure_consistency"),
     message:
         "Measuring the consistency of {wildcards.subject}, {wildcards.scene}"

@@ -27,6 +27,8 @@ from headstyle.consistency import (
 )
 from headstyle.errors import InputError
 from headstyle.images import write_image
+from headstyle.splats import splats_from_points, write_ply
+from headstyle.statistics import EDIT_COLUMNS
 from headstyle.warping import overlap, relative_projections, warp
 
 SCRIPTS = Path(__file__).parents[1] / "workflow_scripts"
@@ -288,9 +290,12 @@ def test_parallel_cameras_need_their_pairs_given():
 def write_scene(folder: Path, cameras, images, depths) -> None:
     for name, image, depth in zip(cameras.names, images, depths, strict=True):
         write_image(folder / "views" / f"{name}.png", image)
+        write_image(folder / "unedited" / f"{name}.png", image)
         (folder / "depth").mkdir(exist_ok=True)
         np.savez(folder / "depth" / f"{name}.npz", median=depth, expected=depth + 1)
     write_cameras(folder / "views" / "cameras.json", cameras)
+    points = np.random.default_rng(0).normal(size=(8, 3))
+    write_ply(folder / "splats.ply", splats_from_points(points, np.ones((8, 3)), 0, 0))
     links = pd.DataFrame([[0, 1, 1], [1, 0, 0], [1, 0, 0]], cameras.names, cameras.names)
     links.to_csv(folder / "adjacency.csv", index_label="view")
 
@@ -312,19 +317,31 @@ def test_depth_files_that_cannot_be_used_are_named(head, tmp_path):
         read_depths(tmp_path / "depth", cameras)
 
 
-def measure(folder: Path, scene: str, labels: list[str]) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+class Inputs(SimpleNamespace):
+    def get(self, name, default=None):
+        return getattr(self, name, default)
+
+
+def measure(
+    folder: Path, scene: str, labels: list[str], **changes
+) -> tuple[pd.DataFrame, pd.DataFrame, str]:
     """Run the stage script; returns pairs.csv, views.csv and the log."""
     files = {name: folder / scene / f"{name}.csv" for name in ("pairs", "views")}
     images = folder / "views"
     job = SimpleNamespace(
-        input=SimpleNamespace(
+        input=Inputs(
             images=str(images / "cameras.json" if scene == "floor" else images),
             depth=str(folder / "depth"),
             cameras=str(folder / "views" / "cameras.json"),
             adjacency=str(folder / "adjacency.csv"),
+            unedited=str(folder / "unedited"),
+            splats=str(folder / "splats.ply"),
+            floor=changes.pop("floor", []),
         ),
         output=SimpleNamespace(**files),
-        params=SimpleNamespace(labels=labels, metrics=dict(SETTINGS)),
+        params=SimpleNamespace(
+            labels=labels, metrics=dict(SETTINGS) | changes, instruction=None, seed=0
+        ),
         wildcards=SimpleNamespace(subject="A", scene=scene),
         log=[str(folder / "log.txt")],
         rule="measure_consistency",
@@ -341,8 +358,10 @@ def test_a_scene_whose_edit_is_the_identity_scores_its_floor(head, tmp_path):
     pairs, views, _ = measure(tmp_path, "floor", ["photographs", "none"])
     avatar_pairs, avatar_views, _ = measure(tmp_path, "P4_low", ["P4", "low"])
     labels = ["subject", "prompt", "strength"]
-    assert list(pairs.columns) == [*labels, "target", "source", "overlap", *METRICS]
-    assert list(views.columns) == [*labels, "view", "neighbours", *METRICS]
+    scores = [metric + part for part in ("", "_excess", "_ceiling") for metric in METRICS]
+    assert list(pairs.columns[:6]) == [*labels, "target", "source", "overlap"]
+    assert set(pairs.columns[6:]) == set(scores)
+    assert list(views.columns) == [*labels, "view", "neighbours", *EDIT_COLUMNS, *scores]
     assert list(views["neighbours"]) == [2, 1, 1]
     assert views.loc[0, labels].to_list() == ["A", "photographs", "none"]
     assert avatar_views.loc[0, labels].to_list() == ["A", "P4", "low"]

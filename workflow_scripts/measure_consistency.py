@@ -4,48 +4,76 @@ Input:  images     folder of {view}.png: a scene's renders; or any file in such 
         depth      folder of {view}.npz of the scene that gives the geometry
         cameras    cameras.json of the views
         adjacency  adjacency.csv: which views are compared
-Output: pairs      pairs.csv: subject, prompt, strength, target, source, overlap, metrics
-        views      views.csv: subject, prompt, strength, view, neighbours, metrics
+        unedited   folder of {view}.png: the baseline's renders
+        splats     splats.ply of the baseline
+        floor      pairs.csv of the baseline; none for the baseline itself
+Output: pairs      pairs.csv: subject, prompt, strength, target, source, overlap, coverage, metrics,
+                   their excess over the floor, their ceiling
+        views      views.csv: subject, prompt, strength, view, neighbours, pairs used and left out,
+                   strength and sharpness of the edit, and the same of the metrics
 
 The baseline's rows carry prompt `none`, those of the floor (the photographs, warped with the
-baseline's depth) prompt `photographs`; both have strength `none`.
+baseline's depth) prompt `photographs`; both have strength `none`. The ceiling is what the scene
+scores when every view shows the image of another one.
 """
 
 from pathlib import Path
 
 from headstyle.adjacency import read_adjacency
 from headstyle.cameras import read_cameras
-from headstyle.consistency import adjacent_pairs, read_depths, score, view_means
+from headstyle.consistency import (
+    adjacent_pairs,
+    read_depths,
+    score,
+    view_means,
+    with_references,
+)
+from headstyle.edit_strength import edit_strength
 from headstyle.files import write_table
+from headstyle.seeds import derived_seed
+from headstyle.shuffling import shuffled_views
+from headstyle.splats import read_ply
 from headstyle.stage import stage
+from headstyle.statistics import read_table
 from headstyle.views import read_views
 
 if __name__ == "__main__":
     with stage(snakemake) as log:
         paths, params = snakemake.input, snakemake.params
+        settings, names = params.metrics, params.metrics["names"]
+        least = settings["min_overlap"]
+        subject = snakemake.wildcards.subject
         cameras = read_cameras(paths.cameras)
-        images = Path(paths.images)
-        pairs = score(
-            read_views(images if images.is_dir() else images.parent, cameras),
-            read_depths(paths.depth, cameras),
-            cameras,
-            adjacent_pairs(*read_adjacency(paths.adjacency)),
-            settings=params.metrics,
-        )
-        views = view_means(
-            pairs, params.metrics["names"], cameras.names, params.metrics["min_overlap"]
-        )
+        folder = Path(paths.images)
+        images = read_views(folder if folder.is_dir() else folder.parent, cameras)
+        unedited = read_views(paths.unedited, cameras)
+        depths = read_depths(paths.depth, cameras)
+        compared = adjacent_pairs(*read_adjacency(paths.adjacency))
+        known = {
+            "settings": settings,
+            "unedited": unedited,
+            "splats": read_ply(paths.splats),
+            "instruction": params.instruction,
+        }
+        pairs = score(images, depths, cameras, compared, **known)
+        foreground = [image[..., 3] > settings["foreground_alpha"] for image in images]
+        shuffled = shuffled_views(images, foreground, derived_seed(params.seed, subject))
+        ceiling = score(shuffled, depths, cameras, compared, **known)
+        floor = read_table(paths.floor) if paths.get("floor") else pairs
+        pairs = with_references(pairs, names, floor, ceiling)
+        views = view_means(pairs, names, cameras.names, least)
+        edits = edit_strength(images, unedited, cameras, settings["foreground_alpha"])
+        for place, column in enumerate(edits.columns[1:], start=views.columns.get_loc(names[0])):
+            views.insert(place, column, edits[column])
         log.info("%d pairs of %d views compared", len(pairs), len(views))
         if empty := int((pairs["overlap"] == 0).sum()):
             log.warning("%d pairs share no pixel and are left out of the means", empty)
+        if "coverage" in pairs and (small := int(views["pairs_left_out"].sum())):
+            log.warning("%d pairs share less than %g of a head: not compared by all", small, least)
         if alone := list(views.loc[views["neighbours"] == 0, "view"]):
             log.warning("%d views have nothing to be compared with: %s", len(alone), alone)
         labels = dict(
-            zip(
-                ("subject", "prompt", "strength"),
-                (snakemake.wildcards.subject, *params.labels),
-                strict=True,
-            )
+            zip(("subject", "prompt", "strength"), (subject, *params.labels), strict=True)
         )
         for table, path in ((pairs, snakemake.output.pairs), (views, snakemake.output.views)):
             write_table(path, table.assign(**labels)[[*labels, *table.columns]])

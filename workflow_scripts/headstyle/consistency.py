@@ -137,7 +137,7 @@ def view_means(
         Columns view, neighbours (how many the published metrics' means are over, so without pairs
         that share no pixel), where there is a coverage also pairs_used and pairs_left_out (those
         that the corrected metrics compare, and those below the minimum overlap), and the metrics,
-        NaN where no neighbor is left.
+        their excess and ceiling where the pairs have them; NaN where no neighbor is left.
     """
     target = pairs["target"]
     counts = {"neighbours": pairs["overlap"] > 0}
@@ -145,14 +145,44 @@ def view_means(
         counts["pairs_used"] = (pairs["coverage"] >= min_overlap) & (pairs["coverage"] > 0)
         counts["pairs_left_out"] = ~counts["pairs_used"]
     columns = {name: count.groupby(target, sort=False).sum() for name, count in counts.items()}
-    for name in metrics:
-        if metric_class(name).mean_over_neighbors == "quadratic":
-            columns[name] = pairs[name].pow(2).groupby(target, sort=False).mean().pow(0.5)
-        else:
-            columns[name] = pairs[name].groupby(target, sort=False).mean()
+    for part in ("", "_excess", "_ceiling"):
+        for name in metrics:
+            if (column := name + part) not in pairs:
+                continue
+            # A difference may be negative: it has no quadratic mean.
+            quadratic = metric_class(name).mean_over_neighbors == "quadratic" and part != "_excess"
+            values = pairs[column].pow(2) if quadratic else pairs[column]
+            means = values.groupby(target, sort=False).mean()
+            columns[column] = means.pow(0.5) if quadratic else means
     names = list(dict.fromkeys(target) if views is None else views)
     table = pd.DataFrame(columns).reindex(names).rename_axis("view").reset_index()
     return table.assign(**{name: table[name].fillna(0).astype(int) for name in counts})
+
+
+def with_references(
+    pairs: pd.DataFrame, metrics: Sequence[str], floor: pd.DataFrame, ceiling: pd.DataFrame
+) -> pd.DataFrame:
+    """The pairs' scores, relative to what is possible.
+
+    Args:
+        pairs: The table `score` returns.
+        metrics: Names of the metrics' columns.
+        floor: The same of the unedited renders: what a perfect edit scores.
+        ceiling: The same of shuffled views (`headstyle.shuffling`): what no consistency scores.
+
+    Returns:
+        `pairs` with `{metric}_excess` (the metric minus the floor of the same pair) and
+        `{metric}_ceiling`; NaN where the other table lacks the pair or its value.
+    """
+    keys = ["target", "source"]
+    columns = {}
+    for table, part in ((floor, "_excess"), (ceiling, "_ceiling")):
+        known = [name for name in metrics if name in table]
+        same = pairs[keys].merge(table[[*keys, *known]], on=keys, how="left")
+        for name in known:
+            values = same[name].to_numpy(np.float64)
+            columns[name + part] = pairs[name].to_numpy() - values if part == "_excess" else values
+    return pairs.assign(**columns)
 
 
 def adjacent_pairs(names: Sequence[str], adjacency: Adjacency) -> list[tuple[str, str]]:

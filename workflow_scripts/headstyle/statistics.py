@@ -18,6 +18,10 @@ KEYS = ["subject", "prompt", "strength"]
 """Columns that name an avatar."""
 NOT_AVATARS = ("none", "photographs")
 """Prompts of baselines and floors."""
+COUNTS = ("pairs_used", "pairs_left_out")
+"""Columns of views that an avatar adds up."""
+EDIT_COLUMNS = ("edit_strength", "edit_strength_ssim", "sharpness")
+"""Columns of views that say what the edit did; an avatar has their mean."""
 STUDY_STRENGTH_PROMPTS = ("P2", "P3", "P4", "P6", "P7")
 """Prompts on which the published study compared the strengths."""
 
@@ -111,25 +115,35 @@ def avatar_scores(
         seed: Seed of the bootstrap.
 
     Returns:
-        subject, prompt, strength, views, and per metric `{metric}`, `{metric}_sd` (of a sample),
-        `{metric}_ci_low`, `{metric}_ci_high` and `{metric}_excess` (minus the same subject's
-        baseline, NaN without one), then quality.
+        subject, prompt, strength, views, then as far as the views have them pairs_used and
+        pairs_left_out (sums), edit_strength, edit_strength_ssim and sharpness (means); per metric
+        `{metric}`, `{metric}_sd` (of a sample), `{metric}_ci_low`, `{metric}_ci_high`,
+        `{metric}_excess` (over the same subject's baseline: the mean of the views' own excess where
+        they have it, else the difference of the means; NaN without a baseline) and, where the
+        views have it, `{metric}_ceiling` (of shuffled views); then quality.
     """
     rows = []
     for labels, scene in views.groupby(KEYS, sort=False):
         row = dict(zip(KEYS, labels, strict=True)) | {"views": len(scene)}
+        row |= {name: scene[name].sum() for name in COUNTS if name in scene}
+        row |= {name: scene[name].mean() for name in EDIT_COLUMNS if name in scene}
         for metric in metrics:
             values = scene[metric].dropna().to_numpy(np.float64)
             interval = bootstrap_interval(values, level, resamples, seed)
             row[metric] = values.mean() if len(values) else np.nan
             row[f"{metric}_sd"] = values.std(ddof=1) if len(values) > 1 else np.nan
             row[f"{metric}_ci_low"], row[f"{metric}_ci_high"] = interval
-            row[f"{metric}_excess"] = np.nan
+            for part in ("_excess", "_ceiling"):
+                if (column := metric + part) in scene:
+                    row[column] = scene[column].mean()
+            row.setdefault(f"{metric}_excess", np.nan)
         rows.append(row)
     table = pd.DataFrame(rows)
     baselines = table[table["prompt"] == "none"].set_index("subject")
     for metric in metrics:
-        table[f"{metric}_excess"] = table[metric] - table["subject"].map(baselines[metric])
+        if f"{metric}_excess" not in views:
+            excess = table[metric] - table["subject"].map(baselines[metric])
+            table[f"{metric}_excess"] = excess
     return table if ratings is None else table.merge(ratings, on=KEYS, how="left")
 
 

@@ -1,0 +1,66 @@
+"""Structural similarity SSIM of what two views share.
+
+Source: Wang, Bovik, Sheikh, Simoncelli, "Image Quality Assessment: From Error Visibility to
+Structural Similarity", IEEE Transactions on Image Processing 13(4), 2004; Gaussian window of 11 x
+11 pixels, sigma 1.5, K1 = 0.01, K2 = 0.03.
+"""
+
+import torch
+from torch import Tensor
+
+from headstyle.metrics.base import Metric, PairBatch, mean_over_overlap
+
+WINDOW, SIGMA = 11, 1.5
+C1, C2 = 0.01**2, 0.03**2
+# A window counts if at least this fraction of its weight lies in the overlap.
+LEAST_WEIGHT = 0.5
+
+
+class Ssim(Metric):
+    """Mean SSIM over the overlap's pixels, its windows taken over the overlap alone."""
+
+    name = "ssim"
+    units = "SSIM, −1 to 1"
+    direction = "higher"
+    warp = "corrected"
+
+    def __call__(self, batch: PairBatch) -> Tensor:
+        similarity, counts = masked_ssim(batch.target, batch.warped, batch.overlap)
+        return mean_over_overlap(similarity, counts)
+
+
+def masked_ssim(first: Tensor, second: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """SSIM at every pixel, the mean of its channels', from windows restricted to the mask.
+
+    Means and (co)variances of a window weigh the pixels of the mask only; where a window lies in
+    the mask as a whole, this is SSIM as scikit-image computes it with `gaussian_weights`.
+
+    Args:
+        first, second: Images in [0, 1]. Shape `(N, H, W, 3)`.
+        mask: Shape `(N, H, W)`, bool.
+
+    Returns:
+        SSIM, shape `(N, H, W)`, and the pixels of the mask with half of their window in the mask.
+    """
+    inside = mask[..., None].to(first.dtype)
+    x, y = first * inside, second * inside
+    maps = torch.cat([inside, x, y, x * x, y * y, x * y], dim=3).permute(0, 3, 1, 2)
+    weight, *moments = _window_means(maps).split((1, 3, 3, 3, 3, 3), dim=1)
+    mean_x, mean_y, square_x, square_y, product = (m / weight.clamp(min=1e-6) for m in moments)
+    both = mean_x * mean_y
+    squares = mean_x.square() + mean_y.square()
+    similarity = (2 * both + C1) * (2 * (product - both) + C2)
+    similarity = similarity / ((squares + C1) * (square_x + square_y - squares + C2))
+    return similarity.mean(dim=1), mask & (weight[:, 0] >= LEAST_WEIGHT)
+
+
+def _window_means(maps: Tensor) -> Tensor:
+    """Gaussian window over `(N, C, H, W)`, zeros beyond the border."""
+    count, channels, height, width = maps.shape
+    offsets = torch.arange(WINDOW, dtype=torch.float64) - WINDOW // 2
+    window = torch.exp(-offsets.square() / (2 * SIGMA**2))
+    window = (window / window.sum()).to(maps)
+    flat = maps.reshape(count * channels, 1, height, width)
+    flat = torch.nn.functional.conv2d(flat, window[None, None, None], padding=(0, WINDOW // 2))
+    flat = torch.nn.functional.conv2d(flat, window[None, None, :, None], padding=(WINDOW // 2, 0))
+    return flat.reshape(count, channels, height, width)
