@@ -18,6 +18,7 @@ include: "rules/cameras.smk"
 include: "rules/splats.smk"
 include: "rules/stylization.smk"
 include: "rules/metrics.smk"
+include: "rules/calibration.smk"
 include: "rules/report.smk"
 
 
