@@ -166,7 +166,7 @@ rule write_overview:
         runtime="20m",
     params:
         subjects=SUBJECTS,
-        metrics=config["metrics"]["names"],
+        metrics=FIRST_METRICS,
         editing=editing_shown(),
         # Rows of the picture.
         shown=4,

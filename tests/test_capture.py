@@ -6,8 +6,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from headstyle.cameras import read_cameras
+from headstyle.capture.anatomy import bare_head
 from headstyle.capture.clothes import NECK_CENTER
-from headstyle.capture.head import Part, synthesize_head
+from headstyle.capture.head import Part, sculpt_head, synthesize_head
 from headstyle.capture.identity import (
     CLOTHES_COLORS,
     EYE_COLORS,
@@ -15,11 +16,14 @@ from headstyle.capture.identity import (
     SKIN_TONES,
     draw_identity,
 )
+from headstyle.capture.kernels import look_up
+from headstyle.capture.noise import Noise
 from headstyle.capture.photograph import photograph, scene_of, write_jpeg
 from headstyle.capture.rig import RADIUS_M, TARGET_M, CaptureSettings, study_rig
 from headstyle.capture.shapes import mesh_of, sphere, vertex_normals
 from PIL import ExifTags, Image
 from scipy import ndimage
+from scipy.spatial import ConvexHull
 from skimage.color import rgb2hsv
 from synthesize_capture import write_capture
 
@@ -123,7 +127,7 @@ def test_the_mesh_of_a_sphere_lies_on_it_and_faces_outwards():
 
 
 def test_a_head_has_all_its_parts(head):
-    assert set(np.unique(head.parts)) == {int(part) for part in Part}
+    assert set(np.unique(head.parts)) == {int(part) for part in Part} - {Part.EXTRA}
     for values in (head.vertices, head.albedo, head.irradiance):
         assert np.isfinite(values).all()
     assert head.albedo.min() >= 0
@@ -137,6 +141,49 @@ def test_the_face_is_in_front_and_the_hair_on_top(head):
     assert lips[:, 2].min() > 0.05
     assert hair[:, 1].max() > 0.1 > lips[:, 1].max()
     assert shirt[:, 1].mean() < NECK_CENTER[1] / 1000
+
+
+@pytest.mark.parametrize(
+    ("seed", "count", "spread_mm", "color"),
+    [
+        (1, 45961, (40.4771, 64.7427, 51.4115), (0.49972, 0.36983, 0.35233)),
+        (2, 46096, (43.2216, 68.5246, 50.7627), (0.57252, 0.4047, 0.34153)),
+        (3, 44918, (41.6717, 63.4889, 49.0541), (0.47248, 0.34644, 0.30694)),
+        (4, 46162, (42.1477, 67.2999, 51.7914), (0.51364, 0.38876, 0.36265)),
+    ],
+)
+def test_the_demos_heads_stay_what_they_were(seed, count, spread_mm, color):
+    surface = sculpt_head(seed, 2 * COARSENESS)
+    assert len(surface.vertices) == pytest.approx(count, abs=5)
+    assert surface.vertices.std(axis=0) * 1000 == pytest.approx(spread_mm, abs=2e-3)
+    assert surface.albedo.mean(axis=0) == pytest.approx(color, abs=2e-5)
+
+
+def test_noise_is_what_scipy_looks_up():
+    noise = Noise(5)
+    places = np.random.default_rng(0).uniform(-300, 300, (1000, 3)).astype(np.float32)
+    expected = ndimage.map_coordinates(noise._tile, places.T, order=1, mode="grid-wrap")
+    assert (look_up(noise._tile, places) == expected).all()
+
+
+def test_the_normals_of_a_cubes_corners_are_its_diagonals():
+    corners = np.float32([(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
+    faces = ConvexHull(corners).simplices.astype(np.int64)
+    centers = corners[faces].mean(axis=1)
+    edges = corners[faces[:, 1:]] - corners[faces[:, :1]]
+    inward = np.einsum("ij,ij->i", np.cross(edges[:, 0], edges[:, 1]), centers) < 0
+    faces[inward] = faces[inward][:, ::-1]
+    toward = np.einsum("ij,ij->i", vertex_normals(corners, faces), corners) / np.sqrt(3)
+    assert (toward > 0.8).all()
+
+
+def test_a_quick_mesh_is_almost_the_exact_one():
+    free = sculpt_head(1001, COARSENESS)
+    who, frame, noise = free.who, free.frame, Noise(1001)
+    p = np.float32(free.vertices[free.parts == Part.LIPS] * 1000)
+    bend = np.stack([noise(p, 110, k) for k in (33, 34, 35)], axis=1)
+    outside = bare_head(p + np.float32(1.1) * bend, who, frame)
+    assert np.abs(outside).mean() < 0.3
 
 
 def test_the_four_seeds_differ_in_hairstyle_skin_clothes_and_shape():

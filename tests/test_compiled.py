@@ -8,7 +8,7 @@ from headstyle import compiled
 def test_every_module_with_kernels_names_the_folder_that_keeps_them():
     library = compiled.Path(compiled.__file__).parent
     users = {
-        path.name
+        path.relative_to(library).as_posix()
         for path in library.rglob("*.py")
         if path.name != "compiled.py"
         and any(word in path.read_text() for word in ("headstyle.compiled import", "llvmlite"))
@@ -18,6 +18,7 @@ def test_every_module_with_kernels_names_the_folder_that_keeps_them():
 
 def test_a_changed_source_gets_a_folder_of_its_own(tmp_path, monkeypatch):
     for name in compiled.SOURCES:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("pass\n")
     monkeypatch.setattr(compiled, "__file__", str(tmp_path / "compiled.py"))
     before = compiled.cache_folder.__wrapped__()

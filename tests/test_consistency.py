@@ -385,6 +385,33 @@ def test_pairs_that_share_no_pixel_have_empty_cells_and_are_counted(head, tmp_pa
     assert "1 views have nothing to be compared with: ['v2']" in log
 
 
+def test_an_avatars_excess_is_over_the_baselines_pairs_and_small_overlaps_are_counted(
+    head, tmp_path
+):
+    cameras, images, depths = head
+    names = ["rmse", "rmse_corrected", "ssim"]
+    write_scene(tmp_path, cameras, images, depths)
+    measure(tmp_path, "baseline", ["none", "none"], names=names)
+    for name, image in zip(cameras.names, recolored(images, 0.2), strict=True):
+        write_image(tmp_path / "views" / f"{name}.png", image)
+    floor = str(tmp_path / "baseline" / "pairs.csv")
+    changes = {"names": names, "floor": floor, "min_overlap": 0.5}
+    pairs, views, _ = measure(tmp_path, "P4_low", ["P4", "low"], **changes)
+    baseline = pd.read_csv(floor, keep_default_na=False)
+    assert (baseline[[f"{name}_excess" for name in names]] == 0).all(axis=None)
+    np.testing.assert_allclose(pairs["rmse_excess"], pairs["rmse"] - baseline["rmse"])
+    assert (pairs["rmse_corrected_excess"] > 0).all()
+    assert (pairs["ssim_excess"] < 0).all()
+    assert (views["edit_strength"] > 1).all()
+    assert list(views["pairs_used"]) == [2, 1, 1]
+    assert (views["pairs_left_out"] == 0).all()
+    few, views, log = measure(tmp_path, "P4_low", ["P4", "low"], **changes | {"min_overlap": 0.99})
+    assert (few["rmse_corrected"] == "").all()
+    assert (few["rmse"] == pairs["rmse"]).all()
+    assert list(views["pairs_left_out"]) == [2, 1, 1]
+    assert "4 pairs share less than 0.99 of a head" in log
+
+
 def test_the_texture_of_the_test_scenes_stays_in_range():
     colors = texture(np.random.default_rng(0).normal(size=(100, 3)))
     assert colors.min() >= 0.1

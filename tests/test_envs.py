@@ -14,6 +14,7 @@ from headstyle.provenance import library_modules
 PACKAGES = {
     "PIL": "pillow",
     "cv2": "opencv-python-headless",
+    "flip_evaluator": "flip-evaluator",
     "huggingface_hub": "huggingface-hub",
     "mpl_toolkits": "matplotlib",
     "skimage": "scikit-image",

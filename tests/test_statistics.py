@@ -179,6 +179,22 @@ def test_avatars_are_means_over_views_and_excess_is_above_their_own_baseline():
     np.testing.assert_allclose(avatars["ciede2000_ci_low"], 10 * avatars["rmse_ci_low"])
 
 
+def test_avatars_take_excess_and_ceiling_from_views_that_have_them():
+    views = view_table(SCENES).assign(
+        pairs_used=3, pairs_left_out=1, edit_strength=5.0, edit_strength_ssim=0.2, sharpness=0.8
+    )
+    views["rmse_excess"], views["rmse_ceiling"] = views["rmse"] / 2, 2 * views["rmse"]
+    rows = avatar_scores(views, ["rmse", "ciede2000"]).set_index(["subject", "prompt", "strength"])
+    low = rows.loc["A", "P4", "low"]
+    assert (low["pairs_used"], low["pairs_left_out"]) == (9, 3)
+    assert (low["edit_strength"], low["sharpness"]) == (5, pytest.approx(0.8))
+    assert low["rmse_excess"] == pytest.approx(0.15)
+    assert low["rmse_ceiling"] == pytest.approx(0.6)
+    # Views without an excess of their own: the difference of the means.
+    assert low["ciede2000_excess"] == pytest.approx(1)
+    assert "ciede2000_ceiling" not in rows
+
+
 def summarize(folder: Path, **inputs) -> dict[str, pd.DataFrame]:
     views = view_table(SCENES)
     paths = []

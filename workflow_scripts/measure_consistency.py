@@ -30,6 +30,7 @@ from headstyle.consistency import (
 )
 from headstyle.edit_strength import edit_strength
 from headstyle.files import write_table
+from headstyle.metrics import metric_class
 from headstyle.seeds import derived_seed
 from headstyle.shuffling import shuffled_views
 from headstyle.splats import read_ply
@@ -58,6 +59,8 @@ if __name__ == "__main__":
         pairs = score(images, depths, cameras, compared, **known)
         foreground = [image[..., 3] > settings["foreground_alpha"] for image in images]
         shuffled = shuffled_views(images, foreground, derived_seed(params.seed, subject))
+        possible = [name for name in names if metric_class(name).has_ceiling]
+        known["settings"] = settings | {"names": possible}
         ceiling = score(shuffled, depths, cameras, compared, **known)
         floor = read_table(paths.floor) if paths.get("floor") else pairs
         pairs = with_references(pairs, names, floor, ceiling)

@@ -20,7 +20,7 @@ SOURCES = (
     "rasterize_cpu.py",
     "spherical_harmonics.py",
     "project_cpu.py",
-    "capture/noise.py",
+    "capture/kernels.py",
 )
 
 

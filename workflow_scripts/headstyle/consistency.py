@@ -34,6 +34,9 @@ SETTINGS: Mapping[str, Any] = {
     "foreground_alpha": 0.5,
     "lpips_net": "squeeze",
     "lpips_weights": None,
+    "clip_model": None,
+    "clip_neutral_text": "a photo of a person",
+    "refit_iterations": 300,
 }
 """Defaults of `score`; the workflow gives the config's `metrics` section instead."""
 

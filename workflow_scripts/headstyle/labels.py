@@ -10,6 +10,8 @@ class Label:
     name: str
     unit: str = ""
     meaning: str = ""
+    higher_is_better: bool = False
+    """Of metrics: whether higher values mean that views differ less."""
 
     def __str__(self) -> str:
         return f"{self.name} [{self.unit}]" if self.unit else self.name
@@ -19,8 +21,18 @@ METRICS = {
     "rmse": Label("RMSE", "0–1", "root mean square difference of the colors (0–1) after warping"),
     "ciede2000": Label("CIEDE2000", "ΔE", "mean perceptual color difference; 1 is just noticeable"),
     "lpips": Label("LPIPS", "", "distance of deep features, as published"),
+    "rmse_corrected": Label("RMSE, corrected", "0–1", "sub-pixel warp, hidden surface left out"),
+    "ciede2000_corrected": Label("CIEDE2000, corrected", "ΔE", "with the corrected warp"),
+    "lpips_corrected": Label("LPIPS, corrected", "", "over the shared pixels alone"),
+    "ssim": Label("SSIM", "0–1", "structural similarity; 1 for equal images", True),
+    "gmsd": Label("GMSD", "", "how unlike edges and textures are; 0 for equal images"),
+    "flip": Label("ꟻLIP", "0–1", "difference seen when flipping between the images"),
+    "tsed": Label("TSED", "0–1", "pairs whose features match on epipolar lines", True),
+    "refit_residual": Label("Re-fit residual", "0–1", "RMSE that no single scene explains"),
+    "clip_consistency": Label("CLIP consistency", "cos", "one edit in both views", True),
+    "clip_similarity": Label("CLIP similarity", "cos", "the edit follows its text", True),
 }
-"""The study's metrics. For all of them lower means more consistent."""
+"""The metrics. Lower means more consistent, unless it is said otherwise."""
 
 _COLUMNS = {
     "subject": Label("Subject"),
@@ -29,6 +41,12 @@ _COLUMNS = {
     "view": Label("View"),
     "views": Label("Views", "", "views the mean is taken over"),
     "neighbours": Label("Neighbors", "", "adjacent views that share surface with this one"),
+    "pairs_used": Label("Pairs used", "", "that share enough for the corrected metrics"),
+    "pairs_left_out": Label("Pairs left out", "", "that share too little of the head"),
+    "coverage": Label("Coverage", "0–1", "the same for the corrected metrics"),
+    "edit_strength": Label("Edit strength", "ΔE", "mean color difference from before the edit"),
+    "edit_strength_ssim": Label("Edit strength, 1 − SSIM", "0–2", "the same in structure"),
+    "sharpness": Label("Sharpness", "", "gradient energy over that before the edit; 1: as sharp"),
     "quality": Label("Quality", "1–4", "human rating, 4 best"),
     "metric": Label("Metric"),
     "overlap": Label("Overlap", "0–1", "fraction of the target's foreground that is compared"),
@@ -50,7 +68,6 @@ _COLUMNS = {
     "scene": Label("Scene"),
     "prompt_text": Label("Instruction"),
     "psnr": Label("PSNR", "dB", "on the foreground of the training views"),
-    "ssim": Label("SSIM", "0–1", "on the foreground of the training views"),
     "heldout_psnr": Label("PSNR held out", "dB", "on views kept out of training"),
     "heldout_ssim": Label("SSIM held out", "0–1", "on views kept out of training"),
     "seconds": Label("Training", "s"),
@@ -74,7 +91,8 @@ _PARTS = {
     "_ci_low": ("95 % from", "lower end of the mean's confidence interval"),
     "_ci_high": ("95 % to", "upper end of the mean's confidence interval"),
     "_sd": ("SD", "standard deviation over views"),
-    "_excess": ("excess", "mean minus the same subject's baseline"),
+    "_excess": ("excess", "over the same pairs before the edit"),
+    "_ceiling": ("ceiling", "of shuffled views: no consistency at all"),
 }
 
 

@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from typing import Any, Union
 
 from llvmlite import ir
+from numba import types
 from numba.core import cgutils
+from numba.extending import intrinsic
 
 COUNT = 16
 FLOAT, INT32 = ir.FloatType(), ir.IntType(32)
@@ -200,6 +202,23 @@ class Accumulator:
 def data_of(context: Any, builder: ir.IRBuilder, array_type: Any, array: ir.Value) -> ir.Value:
     """Pointer to the first number of a numba array."""
     return context.make_array(array_type)(context, builder, array).data
+
+
+@intrinsic
+def prefetch(typing, array, index):  # type: ignore[no-untyped-def]
+    """Ask for the number at `index` of a contiguous array, flattened, ahead of its use."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        data = data_of(context, builder, signature.args[0], arguments[0])
+        place = builder.gep(data, [arguments[1]])
+        flags = [ir.Constant(INT32, flag) for flag in (0, 3, 1)]  # read, keep near, data
+        kind = ir.FunctionType(ir.VoidType(), [place.type, *(flag.type for flag in flags)])
+        # LLVM's pointers have no type any more, which declare_intrinsic does not know.
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [place, *flags])
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64), generate
 
 
 @contextmanager

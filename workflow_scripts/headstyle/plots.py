@@ -47,12 +47,11 @@ def by_prompt(views: pd.DataFrame, metric: str, names: dict[str, str] | None = N
     _reference_lines(axes, views, metric)
     axes.set_xticks(range(len(prompts)), [_prompt_tick(p, names) for p in prompts])
     axes.set(xlabel="", ylabel=_axis_label(metric))
-    axes.set_ylim(bottom=0)
+    if not metric_label(metric).higher_is_better:
+        axes.set_ylim(bottom=0)
     axes.set_title(f"{metric_label(metric).name} of every view, by prompt")
     _legend(axes, "strength")
-    _note(
-        figure, f"{_views_counted(shown)} · boxes: quartiles · lower: neighboring views differ less"
-    )
+    _note(figure, f"{_views_counted(shown)} · boxes: quartiles · {_which_way(metric)}")
     return figure
 
 
@@ -93,7 +92,7 @@ def by_subject(avatars: pd.DataFrame, metric: str) -> Figure:
     figure.supylabel(_axis_label(metric), color=INK, fontsize=10)
     _note(
         figure,
-        "bars: mean over views with its 95 % interval · lower: neighboring views differ less",
+        f"bars: mean over views with its 95 % interval · {_which_way(metric)}",
     )
     return figure
 
@@ -138,8 +137,9 @@ def low_high(avatars: pd.DataFrame, metric: str) -> Figure:
     worse = int((pairs[last] > pairs[first]).sum())
     axes.set_title(f"{label.name}: higher at {last} strength in {worse} of {len(pairs)} pairs")
     axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1), borderaxespad=0)
+    side = "below" if label.higher_is_better else "above"
     _note(
-        figure, f"each point: one subject and prompt · above the line: views differ more at {last}"
+        figure, f"each point: one subject and prompt · {side} the line: views differ more at {last}"
     )
     return figure
 
@@ -159,7 +159,7 @@ def excess(avatars: pd.DataFrame, metric: str) -> Figure:
     )
     sns.heatmap(
         table,
-        cmap="RdBu_r",
+        cmap="RdBu" if metric_label(metric).higher_is_better else "RdBu_r",
         vmin=-limit,
         vmax=limit,
         annot=rows * columns <= 200,
@@ -208,7 +208,8 @@ def by_quality(avatars: pd.DataFrame, metric: str) -> Figure:
     means = rated.groupby("quality")[metric].mean().reindex(levels)
     axes.plot(range(len(levels)), means, color=INK, marker="_", ms=26, mew=2.5, ls="", zorder=5)
     axes.set(xlabel="quality rating (higher is better)", ylabel=str(metric_label(metric)))
-    axes.set_ylim(bottom=0)
+    if not metric_label(metric).higher_is_better:
+        axes.set_ylim(bottom=0)
     axes.set_title(f"{metric_label(metric).name} by quality rating")
     _note(figure, "each point: one avatar · black bars: mean of the group (the study's thresholds)")
     return figure
@@ -251,8 +252,16 @@ def _reference_lines(axes, table: pd.DataFrame, metric: str) -> None:
 
 
 def _axis_label(metric: str) -> str:
-    """Name and unit, and which way is which: upwards text, so that the arrow points down."""
-    return f"{metric_label(metric)}\n← views differ less"
+    """Name and unit, and which way is which: upwards text, whose left arrow points down."""
+    label = metric_label(metric)
+    return f"{label}\n" + (
+        "views differ less →" if label.higher_is_better else "← views differ less"
+    )
+
+
+def _which_way(metric: str) -> str:
+    way = "higher" if metric_label(metric).higher_is_better else "lower"
+    return f"{way}: neighboring views differ less"
 
 
 def _mean_of(table: pd.DataFrame, prompt: str, metric: str) -> float | None:

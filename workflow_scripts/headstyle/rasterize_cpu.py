@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import prange
+from numba import get_num_threads, prange
 from torch import Tensor
 
 from headstyle import blend_rows
@@ -24,13 +24,16 @@ from headstyle.blend_rows import (
     unblend_splat_absolute,
 )
 from headstyle.compiled import kernel, parallel_kernel
-from headstyle.tiles_cpu import TILE, Tiling, tile_splats
+from headstyle.lanes import prefetch
+from headstyle.tiles_cpu import RECORD, TILE, Tiling, tile_splats
 
 HALF, ONE, ZERO = np.float32(0.5), np.float32(1), np.float32(0)
 # Alpha below which a pixel shows nothing and has no expected depth.
 NOTHING = np.float32(0.5 / 255)
 # A finished tile is noticed every so many splats.
 CHECK_EVERY = 16
+# Splats are fetched into the cache so many before they are needed.
+AHEAD = 4
 # First lanes of the channels that the numba code below reads and writes.
 OPEN, THROUGH, RED, LAST, EXPECTED, MEDIAN = (
     TILE * getattr(blend_rows, name)
@@ -42,26 +45,23 @@ BEHIND_SPLAT, D_RED, BEHIND, LAST_SPLAT = (
 
 
 @kernel
-def _tile_corner(task, shape):
+def _tile_corner(task, shape, threads):
     """Tile of a task, its view, and the row and column of its first pixel.
 
-    Tasks are tiles in a scattered order, so that every thread gets some from all over the images.
+    A thread works on consecutive tasks. It gets every `threads`-th tile, so that each thread's work
+    is spread over the images and tiles that follow each other still share splats in the cache.
     """
     views, height, width = shape
     across, down = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
     count = views * across * down
-    step = int(count * 0.6180339887) | 1
-    while _common_divisor(step, count) != 1:
-        step += 2
-    tile = task * step % count
+    # The first `longer` threads take one tile more than the others.
+    share, longer = count // threads, count % threads
+    thread = min(task // (share + 1), longer)
+    if thread == longer and share > 0:
+        thread = longer + (task - longer * (share + 1)) // share
+    place = task - thread * share - min(thread, longer)
+    tile = place * threads + thread
     return tile, tile // (across * down), tile // across % down * TILE, tile % across * TILE
-
-
-@kernel
-def _common_divisor(a, b):
-    while b:
-        a, b = b, a % b
-    return a
 
 
 @kernel
@@ -86,6 +86,9 @@ def _blend_tile(records, entries, left, top, with_depth, state):
     for i in range(len(entries)):
         if i % CHECK_EVERY == CHECK_EVERY - 1 and _finished(state):
             break
+        ahead = min(i + AHEAD, len(entries) - 1)
+        prefetch(records, entries[ahead, 0] * RECORD)
+        prefetch(records, entries[ahead, 0] * RECORD + 11)
         r = records[entries[i, 0]]
         x, y = r[0] - np.float32(left + 0.5), r[1] - np.float32(top + 0.5)
         first, last, index = np.int64(entries[i, 2]), np.int64(entries[i, 3]), np.float32(i)
@@ -122,7 +125,17 @@ def _store_tile(
 
 @parallel_kernel
 def blend_forward(
-    records, tiles, entries, backgrounds, with_depth, colors, through, last, expected, median
+    records,
+    tiles,
+    entries,
+    backgrounds,
+    with_depth,
+    colors,
+    through,
+    last,
+    expected,
+    median,
+    threads,
 ):
     """Blend all tiles of all views.
 
@@ -130,7 +143,7 @@ def blend_forward(
     and where wanted the expected and the median depth.
     """
     for task in prange(len(tiles) - 1):
-        tile, view, top, left = _tile_corner(task, through.shape)
+        tile, view, top, left = _tile_corner(task, through.shape, threads)
         state = np.empty(TILE * FORWARD_ROW, dtype=np.float32)
         content = entries[tiles[tile] : tiles[tile + 1]]
         _blend_tile(records, content, left, top, with_depth, state)
@@ -173,6 +186,9 @@ def _unblend_tile(records, entries, deepest, left, top, absolute, state, moments
     for i in range(deepest + 1, len(entries)):
         moments[entries[i, 1]] = ZERO
     for i in range(deepest, -1, -1):
+        ahead = max(i - AHEAD, 0)
+        prefetch(records, entries[ahead, 0] * RECORD)
+        prefetch(moments, entries[ahead, 1] * MOMENTS)
         r = records[entries[i, 0]]
         x, y = r[0] - np.float32(left + 0.5), r[1] - np.float32(top + 0.5)
         slot, index = np.int64(entries[i, 1]), np.float32(i)
@@ -191,11 +207,21 @@ def _unblend_tile(records, entries, deepest, left, top, absolute, state, moments
 
 @parallel_kernel
 def blend_backward(
-    records, tiles, entries, backgrounds, absolute, through, last, d_colors, d_alphas, moments
+    records,
+    tiles,
+    entries,
+    backgrounds,
+    absolute,
+    through,
+    last,
+    d_colors,
+    d_alphas,
+    moments,
+    threads,
 ):
     """Fill the moments `(I, 11)` of every splat in every tile from the images' gradients."""
     for task in prange(len(tiles) - 1):
-        tile, view, top, left = _tile_corner(task, through.shape)
+        tile, view, top, left = _tile_corner(task, through.shape, threads)
         state = np.empty(TILE * BACKWARD_ROW, dtype=np.float32)
         content = entries[tiles[tile] : tiles[tile + 1]]
         deepest = _load_tile(
@@ -251,6 +277,7 @@ class Rasterization(torch.autograd.Function):
         blend_forward(
             tiling.records, tiling.tiles, tiling.entries, backgrounds.numpy(), with_depth,
             colors.numpy(), through.numpy(), last, expected.numpy(), median.numpy(),
+            get_num_threads(),
         )  # fmt: skip
         ctx.tiling, ctx.last, ctx.shape = tiling, last, tensors[0].shape[:2]
         ctx.means2d = tensors[0] if absolute else None
@@ -267,6 +294,7 @@ class Rasterization(torch.autograd.Function):
         blend_backward(
             tiling.records, tiling.tiles, tiling.entries, backgrounds,
             ctx.means2d is not None, through, ctx.last, d_colors, d_alphas, moments,
+            get_num_threads(),
         )  # fmt: skip
         views, count = ctx.shape
         results = [torch.zeros((views * count, k)) for k in (2, 3, 3)]

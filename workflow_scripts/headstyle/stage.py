@@ -1,5 +1,6 @@
 """What every stage script shares: its log, its number of threads, and how it ends on bad input."""
 
+import ctypes
 import logging
 import os
 import sys
@@ -47,6 +48,21 @@ def use_threads(threads: int) -> None:
         numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
     if "cv2" in sys.modules:
         sys.modules["cv2"].setNumThreads(threads)
+
+
+def keep_freed_memory() -> None:
+    """Let the process reuse large blocks that it freed instead of giving them back to the system.
+
+    A training allocates gradients of the same sizes in every iteration; asking the system for them
+    anew costs more than computing them. Does nothing where the C library is not glibc.
+    """
+    mmap_threshold, trim_threshold = -3, -1  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD of malloc.h
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):
+        return
+    mallopt(mmap_threshold, 2**30)
+    mallopt(trim_threshold, 2**31 - 1)
 
 
 def has_gpu() -> bool:

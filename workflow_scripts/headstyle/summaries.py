@@ -13,9 +13,11 @@ _UNRATED = (
 PAGES = {
     "avatars": (
         "Avatars",
-        "One row per scene: each metric's mean over the views, its spread, the 95 % confidence "
-        "interval of the mean and the excess over the same head before stylization. Lower means "
-        "more consistent. Prompt none is the baseline, prompt photographs the floor.",
+        "One row per scene: how strong the edit is and how sharp it left the head; each metric's "
+        "mean over the views, its spread, the 95 % confidence interval of the mean, the excess "
+        "over the same pairs before stylization, and the ceiling: what shuffled views score. Lower "
+        "means more consistent, but for SSIM, TSED and the CLIP metrics higher does. Prompt none "
+        "is the baseline, prompt photographs the floor.",
         "No scene was measured.",
     ),
     "views": (

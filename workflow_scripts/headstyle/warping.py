@@ -118,14 +118,14 @@ def sound_surface(depth: Tensor, foreground: Tensor, depth_jump: float) -> tuple
     """Depth without speckles, and the pixels inside the foreground, not next to a jump in depth.
 
     The median over 3 x 3 pixels removes the speckles of splats' median depth, and nothing from a
-    plane. Sound are pixels all of whose eight neighbors have depth too, where the second
-    differences of the inverse depth, which is linear across a plane, stay below `depth_jump` times
-    the inverse depth: a jump fails on both of its sides, a slope does not.
+    plane. Sound are pixels all of whose eight neighbors have depth too, from which it differs to
+    the left, right, up and down by at most `depth_jump`: that leaves out both sides of a jump, what
+    flies between two surfaces, and slopes seen at a grazing angle.
 
     Args:
         depth: z in the camera, 0 where there is no surface. Shape `(N, H, W)`.
         foreground: Shape `(N, H, W)`, bool.
-        depth_jump: Largest bend of the inverse depth, as a fraction of it.
+        depth_jump: Largest difference from the next pixel's depth, as a fraction of the farther.
 
     Returns:
         Depth, and where it is sound (bool); both of shape `(N, H, W)`.
@@ -140,10 +140,11 @@ def sound_surface(depth: Tensor, foreground: Tensor, depth_jump: float) -> tuple
     middle = torch.stack(shifted).median(dim=0).values
     inverse = torch.where(middle.isnan(), inverse, middle)
     for axis in (1, 2):
-        bend = inverse.diff(n=2, dim=axis).abs()
-        inner = (axis, 1, bend.shape[axis])
-        if bend.shape[axis]:
-            sound.narrow(*inner).logical_and_(bend <= depth_jump * inverse.narrow(*inner))
+        length = inverse.shape[axis] - 1
+        first, second = (inverse.narrow(axis, start, length) for start in (0, 1))
+        near = (first - second).abs() <= depth_jump * torch.maximum(first, second)
+        for start in (0, 1):
+            sound.narrow(axis, start, length).logical_and_(near)
     return torch.where(surface, 1 / inverse, 0), sound
 
 

@@ -5,6 +5,7 @@ origin between the ears at eye level. The modules that model the head work in mi
 same frame.
 
 `identity` draws the traits of a seed, `anatomy`, `hair` and `clothes` give them shape (`shapes`
-turns that into meshes), `paint` colours them, `lighting` lights them, `head` puts them together,
-`rig` places the cameras, and `photograph` takes the pictures.
+turns that into meshes), `mouth` moves the lips, `paint` colours them, `surface` and `head` put them
+together, `operators` edits what results, `lighting` lights it, `rig` places the cameras, and
+`photograph` takes the pictures.
 """

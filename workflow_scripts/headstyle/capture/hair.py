@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from headstyle.capture.anatomy import FaceFrame, skull
 from headstyle.capture.identity import Identity
@@ -73,11 +74,12 @@ def hair_solid(points: Points, who: Identity, frame: FaceFrame, noise: Noise) ->
     """Distance to the hair, a solid that reaches into the head."""
     style = style_of(who)
     p = _waved(points, who) if who.hairstyle == "long" else points
-    scalp = skull(p, who) - _thickness(p, who, noise)
+    along = strand_coordinates(p, who, stretch=30)
+    scalp = skull(p, who) - _thickness(p, along, who, noise)
     if style.ear_clearance is not None:
         folded = np.concatenate([np.abs(p[:, :1]), p[:, 1:]], axis=1)
         return difference(scalp, sphere(folded, frame.ear, style.ear_clearance), 8)
-    curtain = difference(_curtain(p, who), _face_opening(p, who, noise), 7)
+    curtain = difference(_curtain(p, who), _face_opening(p, along, who, noise), 7)
     return union(scalp, curtain, 10)
 
 
@@ -99,13 +101,25 @@ def strand_coordinates(points: Points, who: Identity, stretch: float = 9.0) -> P
     polar = np.arctan2(around, c)
     # Azimuthal equidistant map of the head, the parting's middle at its centre.
     flat = (a + 1j * b) * (polar / around / style.parting_length)
-    strand = np.arccosh(flat.astype(np.complex64)).imag
+    strand = _hyperbola(flat.astype(np.complex64), exact=who.reserved)
     # Below the head's middle strands hang straight down.
     length = HEAD_RADIUS * polar + np.maximum(-c, 0) * 0.5
     strand += np.float32(0.08) * np.sin(length / 31) * np.minimum(polar, 1)
     return np.stack(
         [HEAD_RADIUS * np.cos(strand), HEAD_RADIUS * np.sin(strand), length / stretch], axis=1
     ).astype(np.float32)
+
+
+def _hyperbola(places: NDArray[np.complex64], exact: bool) -> Scalars:
+    """Which confocal hyperbola of the foci -1 and 1 each place lies on [rad]: Im arccosh.
+
+    `exact` takes numpy's own arccosh, which is slow and differs in the last bits.
+    """
+    if exact:
+        return np.arccosh(places).imag
+    x, y2 = places.real, places.imag**2
+    difference = np.sqrt((x + 1) ** 2 + y2) - np.sqrt((x - 1) ** 2 + y2)
+    return np.copysign(np.arccos(np.clip(difference / 2, -1, 1)), places.imag)
 
 
 def hair_relief(points: Points, who: Identity, noise: Noise) -> Scalars:
@@ -131,10 +145,10 @@ def hairline_amount(points: Points, who: Identity, noise: Noise) -> Scalars:
     return amount * np.float32(BALD_STUBBLE) if who.hairstyle == "bald" else amount
 
 
-def _thickness(p: Points, who: Identity, noise: Noise) -> Scalars:
+def _thickness(p: Points, along: Points, who: Identity, noise: Noise) -> Scalars:
     """Height of the hair over the scalp [mm]; negative, under the skin, where none grows."""
     style = style_of(who)
-    ragged = 2.5 * noise(strand_coordinates(p, who, stretch=30), 12, 7)
+    ragged = 2.5 * noise(along, 12, 7)
     grown = smoothstep(-5, 24, _hairline(p, who) + ragged)
     full = style.sides + (style.top - style.sides) * smoothstep(20, 100, p[:, 1])
     return -7 + grown * (full + 7)
@@ -177,9 +191,8 @@ def _curtain(p: Points, who: Identity) -> Scalars:
     return intersection(shell, np.float32(bottom) - p[:, 1] - 0.06 * p[:, 2], 26)
 
 
-def _face_opening(p: Points, who: Identity, noise: Noise) -> Scalars:
+def _face_opening(p: Points, along: Points, who: Identity, noise: Noise) -> Scalars:
     """What is cut out of the curtain in front of the face."""
-    along = strand_coordinates(p, who, stretch=30)
     fringe = 2.0 * noise(along, 14, 8) + 1.2 * noise(along, 5, 9)
     y, z = p[:, 1] + fringe, p[:, 2]
     if who.hairstyle == "long":

@@ -107,6 +107,7 @@ def _skin(who: Identity, frame: FaceFrame, noise: Noise, coarseness: float) -> _
         (-100, -192, -120),
         (100, 130, 125),
         HEAD_SPACING_MM * coarseness,
+        _quick(who, coarseness),
     )
     p = _uneven(vertices, noise)
     lips = paint.lip_amount(p, frame)
@@ -169,6 +170,7 @@ def _hair(who: Identity, frame: FaceFrame, noise: Noise, coarseness: float) -> _
         (-130, hair.style_of(who).bottom - 25, -160),
         (130, 165, 130),
         HAIR_SPACING_MM * coarseness,
+        _quick(who, coarseness),
     )
     colors = paint.hair_color(vertices, who, noise)
     relief = hair.hair_relief(vertices, who, noise)
@@ -184,6 +186,7 @@ def _shirt(who: Identity, noise: Noise, coarseness: float) -> _Piece:
         (-200, -290, -150),
         (200, -120, 110),
         CLOTHES_SPACING_MM * coarseness,
+        _quick(who, coarseness),
     )
     colors = clothes.cloth_color(vertices, who, noise)
     relief = clothes.cloth_relief(vertices, noise)
@@ -191,10 +194,17 @@ def _shirt(who: Identity, noise: Noise, coarseness: float) -> _Piece:
     return _Piece(vertices, faces, colors, np.full(len(vertices), Part.SHIRT, dtype=np.uint8))
 
 
+def _quick(who: Identity, coarseness: float) -> bool:
+    """Whether the head's meshes may be a little off: training heads are many and coarse."""
+    return coarseness > 1 and not who.reserved
+
+
 def _without(piece: _Piece, hidden: NDArray[np.bool_]) -> _Piece:
     """The piece without triangles whose corners all lie hidden, deep inside another piece."""
     faces = piece.faces[~hidden[piece.faces].all(axis=1)]
-    used = np.unique(faces)
+    is_used = np.zeros(len(hidden), dtype=bool)
+    is_used[faces] = True
+    used = np.flatnonzero(is_used)
     position = np.zeros(len(hidden), dtype=np.int64)
     position[used] = np.arange(len(used))
     return _Piece(piece.vertices[used], position[faces], piece.colors[used], piece.parts[used])

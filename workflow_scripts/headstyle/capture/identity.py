@@ -42,6 +42,43 @@ CLOTHES_COLORS: tuple[tuple[Color, Color, Color], ...] = (
     ((0.90, 0.88, 0.86), (0.14, 0.20, 0.38), (0.70, 0.20, 0.16)),
 )
 
+SKIN_RAMP: tuple[Color, ...] = (
+    (0.96, 0.82, 0.74),
+    (0.90, 0.72, 0.60),
+    (0.82, 0.62, 0.48),
+    (0.68, 0.48, 0.35),
+    (0.52, 0.35, 0.25),
+    (0.36, 0.24, 0.18),
+)
+NATURAL_HAIR: tuple[Color, ...] = (
+    (0.09, 0.07, 0.065),
+    (0.19, 0.12, 0.08),
+    (0.32, 0.20, 0.12),
+    (0.45, 0.30, 0.17),
+    (0.48, 0.20, 0.09),
+    (0.62, 0.28, 0.11),
+    (0.66, 0.48, 0.27),
+    (0.84, 0.70, 0.45),
+)
+IRISES: tuple[Color, ...] = (
+    (0.20, 0.12, 0.07),
+    (0.38, 0.23, 0.11),
+    (0.46, 0.36, 0.17),
+    (0.33, 0.45, 0.26),
+    (0.27, 0.45, 0.62),
+    (0.48, 0.56, 0.62),
+)
+FREE_HAIRSTYLES = {
+    "short": 0.24,
+    "long": 0.22,
+    "bob": 0.17,
+    "curly": 0.17,
+    "buzz": 0.12,
+    "bald": 0.08,
+}
+"""Chance of each."""
+FREE_PATTERNS = (*PATTERNS, "plain")
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -144,52 +181,19 @@ def _vary(color: Color, rng: np.random.Generator) -> Color:
     return (float(red), float(green), float(blue))
 
 
-SKIN_RAMP: tuple[Color, ...] = (
-    (0.96, 0.82, 0.74),
-    (0.90, 0.72, 0.60),
-    (0.82, 0.62, 0.48),
-    (0.68, 0.48, 0.35),
-    (0.52, 0.35, 0.25),
-    (0.36, 0.24, 0.18),
-)
-NATURAL_HAIR: tuple[Color, ...] = (
-    (0.09, 0.07, 0.065),
-    (0.19, 0.12, 0.08),
-    (0.32, 0.20, 0.12),
-    (0.45, 0.30, 0.17),
-    (0.48, 0.20, 0.09),
-    (0.62, 0.28, 0.11),
-    (0.66, 0.48, 0.27),
-    (0.84, 0.70, 0.45),
-)
-IRISES: tuple[Color, ...] = (
-    (0.20, 0.12, 0.07),
-    (0.38, 0.23, 0.11),
-    (0.46, 0.36, 0.17),
-    (0.33, 0.45, 0.26),
-    (0.27, 0.45, 0.62),
-    (0.48, 0.56, 0.62),
-)
-FREE_HAIRSTYLES = {"short": 0.24, "long": 0.22, "bob": 0.17, "curly": 0.17, "buzz": 0.12}
-"""Chance of each; the rest is bald."""
-FREE_PATTERNS = (*PATTERNS, "plain")
-
-
 def _free(seed: int) -> Identity:
     """A head that draws every trait from a wide range."""
     rng = np.random.default_rng([20_242, seed])
     masculinity = float(rng.beta(0.8, 0.8))
 
-    def around(feminine: float, masculine: float, spread: float) -> float:
-        center = feminine + (masculine - feminine) * masculinity
-        return float(center + spread * rng.uniform(-1, 1))
-
     def between(low: float, high: float) -> float:
         return float(rng.uniform(low, high))
 
+    def around(feminine: float, masculine: float, spread: float) -> float:
+        middle = feminine + (masculine - feminine) * masculinity
+        return between(middle - spread, middle + spread)
+
     age = float(rng.beta(1.1, 1.9))
-    names = (*FREE_HAIRSTYLES, "bald")
-    chances = (*FREE_HAIRSTYLES.values(), 1 - sum(FREE_HAIRSTYLES.values()))
     made_up = rng.random() < 0.5 * (1 - masculinity)
     bearded = rng.random() < 0.75 * masculinity**1.5
     return Identity(
@@ -213,7 +217,7 @@ def _free(seed: int) -> Identity:
         beard=between(0.08, 1.0) if bearded else 0.0,
         eye=_along(IRISES, rng, 0.04),
         hair=_free_hair(rng, age),
-        hairstyle=str(rng.choice(names, p=chances)),
+        hairstyle=_free_hairstyle(rng),
         pattern=str(rng.choice(FREE_PATTERNS)),
         clothes=(_cloth(rng), _cloth(rng), _cloth(rng)),
         hair_volume=between(0.6, 1.35),
@@ -238,6 +242,10 @@ def _along(ramp: tuple[Color, ...], rng: np.random.Generator, spread: float) -> 
     mixed = np.array([np.interp(place, np.arange(len(ramp)), channel) for channel in channels])
     red, green, blue = np.clip(mixed + spread * rng.uniform(-1, 1, 3), 0.02, 0.98)
     return (float(red), float(green), float(blue))
+
+
+def _free_hairstyle(rng: np.random.Generator) -> str:
+    return str(rng.choice(list(FREE_HAIRSTYLES), p=list(FREE_HAIRSTYLES.values())))
 
 
 def _free_hair(rng: np.random.Generator, age: float) -> Color:

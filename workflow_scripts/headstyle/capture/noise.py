@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from headstyle.capture.kernels import look_up
 from headstyle.capture.shapes import Points, Scalars
-from headstyle.compiled import kernel
 
 TILE_SIDE = 64
 # Blurring white noise over so many voxels makes blobs that repeat every PERIOD voxels or so.
@@ -29,7 +29,7 @@ class Noise:
         """
         # Turned off the axes, so that the block's period never lines up with the head's symmetry.
         turned = points @ _TURN * np.float32(PERIOD / wavelength) + np.float32(offset * 17.31)
-        return _look_up(self._tile, turned)
+        return look_up(self._tile, turned)
 
     def fractal(
         self, points: Points, wavelength: float, octaves: int = 4, offset: float = 0.0
@@ -41,33 +41,6 @@ class Noise:
             for octave, weight in enumerate(weights)
         )
         return (total / np.float32(np.linalg.norm(weights))).astype(np.float32)
-
-
-@kernel
-def _look_up(tile: NDArray[np.float32], places: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Values between the voxels of a periodic block, trilinearly, summed in double precision.
-
-    The same as `scipy.ndimage.map_coordinates` of order 1, in a tenth of the time.
-    """
-    side = len(tile)
-    values = np.empty(len(places), dtype=np.float32)
-    for i in range(len(places)):
-        x, y, z = np.float64(places[i, 0]), np.float64(places[i, 1]), np.float64(places[i, 2])
-        left, low, near = np.floor(x), np.floor(y), np.floor(z)
-        x, y, z = x - left, y - low, z - near
-        # The remainder of a division is never negative here, as in Python.
-        x0, y0, z0 = int(left) % side, int(low) % side, int(near) % side
-        x1, y1, z1 = (x0 + 1) % side, (y0 + 1) % side, (z0 + 1) % side
-        total = tile[x0, y0, z0] * (1 - x) * (1 - y) * (1 - z)
-        total += tile[x0, y0, z1] * (1 - x) * (1 - y) * z
-        total += tile[x0, y1, z0] * (1 - x) * y * (1 - z)
-        total += tile[x0, y1, z1] * (1 - x) * y * z
-        total += tile[x1, y0, z0] * x * (1 - y) * (1 - z)
-        total += tile[x1, y0, z1] * x * (1 - y) * z
-        total += tile[x1, y1, z0] * x * y * (1 - z)
-        total += tile[x1, y1, z1] * x * y * z
-        values[i] = total
-    return values
 
 
 def _rotation(axis: tuple[float, float, float], angle: float) -> NDArray[np.float32]:

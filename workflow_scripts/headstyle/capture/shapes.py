@@ -12,6 +12,8 @@ from scipy import ndimage
 from skimage.measure import marching_cubes
 from trimesh.remesh import subdivide
 
+from headstyle.capture.kernels import summed_crosses
+
 Points = NDArray[np.float32]
 """Positions [mm]. Shape `(N, 3)`."""
 Scalars = NDArray[np.float32]
@@ -72,12 +74,13 @@ def smoothstep(low: float, high: float, values: Scalars) -> Scalars:
 
 
 def mesh_of(
-    distance: DistanceFunction, lower: Triple, upper: Triple, spacing_mm: float
+    distance: DistanceFunction, lower: Triple, upper: Triple, spacing_mm: float, quick: bool = False
 ) -> tuple[Points, NDArray[np.int64]]:
     """The zero surface of a distance function, with edges of about half of `spacing_mm`.
 
     Distances are computed on a coarse grid first and at full resolution only near the surface. The
     marching cubes' triangles are split in four and the vertices are pulled onto the surface.
+    `quick` does so once, not twice, and takes a narrower band for near.
 
     Returns:
         Vertices [mm], shape `(V, 3)`, and triangles, counter-clockwise from outside, `(F, 3)`.
@@ -90,7 +93,7 @@ def mesh_of(
 
     shape = tuple(cells * coarse_factor + 1)
     field = ndimage.zoom(coarse, [n / m for n, m in zip(shape, coarse.shape, strict=True)], order=1)
-    near = np.abs(field) < 2.5 * coarse_factor * spacing_mm
+    near = np.abs(field) < (1.5 if quick else 2.5) * coarse_factor * spacing_mm
     field[near] = distance(np.argwhere(near).astype(np.float32) * np.float32(spacing_mm) + low)
 
     vertices, faces, _, _ = marching_cubes(
@@ -99,7 +102,7 @@ def mesh_of(
     vertices, faces = subdivide(vertices + low, faces)
     vertices = vertices.astype(np.float32)
     faces = faces.astype(np.int64)
-    for _ in range(2):
+    for _ in range(1 if quick else 2):
         step = np.clip(distance(vertices), -spacing_mm / 2, spacing_mm / 2)
         vertices -= step[:, None] * vertex_normals(vertices, faces)
     return vertices, faces
@@ -107,15 +110,7 @@ def mesh_of(
 
 def vertex_normals(vertices: Points, faces: NDArray[np.int64]) -> Points:
     """Area-weighted unit normals of the vertices. Shape `(V, 3)`."""
-    corners = vertices[faces]
-    crosses = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normals = np.stack(
-        [
-            np.bincount(faces.ravel(), np.repeat(crosses[:, axis], 3), len(vertices))
-            for axis in range(3)
-        ],
-        axis=1,
-    )
+    normals = summed_crosses(np.ascontiguousarray(vertices), np.ascontiguousarray(faces))
     lengths = np.linalg.norm(normals, axis=1, keepdims=True)
     return (normals / np.maximum(lengths, 1e-12)).astype(np.float32)
 

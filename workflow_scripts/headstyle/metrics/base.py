@@ -73,6 +73,8 @@ class Metric(ABC):
     warp: ClassVar[Warp] = "published"
     """How sources come into targets. With `corrected` (see `headstyle.warping.warp_backward`),
     pairs that share less than `metrics.min_overlap` of the target's foreground have no value."""
+    has_ceiling: ClassVar[bool] = True
+    """Whether it is also measured on shuffled views."""
 
     def __init__(self, settings: Mapping[str, Any], device: "torch.device") -> None:
         self.settings = settings

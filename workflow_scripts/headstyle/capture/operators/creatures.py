@@ -170,8 +170,13 @@ def _cheek(side: int, surface: HeadSurface, fur: Albedo, noise: Noise, strength:
     return Piece(vertices + rough, faces, fur * np.exp(np.float32(0.30) * tufts)[:, None])
 
 
+def _grown(strength: float) -> float:
+    """How long ears are for a strength; they soon show above the hair."""
+    return min(strength, 1.3) ** 0.6
+
+
 def _rabbit_ear(side: int, fur: Albedo, noise: Noise, strength: float) -> Piece:
-    size = min(strength, 1.15)
+    size = _grown(strength)
     leaf = Leaf(
         base=(side * 33, 88, -8),
         direction=(side * 0.20, 1, -0.12),
@@ -230,7 +235,7 @@ def _elf_ear(side: int, surface: HeadSurface, skin: Albedo, strength: float) -> 
         base=(side * (x - 8), y - 4, z - 2),
         direction=(side * 0.62, 0.80, -0.42),
         front=(side * 0.75, -0.2, 1),
-        length=92 * min(strength, 1.3),
+        length=92 * _grown(strength),
         half_width=19,
         fullness=0.36,
         cup=6,

@@ -1,0 +1,113 @@
+"""The model card of the mini editor, written from its scores."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from headstyle.files import whole_file, write_json
+from headstyle.learning.editor_scores import (
+    DIFFUSION_STEPS,
+    IMAGE_GUIDANCE,
+    NOISE_LEVEL,
+    SIZE_PX,
+    TEXT_GUIDANCE,
+)
+
+COLUMNS = {
+    "psnr_edit": "PSNR of the edit [dB]",
+    "psnr_photograph": "of the photograph [dB]",
+    "distance_edit": "1 - SSIM of the edit",
+    "distance_photograph": "of the photograph",
+    "closer": "edit closer",
+    "recognized": "recognized",
+    "psnr_kept": "PSNR of what is to be kept [dB]",
+    "psnr_without_guidance": "PSNR at s_P = 0 [dB]",
+    "change_at_0.5": "change at s_P = 0.5",
+    "change_at_1": "at 1",
+    "change_at_1.5": "at 1.5",
+}
+PARTS = ("text_encoder", "vae", "unet")
+
+
+def write_card(
+    folder: Path,
+    settings: Mapping[str, Any],
+    stages: Mapping[str, Sequence[Mapping[str, float]]],
+    scores: Mapping[str, Any],
+    date: str,
+) -> None:
+    """Write `MODEL_CARD.md`, and below `evaluation/` the scores and the losses it is made from."""
+    write_json(folder / "evaluation" / "scores.json", {"settings": dict(settings), **scores})
+    lines = ["stage\titeration\tloss\tseconds"]
+    for stage, history in stages.items():
+        lines += [
+            f"{stage}\t{row['iteration']}\t{row['loss']:.5f}\t{row['seconds']:.1f}"
+            for row in history
+        ]
+    with whole_file(folder / "evaluation" / "history.tsv") as path:
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with whole_file(folder / "MODEL_CARD.md") as path:
+        path.write_text(card(folder, settings, scores, date), encoding="utf-8")
+
+
+def card(folder: Path, settings: Mapping[str, Any], scores: Mapping[str, Any], date: str) -> str:
+    """The card's text."""
+    sizes = {
+        part: sum(file.stat().st_size for file in (folder / part).glob("*.safetensors")) / 1e6
+        for part in PARTS
+    }
+    parts = ", ".join(f"{part} {size:.1f} MB" for part, size in sizes.items())
+    height, width = SIZE_PX
+    return f"""# Mini editor
+
+A small InstructPix2Pix (Brooks et al. 2023) for heads on a black background at {height} px, in the
+folder format of diffusers, in half precision: {parts}. It is what headstyle edits with where the
+large model is out of reach; it knows procedural heads and nothing else.
+
+## Data
+
+Photographs of procedural heads and true edits of the same heads (`headstyle.learning`), rendered
+while training: {settings["heads"]:,} distinct heads (seeds from 1000 on), each with several edits, cameras
+and lights drawn anew for every picture; three quarters of the edits are the study's eight, the rest
+recolorings of hair, shirt, skin, eyes and lips. Every edit has several wordings; two of each are
+held out. Seeds below 1000 were never trained on.
+
+## Training
+
+On one NVIDIA H200, {date}, seed {settings["seed"]}: autoencoder {settings["minutes_autoencoder"]:g} min, text
+encoder and denoiser {settings["minutes_denoiser"]:g} min. Losses are in `evaluation/history.tsv`.
+
+## Scores
+
+On {settings["evaluation_heads"]} unseen heads of {height}x{width} px, through headstyle's own editing loop:
+{DIFFUSION_STEPS} DDIM steps from noise level {NOISE_LEVEL:g}, s_P = {TEXT_GUIDANCE:g}, s_I = {IMAGE_GUIDANCE:g}; the study's text
+and two held-out ones. Distances to the true edit inside the photograph's silhouette; *edit closer* is
+the share of pictures whose edit has the smaller distance; *recognized* the share in which a judge
+trained on true edits ({scores["judge_on_true_edits"]:.0%} right on those of unseen heads) sees the right one of the eight.
+
+{table(scores)}
+
+## Limits
+
+Made for procedural heads: what it does to a real photograph says little. A guidance on the text of
+1 is the whole edit; much more exaggerates. Edits cannot leave the silhouette, as the workflow restores
+the mask after each edit: ears of a rabbit or a hat show inside the head's outline only.
+"""
+
+
+def table(scores: Mapping[str, Any]) -> str:
+    """The scores of all edits as a Markdown table, their means last."""
+    head = ["edit", *COLUMNS.values()]
+    rows = [("| " + " | ".join(head) + " |"), "|" + "---|" * len(head)]
+    for name, row in [*scores["operators"].items(), ("mean", scores["mean"])]:
+        cells = [_cell(key, row[key]) for key in COLUMNS]
+        rows.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(rows)
+
+
+def _cell(key: str, value: float) -> str:
+    if key in ("closer", "recognized"):
+        return f"{value:.0%}"
+    if key.startswith("psnr"):
+        return "–" if value >= 100 else f"{value:.1f}"
+    return f"{value:.3f}"

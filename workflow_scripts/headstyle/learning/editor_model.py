@@ -1,0 +1,144 @@
+"""The networks of the mini editor, an InstructPix2Pix of 9.5 million parameters for 256 px."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    StableDiffusionInstructPix2PixPipeline,
+    UNet2DConditionModel,
+)
+from torch import Tensor, nn
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from headstyle.learning.editor_tokenizer import TEXT_TOKENS, write_tokenizer
+
+TEXT_WIDTH = 128
+LATENT_CHANNELS = 4
+LATENT_FACTOR = 8
+"""Pixels per latent pixel, along each side."""
+
+
+@dataclass
+class EditorModel:
+    """The parts of an InstructPix2Pix pipeline."""
+
+    tokenizer: CLIPTokenizer
+    text_encoder: CLIPTextModel
+    vae: AutoencoderKL
+    unet: UNet2DConditionModel
+    scheduler: DDIMScheduler
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """The parts that are trained, by the names of their folders."""
+        return {"vae": self.vae, "text_encoder": self.text_encoder, "unet": self.unet}
+
+    def to(self, device: torch.device | str) -> "EditorModel":
+        """Move all networks."""
+        for network in self.networks.values():
+            network.to(device)
+        return self
+
+    def tokens(self, texts: Sequence[str]) -> Tensor:
+        """Token numbers of texts, padded and cut to the window. Shape `(N, TEXT_TOKENS)`, long."""
+        padded = self.tokenizer(
+            list(texts),
+            padding="max_length",
+            max_length=TEXT_TOKENS,
+            truncation=True,
+            return_tensors="pt",
+        )
+        return padded.input_ids
+
+    def save(self, folder: Path) -> None:
+        """Write the pipeline in half precision into an empty folder, as diffusers does."""
+        halves = {name: _half_copy(network) for name, network in self.networks.items()}
+        pipeline = StableDiffusionInstructPix2PixPipeline(
+            tokenizer=self.tokenizer,
+            scheduler=self.scheduler,
+            safety_checker=None,
+            feature_extractor=None,
+            image_encoder=None,
+            requires_safety_checker=False,
+            **halves,
+        )
+        pipeline.save_pretrained(folder, safe_serialization=True)
+
+
+def new_editor(scratch: Path, seed: int) -> EditorModel:
+    """The untrained networks; `scratch` is an empty folder for the tokenizer's files."""
+    tokenizer = write_tokenizer(scratch)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return EditorModel(tokenizer, _text_encoder(tokenizer), _vae(), _unet(), _scheduler())
+
+
+def _text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
+    return CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=TEXT_WIDTH,
+            intermediate_size=2 * TEXT_WIDTH,
+            num_hidden_layers=3,
+            num_attention_heads=4,
+            max_position_embeddings=TEXT_TOKENS,
+            projection_dim=TEXT_WIDTH,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+
+
+def _vae() -> AutoencoderKL:
+    return AutoencoderKL(
+        block_out_channels=(32, 64, 96, 96),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        latent_channels=LATENT_CHANNELS,
+        layers_per_block=1,
+        norm_num_groups=8,
+        sample_size=256,
+    )
+
+
+def _unet() -> UNet2DConditionModel:
+    return UNet2DConditionModel(
+        sample_size=32,
+        in_channels=2 * LATENT_CHANNELS,
+        out_channels=LATENT_CHANNELS,
+        block_out_channels=(64, 96, 144),
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=TEXT_WIDTH,
+        attention_head_dim=4,
+        norm_num_groups=16,
+    )
+
+
+def _scheduler() -> DDIMScheduler:
+    # Guidance combines predictions with weights that add up to one, so it is the same for v as for
+    # epsilon; v is what few steps from much noise are learned best with (Salimans and Ho 2022).
+    return DDIMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        prediction_type="v_prediction",
+        timestep_spacing="trailing",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+    )
+
+
+def _half_copy(network: nn.Module) -> nn.Module:
+    copy = type(network)(network.config) if hasattr(network, "config_class") else None
+    if copy is None:
+        copy = type(network).from_config(network.config)
+    copy.load_state_dict(network.state_dict())
+    return copy.half()
