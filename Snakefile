@@ -20,6 +20,8 @@ include: "rules/stylization.smk"
 include: "rules/metrics.smk"
 include: "rules/calibration.smk"
 include: "rules/report.smk"
+include: "rules/models.smk"
+include: "rules/foreign.smk"
 
 
 rule all:

@@ -1,4 +1,4 @@
-"""Photographs of the procedural heads, for subjects whose source is `procedural`."""
+"""Photographs of the procedural heads, for subjects whose source is `procedural`, and their edits."""
 
 
 rule synthesize_capture:
@@ -22,3 +22,33 @@ rule synthesize_capture:
         "Photographing the procedural head {wildcards.subject}"
     script:
         "../workflow_scripts/synthesize_capture.py"
+
+
+# What a perfect edit looks like, known for procedural heads alone: the head is edited, not its views.
+rule photograph_true_edits:
+    input:
+        rig=rules.synthesize_capture.output.rig,
+        cameras=f"{R}/{{subject}}/views/cameras.json",
+    output:
+        photographs=directory(f"{R}/{{subject}}/true_edits/{{prompt}}"),
+    log:
+        f"{R}/logs/{{subject}}/photograph_true_edits_{{prompt}}.log",
+    benchmark:
+        f"{R}/benchmarks/{{subject}}/photograph_true_edits_{{prompt}}.tsv"
+    conda:
+        "../envs/cameras.yaml"
+    threads: 1
+    resources:
+        mem_mb=3_000,
+        runtime="1h",
+    params:
+        seed=lambda wildcards: int(subjects[wildcards.subject]["seed"]),
+        operator=lambda wildcards: prompts[wildcards.prompt]["operator"],
+        # The views are smaller than the photographs: a coarser head shows the same.
+        coarseness=2.0,
+        samples_per_side=config["capture"]["samples_per_side"],
+        library=library_digest("photograph_true_edits"),
+    message:
+        "Photographing {wildcards.subject} truly edited by prompt {wildcards.prompt}"
+    script:
+        "../workflow_scripts/photograph_true_edits.py"

@@ -13,6 +13,7 @@ from headstyle.editing import check_editing
 from headstyle.errors import InputError
 from headstyle.failures import describe_failures
 from headstyle.files import claim_folder
+from headstyle.foreign_settings import check_foreign, foreign_files
 from headstyle.metrics import available_metrics
 from headstyle.photographs import list_photographs
 from headstyle.stage import has_gpu
@@ -45,6 +46,7 @@ def read_study():
     check_editing(config["editing"], study["prompts"])
     for subject in study["subjects"]:
         configuration.check_subject(subjects[subject], config["subjects_table"])
+    check_foreign(config["foreign"], study["subjects"])
     return subjects, prompts
 
 
@@ -74,6 +76,8 @@ PROMPTS = config["study"]["prompts"]
 STRENGTHS = config["study"]["strengths"]
 TABLES = ["avatars", "views", "thresholds", "strengths", "agreement"]
 AVATARS = [f"{prompt}_{strength}" for prompt in PROMPTS for strength in STRENGTHS]
+FOREIGN = list(config["foreign"])
+FOREIGN_NAMES = "|".join(FOREIGN) or "none"
 PROCEDURAL = [s for s in SUBJECTS if subjects[s]["source"] == "procedural"]
 
 
@@ -203,3 +207,55 @@ def scene_instruction(wildcards):
         return None
     prompt, _ = scene_labels(wildcards)
     return instruction(wildcards.subject, prompt)
+
+
+def foreign_inputs(wildcards):
+    """All files of another method's scene."""
+    return foreign_files(config["foreign"][wildcards.subject])
+
+
+def is_fitted(scene):
+    """Whether another method's scene gets its depth from splats fitted to its unedited views."""
+    return not config["foreign"][scene].get("depths")
+
+
+def foreign_depth(wildcards):
+    """The depth of another method's scene: its own, or that of the fit to its unedited views."""
+    folder = "fit/depth" if is_fitted(wildcards.subject) else "depth"
+    return f"{R}/foreign/{wildcards.subject}/{folder}"
+
+
+def foreign_splats(wildcards):
+    """The unedited scene, where there is one."""
+    scene = wildcards.subject
+    return f"{R}/foreign/{scene}/fit/splats.ply" if is_fitted(scene) else []
+
+
+def foreign_unedited(wildcards):
+    """The index of the views before the edit, where they are given."""
+    scene = wildcards.subject
+    given = config["foreign"][scene].get("unedited")
+    return f"{R}/foreign/{scene}/views/cameras.json" if given else []
+
+
+def foreign_floor(wildcards):
+    """What the pairs of another method's scene are held against, where there is anything."""
+    scene = wildcards.subject
+    given = config["foreign"][scene].get("unedited")
+    return f"{R}/foreign/{scene}/unedited/consistency/pairs.csv" if given else []
+
+
+def foreign_instruction(wildcards):
+    """The text that another method's edit followed, where it is given."""
+    return config["foreign"][wildcards.subject].get("instruction")
+
+
+def foreign_tables(name):
+    """The tables of all scenes of other methods, and of their unedited views where there are any."""
+    tables = []
+    for scene, entry in config["foreign"].items():
+        folder = f"{R}/foreign/{scene}"
+        tables.append(f"{folder}/consistency/{name}.csv")
+        if entry.get("unedited"):
+            tables.append(f"{folder}/unedited/consistency/{name}.csv")
+    return tables

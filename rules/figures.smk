@@ -38,6 +38,14 @@ def of_avatars(path):
     return [f"{R}/{{subject}}/avatars/{avatar}/{path}" for avatar in AVATARS]
 
 
+def true_edits(wildcards):
+    """Photographs of the truly edited head, one folder per prompt: of procedural heads alone."""
+    known = [p for p in PROMPTS if prompts[p].get("operator")]
+    if wildcards.subject not in PROCEDURAL:
+        return []
+    return [f"{R}/{wildcards.subject}/true_edits/{prompt}" for prompt in known]
+
+
 def of_subjects(path):
     """A path below each subject's folder, for all subjects."""
     return [f"{R}/{subject}/{path}" for subject in SUBJECTS]

@@ -42,6 +42,7 @@ rule draw_avatars:
         edits=of_avatars("edits"),
         avatar_renders=of_avatars("renders"),
         histories=of_avatars("history.tsv"),
+        true_edits=true_edits,
         prompts=config["prompts_table"],
         subjects=config["subjects_table"],
     output:

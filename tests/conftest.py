@@ -16,6 +16,22 @@ import yaml
 ROOT = Path(__file__).parents[1]
 
 
+# Edits and metrics that take no time.
+CONTROL_EDITS = {
+    "prompts_table": "config/control_prompts.tsv",
+    "study": {"prompts": ["recolor", "painterly"]},
+    "editing": {
+        "editor": "control",
+        "control": {
+            "operations": {"recolor": "recolor", "painterly": "painterly"},
+            "per_view_randomness": 0.3,
+        },
+    },
+    "metrics": {"names": ["rmse", "ciede2000"]},
+    "summary": {"strength_prompts": ["recolor", "painterly"]},
+}
+
+
 class Study:
     """A scratch folder in which real Snakemake runs the project's Snakefile."""
 
@@ -26,13 +42,14 @@ class Study:
 
     @classmethod
     def with_demo_settings(cls, folder: Path, changes: dict) -> "Study":
-        """A new study with the demo's settings, `changes` laid over them."""
+        """A new study with the demo's settings and control edits, `changes` laid over them."""
         (folder / "config").mkdir()
         for table in (ROOT / "config").glob("*.tsv"):
             shutil.copy(table, folder / "config" / table.name)
         shutil.copytree(ROOT / "profiles", folder / "profiles")
         demo = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text())
-        return cls(folder, merged({**demo, "results_dir": "results"}, changes))
+        quick = merged({**demo, "results_dir": "results"}, CONTROL_EDITS)
+        return cls(folder, merged(quick, changes))
 
     def write_settings(self) -> None:
         """Put the settings where `snakemake` reads them."""

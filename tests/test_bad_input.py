@@ -156,6 +156,6 @@ def test_a_prompt_may_hold_quotes_newlines_and_braces(study):
         study={"subjects": ["A"], "prompts": ["recolor"]},
         editing={"control": {"operations": {"recolor": "identity"}}},
     )
-    (chosen.folder / "config/demo_prompts.tsv").write_text(f'prompt\ttext\nrecolor\t"{text}"\n')
+    (chosen.folder / "config/control_prompts.tsv").write_text(f'prompt\ttext\nrecolor\t"{text}"\n')
     output = chosen.snakemake("-n", "results/A/avatars/recolor_low/run.json")
     assert "stylize_avatar" in output

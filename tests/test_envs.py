@@ -12,6 +12,7 @@ from headstyle.provenance import library_modules
 
 # Where the name to import is not the name to install.
 PACKAGES = {
+    "OpenEXR": "openexr",
     "PIL": "pillow",
     "cv2": "opencv-python-headless",
     "flip_evaluator": "flip-evaluator",

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision
+from headstyle.embedded import EMBEDDED_MODELS
 from headstyle.errors import InputError
 from headstyle.metrics import (
     Metric,
@@ -155,6 +156,8 @@ OF_VIEWS = {"clip_consistency", "clip_similarity", "refit_residual", "tsed"}
 
 def warped_metrics(backbones: Path) -> list[Metric]:
     names = [name for name in available_metrics() if name not in OF_VIEWS]
+    if not (EMBEDDED_MODELS / "perceptual").is_dir():  # Not trained yet.
+        names.remove("lpips_mini")
     weights = backbones / BACKBONES["squeeze"]
     settings = {"names": names, "lpips_net": "squeeze", "lpips_weights": weights}
     return load_metrics(settings, CPU)

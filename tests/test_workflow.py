@@ -131,7 +131,7 @@ def test_a_new_prompt_adds_its_avatars_and_redoes_no_other(copy):
         "study": {"prompts": ["recolor", "plain"]},
         "editing": {"control": {"operations": {"plain": "identity"}}},
     }
-    table = copy.folder / "config/demo_prompts.tsv"
+    table = copy.folder / "config/control_prompts.tsv"
     table.write_text(table.read_text() + "plain\tunchanged\tLeave {pronoun} alone\n")
     planned = jobs(Study(copy.folder, merged(copy.settings, changes)).snakemake("-n"))
     assert planned["stylize_avatar"] == 4

@@ -4,7 +4,7 @@ Input:  images     folder of {view}.png: a scene's renders; or any file in such 
         depth      folder of {view}.npz of the scene that gives the geometry
         cameras    cameras.json of the views
         adjacency  adjacency.csv: which views are compared
-        unedited   folder of {view}.png: the baseline's renders
+        unedited   folder of {view}.png: the baseline's renders; or any file in such a folder
         splats     splats.ply of the baseline
         floor      pairs.csv of the baseline; none for the baseline itself
 Output: pairs      pairs.csv: subject, prompt, strength, target, source, overlap, coverage, metrics,
@@ -14,7 +14,8 @@ Output: pairs      pairs.csv: subject, prompt, strength, target, source, overlap
 
 The baseline's rows carry prompt `none`, those of the floor (the photographs, warped with the
 baseline's depth) prompt `photographs`; both have strength `none`. The ceiling is what the scene
-scores when every view shows the image of another one.
+scores when every view shows the image of another one. Scenes of other methods may come without
+unedited, splats and floor.
 """
 
 from pathlib import Path
@@ -38,6 +39,14 @@ from headstyle.stage import stage
 from headstyle.statistics import read_table
 from headstyle.views import read_views
 
+
+def read_images(path, cameras):
+    """The views of a folder, or of that which a file is in; None without a path."""
+    if not path:
+        return None
+    return read_views(path if Path(path).is_dir() else Path(path).parent, cameras)
+
+
 if __name__ == "__main__":
     with stage(snakemake) as log:
         paths, params = snakemake.input, snakemake.params
@@ -45,15 +54,14 @@ if __name__ == "__main__":
         least = settings["min_overlap"]
         subject = snakemake.wildcards.subject
         cameras = read_cameras(paths.cameras)
-        folder = Path(paths.images)
-        images = read_views(folder if folder.is_dir() else folder.parent, cameras)
-        unedited = read_views(paths.unedited, cameras)
+        images = read_images(paths.images, cameras)
+        unedited = read_images(paths.get("unedited"), cameras)
         depths = read_depths(paths.depth, cameras)
         compared = adjacent_pairs(*read_adjacency(paths.adjacency))
         known = {
             "settings": settings,
             "unedited": unedited,
-            "splats": read_ply(paths.splats),
+            "splats": read_ply(paths.splats) if paths.get("splats") else None,
             "instruction": params.instruction,
         }
         pairs = score(images, depths, cameras, compared, **known)
@@ -62,12 +70,16 @@ if __name__ == "__main__":
         possible = [name for name in names if metric_class(name).has_ceiling]
         known["settings"] = settings | {"names": possible}
         ceiling = score(shuffled, depths, cameras, compared, **known)
-        floor = read_table(paths.floor) if paths.get("floor") else pairs
+        # The baseline is its own floor; without any the excess stays empty.
+        own = pairs if params.labels[0] == "none" else pairs.iloc[:0]
+        floor = read_table(paths.floor) if paths.get("floor") else own
         pairs = with_references(pairs, names, floor, ceiling)
         views = view_means(pairs, names, cameras.names, least)
-        edits = edit_strength(images, unedited, cameras, settings["foreground_alpha"])
-        for place, column in enumerate(edits.columns[1:], start=views.columns.get_loc(names[0])):
-            views.insert(place, column, edits[column])
+        if unedited:
+            edits = edit_strength(images, unedited, cameras, settings["foreground_alpha"])
+            first = views.columns.get_loc(names[0])
+            for place, column in enumerate(edits.columns[1:], start=first):
+                views.insert(place, column, edits[column])
         log.info("%d pairs of %d views compared", len(pairs), len(views))
         if empty := int((pairs["overlap"] == 0).sum()):
             log.warning("%d pairs share no pixel and are left out of the means", empty)

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from headstyle.errors import InputError
 from headstyle.files import read_json, write_json
 
+OPENGL_FROM_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
+"""Turns camera axes x right, y down, z forward into x right, y up, z backward, and back."""
+
 
 @dataclass(frozen=True)
 class Cameras:

@@ -19,6 +19,7 @@ from torch import Tensor
 from headstyle.adjacency import Adjacency, direction_adjacency
 from headstyle.cameras import Cameras
 from headstyle.errors import InputError
+from headstyle.foreign_checks import check_depths
 from headstyle.metrics import Metric, load_metrics, metric_class
 from headstyle.metrics.base import Warp
 from headstyle.pair_batches import PairWarper, batches, check_sizes, make_scene
@@ -39,6 +40,9 @@ SETTINGS: Mapping[str, Any] = {
     "refit_iterations": 300,
 }
 """Defaults of `score`; the workflow gives the config's `metrics` section instead."""
+
+SUSPICIOUS_OVERLAP = 0.05
+"""If half of the pairs share less of a head, cameras or depth may mean something else."""
 
 
 def score(
@@ -77,7 +81,9 @@ def score(
         are any) and one column per metric, NaN where the views share too little.
 
     Raises:
-        InputError: sizes, names or settings do not fit together.
+        InputError: sizes, names or settings do not fit together, or the views hardly overlap and
+            would under another convention: OpenGL against OpenCV, camera-to-world against
+            world-to-camera, distance along the ray against z, other units.
 
     Example: a plane at depth 2, seen by a camera and by one moved right by two pixels of it.
 
@@ -107,14 +113,23 @@ def score(
         renders, depths, cameras, settings["foreground_alpha"], device,
         unedited=unedited, splats=splats, instruction=instruction,
     )  # fmt: skip
-    for metric in metrics:
-        metric.prepare(scene)
     warper = PairWarper(scene, settings)
     positions = [(cameras.index(target), cameras.index(source)) for target, source in pairs]
     values = np.full((len(pairs), 2 + len(metrics)), np.nan)
-    for rows in progress(list(batches(positions, cameras.sizes, device)), "batches of pairs"):
-        chosen = [positions[row] for row in rows]
-        values[rows] = _values(metrics, warper, chosen, settings["min_overlap"])
+    # TF32, cuDNN's default, keeps three digits of what networks compute.
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        for metric in metrics:
+            metric.prepare(scene)
+        for rows in progress(list(batches(positions, cameras.sizes, device)), "batches of pairs"):
+            chosen = [positions[row] for row in rows]
+            values[rows] = _values(metrics, warper, chosen, settings["min_overlap"])
+    # Two views may agree by chance under many a reading.
+    if len(cameras) > 2 and len(pairs) and np.median(values[:, 0]) < SUSPICIOUS_OVERLAP:
+        seen = [
+            torch.where(mask & depth.isfinite(), depth, 0).cpu().numpy()
+            for mask, depth in zip(scene.foreground, scene.depths, strict=True)
+        ]
+        check_depths(seen, cameras, pairs)
     table = pd.DataFrame(pairs, columns=["target", "source"], dtype=str)
     table[["overlap", "coverage", *(metric.name for metric in metrics)]] = values
     if all(metric.warp == "published" for metric in metrics):

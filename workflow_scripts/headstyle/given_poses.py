@@ -8,13 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from headstyle.cameras import OPENGL_FROM_OPENCV
 from headstyle.errors import InputError
 from headstyle.files import read_json
 from headstyle.lenses import Lens
 from headstyle.reconstruction import read_model
-
-OPENGL_FROM_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
-"""Turns camera axes x right, y down, z forward into x right, y up, z backward, and back."""
 
 
 @dataclass(frozen=True)

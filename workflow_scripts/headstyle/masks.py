@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from PIL import ImageOps
 
+from headstyle.embedded import embedded_file
 from headstyle.errors import InputError
 from headstyle.photographs import PhotographInfo, read_info, read_photograph, turn_upright
 
@@ -26,6 +27,9 @@ Matting = Callable[[NDArray[np.uint8]], Mask]
 
 NO_MASKS = "none"
 """Value of a subject's `masks` that keeps the whole photographs."""
+
+EMBEDDED_MATTING = "mini"
+"""Value of `matting_model` for the network that comes with headstyle."""
 
 # Coverages outside this range are possible, but seldom meant.
 _USUAL_COVERAGE = (0.03, 0.9)
@@ -87,8 +91,8 @@ def make_mask(
 def matting_weights(model: str, weights: str | None) -> Path:
     """The file of a matting model: `weights` if given, else where rembg keeps its models.
 
-    A model that is not there yet may still be downloaded by rembg, so only the lack of both the
-    file and a network is an error.
+    The embedded model lies with headstyle. Another that is not there yet may still be
+    downloaded by rembg, so only the lack of both the file and a network is an error.
 
     Raises:
         InputError: `weights` is missing, rembg does not know the model, or the model is neither on
@@ -101,6 +105,8 @@ def matting_weights(model: str, weights: str | None) -> Path:
                 " there"
             )
         return Path(weights)
+    if model == EMBEDDED_MATTING:
+        return embedded_file("matting/model.onnx")
     session_class = _session_class(model)
     if model.endswith("_custom"):
         raise InputError(
@@ -124,8 +130,9 @@ def load_matting(model: str, weights: str | None, threads: int) -> Matting:
         InputError: as `matting_weights`, or the file is not a model.
     """
     path = matting_weights(model, weights)
-    session_class = _session_class(model)
-    if weights is not None:
+    is_embedded = model == EMBEDDED_MATTING
+    session_class = _session_class("u2net_custom" if is_embedded else model)
+    if weights is not None or is_embedded:
         # rembg takes files from its own folder only; this one may lie anywhere.
         here = {"download_models": classmethod(lambda cls, *args, **kwargs: str(path))}
         session_class = type("LocalSession", (session_class,), here)
@@ -343,7 +350,7 @@ def _session_class(model: str) -> type:
     if model not in local:
         raise InputError(
             f"masks.matting_model: {model!r} is unknown to rembg; use one of"
-            f" {', '.join(sorted(local))}"
+            f" {', '.join(sorted([EMBEDDED_MATTING, *local]))}"
         )
     return local[model]
 

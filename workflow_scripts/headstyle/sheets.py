@@ -64,6 +64,12 @@ class Avatar:
         folders = (self.folder / "edits").glob("cycle*")
         return sorted(folders, key=lambda folder: int(folder.name.removeprefix("cycle")))
 
+    @property
+    def true_edit(self) -> Path | None:
+        """Folder of photographs of the truly edited head, which procedural heads alone have."""
+        folder = self.folder.parents[1] / "true_edits" / self.prompt
+        return folder if folder.is_dir() else None
+
 
 def photographs_sheet(subject: Subject) -> Image.Image:
     """Every photograph, upright."""
@@ -136,7 +142,10 @@ def depth_sheet(subject: Subject) -> Image.Image:
 
 
 def avatar_sheet(subject: Subject, avatar: Avatar, views: int = 4) -> Image.Image:
-    """One avatar: per view the photograph, what the editor made of it, and what the splats kept."""
+    """One avatar: per view the photograph, what the editor made of it, and what the splats kept.
+
+    Where it is known, beside it what a perfect edit looks like.
+    """
     names = pictures.evenly_spaced(subject.cameras.names, views)
     cycles = pictures.evenly_spaced(avatar.cycles, 3)
     folders = [
@@ -144,9 +153,10 @@ def avatar_sheet(subject: Subject, avatar: Avatar, views: int = 4) -> Image.Imag
         subject.baseline / "renders",
         *cycles,
         avatar.folder / "renders",
+        *([avatar.true_edit] if avatar.true_edit else []),
     ]
     edits = [f"edit, {folder.name.replace('cycle', 'cycle ')}" for folder in cycles]
-    columns = ["photograph", "baseline", *edits, "avatar"]
+    columns = ["photograph", "baseline", *edits, "avatar", "true edit"][: len(folders)]
     cells = [[_cutout(folder / f"{name}.png") for folder in folders] for name in names]
     title = f"{subject.name}: “{avatar.prompt_text}”, {avatar.strength}"
     subtitle = f"{len(names)} of {len(subject.cameras)} views"
@@ -184,6 +194,8 @@ def strip_sheet(subject: Subject, avatars: Sequence[Avatar], most: int = 4) -> I
         if avatar.cycles:
             columns.append(("edit", note, _cutout(avatar.cycles[-1] / f"{view}.png")))
         columns.append(("avatar", note, _cutout(avatar.folder / "renders" / f"{view}.png")))
+        if avatar.true_edit:
+            columns.append(("true edit", note, _cutout(avatar.true_edit / f"{view}.png")))
     heads, notes, cells = zip(*columns, strict=True)
     sheet = TableSheet("", "", heads, [subject.name], [cells], column_notes=notes)
     return table_sheet(sheet, 380)

@@ -9,10 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from headstyle.cameras import Cameras
+from headstyle.cameras import OPENGL_FROM_OPENCV, Cameras
 from headstyle.errors import InputError
 from headstyle.files import write_json
-from headstyle.given_poses import OPENGL_FROM_OPENCV
 from headstyle.images import RgbaImage, resize_rgba
 from headstyle.lenses import Lens, pinhole_matrix, project
 from headstyle.reconstruction import SparseModel

@@ -4,7 +4,11 @@ import json
 import re
 from pathlib import Path
 
+from headstyle.embedded import EMBEDDED_MODELS
 from headstyle.errors import InputError
+
+EMBEDDED_EDITOR = "mini"
+"""Value of `editing.model` for the pipeline that comes with headstyle."""
 
 PIPELINE_FILES = (
     "unet/config.json",
@@ -25,8 +29,8 @@ def pipeline_files(model: str, revision: str | None) -> list[Path]:
     """The files of a pipeline, all present, the UNet one that takes an image as condition.
 
     Args:
-        model: A local folder in the format of diffusers, or a name on the model hub, which is
-            looked for in the hub's cache only.
+        model: A local folder in the format of diffusers, "mini" for the one that comes with
+            headstyle, or a name on the model hub, which is looked for in the hub's cache only.
         revision: Commit or branch of a hub name; None is its main branch.
 
     Raises:
@@ -53,6 +57,8 @@ def pipeline_folder(model: str, revision: str | None) -> Path:
     Raises:
         InputError: there is no such folder, and no such name in the hub's cache.
     """
+    if model == EMBEDDED_EDITOR:
+        return EMBEDDED_MODELS / "editor"
     if Path(model).is_dir():
         return Path(model)
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", model) or model.startswith("."):

@@ -58,40 +58,45 @@ def card(folder: Path, settings: Mapping[str, Any], scores: Mapping[str, Any], d
     }
     parts = ", ".join(f"{part} {size:.1f} MB" for part, size in sizes.items())
     height, width = SIZE_PX
+    right = f"{scores['judge_on_true_edits']:.0%}"
+    heads, unseen = f"{settings['heads']:,}", settings["evaluation_heads"]
+    minutes = f"{settings['minutes_autoencoder']:g}", f"{settings['minutes_denoiser']:g}"
     return f"""# Mini editor
 
 A small InstructPix2Pix (Brooks et al. 2023) for heads on a black background at {height} px, in the
-folder format of diffusers, in half precision: {parts}. It is what headstyle edits with where the
-large model is out of reach; it knows procedural heads and nothing else.
+folder format of diffusers, in half precision: {parts}. It is what
+headstyle edits with where the large model is out of reach; it knows procedural heads and nothing
+else.
 
 ## Data
 
 Photographs of procedural heads and true edits of the same heads (`headstyle.learning`), rendered
-while training: {settings["heads"]:,} distinct heads (seeds from 1000 on), each with several edits, cameras
-and lights drawn anew for every picture; three quarters of the edits are the study's eight, the rest
-recolorings of hair, shirt, skin, eyes and lips. Every edit has several wordings; two of each are
+while training: {heads} distinct heads (seeds from 1000 on), each with several edits; cameras and
+lights are drawn anew for every picture. Three quarters of the edits are the study's eight, the rest
+recolorings of hair, shirt, skin, eyes and lips. Every edit has several wordings; some of each are
 held out. Seeds below 1000 were never trained on.
 
 ## Training
 
-On one NVIDIA H200, {date}, seed {settings["seed"]}: autoencoder {settings["minutes_autoencoder"]:g} min, text
-encoder and denoiser {settings["minutes_denoiser"]:g} min. Losses are in `evaluation/history.tsv`.
+On one NVIDIA H200, {date}, seed {settings["seed"]}: autoencoder {minutes[0]} min, text encoder and
+denoiser {minutes[1]} min. Losses are in `evaluation/history.tsv`.
 
 ## Scores
 
-On {settings["evaluation_heads"]} unseen heads of {height}x{width} px, through headstyle's own editing loop:
-{DIFFUSION_STEPS} DDIM steps from noise level {NOISE_LEVEL:g}, s_P = {TEXT_GUIDANCE:g}, s_I = {IMAGE_GUIDANCE:g}; the study's text
-and two held-out ones. Distances to the true edit inside the photograph's silhouette; *edit closer* is
-the share of pictures whose edit has the smaller distance; *recognized* the share in which a judge
-trained on true edits ({scores["judge_on_true_edits"]:.0%} right on those of unseen heads) sees the right one of the eight.
+On {unseen} unseen heads of {height}x{width} px, through headstyle's own editing loop:
+{DIFFUSION_STEPS} DDIM steps from noise level {NOISE_LEVEL:g}, s_P = {TEXT_GUIDANCE:g},
+s_I = {IMAGE_GUIDANCE:g}; the study's text and two held-out ones. Distances to the true edit are
+taken inside the photograph's silhouette; *edit closer* is the share of pictures whose edit has the
+smaller distance; *recognized* the share in which a judge trained on true edits ({right}
+right on those of unseen heads) sees the right one of the eight.
 
 {table(scores)}
 
 ## Limits
 
 Made for procedural heads: what it does to a real photograph says little. A guidance on the text of
-1 is the whole edit; much more exaggerates. Edits cannot leave the silhouette, as the workflow restores
-the mask after each edit: ears of a rabbit or a hat show inside the head's outline only.
+1 is the whole edit; much more exaggerates. Edits cannot leave the silhouette, as the workflow
+restores the mask after each edit: ears of a rabbit or a hat show inside the head's outline only.
 """
 
 

@@ -1,4 +1,4 @@
-"""What the mini editor learns from: pictures for its autoencoder, encoded pairs for its denoiser."""
+"""What the mini editor learns from: pictures for its autoencoder, encoded pairs after that."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,5 +1,6 @@
 """The networks of the mini editor, an InstructPix2Pix of 9.5 million parameters for 256 px."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,8 +138,5 @@ def _scheduler() -> DDIMScheduler:
 
 
 def _half_copy(network: nn.Module) -> nn.Module:
-    copy = type(network)(network.config) if hasattr(network, "config_class") else None
-    if copy is None:
-        copy = type(network).from_config(network.config)
-    copy.load_state_dict(network.state_dict())
-    return copy.half()
+    # With its configuration, which holds the autoencoder's scaling factor.
+    return copy.deepcopy(network).half()

@@ -8,6 +8,7 @@ from: a picture that is not edited yet under much noise.
 import copy
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -33,6 +34,8 @@ UNEDITED_START_SHARE, UNEDITED_START_FROM = 0.5, 550
 """Of the pairs noised to this time step or further, the share that starts from the photograph."""
 EMA_DECAY = 0.998
 REPORT_EVERY = 100
+RECENT = 200
+"""Batches of pictures that are shown again in between: drawing takes as long as learning."""
 
 
 @dataclass
@@ -103,11 +106,20 @@ def train_autoencoder(
     vae = model.vae.train().requires_grad_(True)
     device = next(vae.parameters()).device
     generator = torch.Generator(device).manual_seed(seed)
+    chance = torch.Generator().manual_seed(seed)
     average = Average([vae])
 
+    recent: deque[Tensor] = deque(maxlen=RECENT)
+    for stream in streams:  # The renderer is compiled here, before the time counts.
+        recent.append(pictures(stream.draw(stage.batch // 2), generator))
+
     def loss_of(iteration: int) -> Tensor:
-        stream = streams[iteration % len(streams)]
-        images = pictures(stream.draw(stage.batch // 2), generator)
+        if iteration % 2:
+            images = recent[int(torch.randint(len(recent), (), generator=chance))]
+        else:
+            stream = streams[iteration // 2 % len(streams)]
+            images = pictures(stream.draw(stage.batch // 2), generator)
+            recent.append(images)
         with torch.autocast(device.type, torch.bfloat16):
             posterior = vae.encode(images).latent_dist
             noise = torch.randn(posterior.mean.shape, generator=generator, device=device)

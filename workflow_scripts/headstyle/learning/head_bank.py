@@ -92,6 +92,7 @@ class HeadBank:
         self._paint = torch.empty(0, dtype=torch.int32)
         self._used = {"geometry": 0, "paint": 0}
         self._by_operator: dict[str, list[BankedEdit]] = defaultdict(list)
+        self._by_seed: dict[int, list[BankedEdit]] = defaultdict(list)
         self._heads = 0
         self._ended = False
         self._failure: BaseException | None = None
@@ -171,6 +172,11 @@ class HeadBank:
             lists = [self._by_operator[names[i]] for i in chosen]
             return [edits[int(rng.integers(len(edits)))] for edits in lists]
 
+    def siblings(self, edit: BankedEdit) -> list[BankedEdit]:
+        """All edits of the same head, this one included."""
+        with self._change:
+            return list(self._by_seed[edit.seed])
+
     def fetch(self, versions: Sequence[Version]) -> SurfelBatch:
         """The discs of some versions, padded to the longest."""
         longest = max(version.count for version in versions)
@@ -219,6 +225,7 @@ class HeadBank:
             self._used["paint"] += len(paint)
             for banked in _placed(head, geometry_start, paint_start):
                 self._by_operator[banked.edit.operator].append(banked)
+                self._by_seed[banked.seed].append(banked)
             self._heads += 1
             self._change.notify_all()
         return True

@@ -32,7 +32,7 @@ class EditorSettings:
     pool: int = 24_000
     """Encoded pairs kept of each picture size."""
     first_pairs: int = 6_000
-    batch_autoencoder: int = 64
+    batch_autoencoder: int = 32
     batch_denoiser: int = 256
     refresh: int = 64
     height: int = 256
@@ -56,7 +56,7 @@ def train_editor(settings: EditorSettings, folder: Path, device: str, date: str)
     seeds = range(FIRST_TRAINING_SEED, FIRST_TRAINING_SEED + settings.heads)
     with tempfile.TemporaryDirectory() as scratch:
         model = new_editor(Path(scratch), settings.seed).to(device)
-    autoencoder = Stage(settings.minutes_autoencoder, 1e-3, settings.batch_autoencoder)
+    autoencoder = Stage(settings.minutes_autoencoder, 8e-4, settings.batch_autoencoder)
     denoiser = Stage(settings.minutes_denoiser, 6e-4, settings.batch_denoiser)
     with HeadBank(unseen, settings.coarseness, settings.workers, device) as test_bank:
         test_bank.wait_for(len(unseen))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from headstyle.errors import InputError
+from headstyle.lpips_windows import WindowedLpips
 from headstyle.metrics.base import Metric, PairBatch
 
 # The backbones' files on torchvision's site, under the names that torch gives them in its cache.
@@ -33,21 +34,24 @@ class Lpips(Metric):
 
     def __init__(self, settings: Mapping[str, Any], device: torch.device) -> None:
         super().__init__(settings, device)
-        [backbone] = self.weights(settings)
-        self.network = load_network(settings["lpips_net"], backbone).to(device)
+        [weights] = self.weights(settings)
+        self.network = self.load(weights).to(device)
+        self._windowed = WindowedLpips(self.network)
 
     @classmethod
     def weights(cls, settings: Mapping[str, Any]) -> list[Path]:
         return [find_backbone(settings["lpips_net"], settings.get("lpips_weights"))]
 
-    @torch.inference_mode()
+    def load(self, weights: Path) -> torch.nn.Module:
+        """The network with the weights of a file."""
+        return load_network(self.settings["lpips_net"], weights)
+
     def __call__(self, batch: PairBatch) -> Tensor:
-        inside = batch.overlap.unsqueeze(3)
-        images = (
-            torch.where(inside, image, 0).permute(0, 3, 1, 2) * 2 - 1
-            for image in (batch.target, batch.warped)
-        )
-        return self.network(*images).flatten().double()
+        # On the CPU each pair has a window of its own, which is smaller than one for all.
+        together = len(batch.overlap) if self.device.type == "cuda" else 1
+        maps = (batch.target, batch.warped, batch.overlap)
+        parts = zip(*(values.split(together) for values in maps), strict=True)
+        return torch.cat([self._windowed(*part) for part in parts])
 
 
 def find_backbone(net: str, weights: str | Path | None = None) -> Path:
@@ -67,6 +71,17 @@ def find_backbone(net: str, weights: str | Path | None = None) -> Path:
     )
 
 
+def package_network(net: str, seed: int = 0) -> torch.nn.Module:
+    """The lpips package's network with random weights: squeeze, alex or vgg."""
+    import lpips
+
+    # The package would download the backbone, and draws random weights: keep both inside.
+    with warnings.catch_warnings(), torch.random.fork_rng():
+        warnings.simplefilter("ignore")
+        torch.manual_seed(seed)
+        return lpips.LPIPS(net=net, pretrained=False, pnet_rand=True, verbose=False)
+
+
 def load_network(net: str, backbone: Path) -> torch.nn.Module:
     """The lpips package's network with its own linear heads and the backbone of a file.
 
@@ -79,10 +94,7 @@ def load_network(net: str, backbone: Path) -> torch.nn.Module:
     """
     import lpips
 
-    # The package would download the backbone, and draws random weights first: keep both inside.
-    with warnings.catch_warnings(), torch.random.fork_rng():
-        warnings.simplefilter("ignore")
-        network = lpips.LPIPS(net=net, pretrained=False, pnet_rand=True, verbose=False)
+    network = package_network(net)
     heads = Path(lpips.__file__).parent / "weights" / "v0.1" / f"{net}.pth"
     network.load_state_dict(torch.load(heads, weights_only=True, map_location="cpu"), strict=False)
     try:

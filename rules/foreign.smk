@@ -1,0 +1,145 @@
+"""Scenes of other methods: brought into our form, measured like our own, and put into one table."""
+
+
+rule import_renders:
+    input:
+        files=foreign_inputs,
+    output:
+        cameras=f"{R}/foreign/{{subject}}/views/cameras.json",
+        renders=directory(f"{R}/foreign/{{subject}}/renders"),
+        depth=directory(f"{R}/foreign/{{subject}}/depth"),
+        adjacency=f"{R}/foreign/{{subject}}/adjacency.csv",
+        notes=f"{R}/foreign/{{subject}}/import.json",
+    log:
+        f"{R}/logs/foreign/{{subject}}/import_renders.log",
+    benchmark:
+        f"{R}/benchmarks/foreign/{{subject}}/import_renders.tsv"
+    wildcard_constraints:
+        subject=FOREIGN_NAMES,
+    conda:
+        "../envs/cameras.yaml"
+    threads: 1
+    resources:
+        mem_mb=4_000,
+        runtime="1h",
+    params:
+        settings=lambda wildcards: config["foreign"][wildcards.subject],
+        adjacency=config["adjacency"],
+        points=config["baseline"]["min_initial_splats"],
+        seed=config["seed"],
+        library=library_digest("import_renders"),
+    message:
+        "Reading and checking the renders of {wildcards.subject}"
+    script:
+        "../workflow_scripts/import_renders.py"
+
+
+use rule train_baseline as fit_unedited with:
+    input:
+        cameras=rules.import_renders.output.cameras,
+    output:
+        splats=f"{R}/foreign/{{subject}}/fit/splats.ply",
+        renders=directory(f"{R}/foreign/{{subject}}/fit/renders"),
+        depth=directory(f"{R}/foreign/{{subject}}/fit/depth"),
+        history=f"{R}/foreign/{{subject}}/fit/history.tsv",
+        metrics=f"{R}/foreign/{{subject}}/fit/metrics.json",
+    log:
+        f"{R}/logs/foreign/{{subject}}/fit_unedited.log",
+    benchmark:
+        f"{R}/benchmarks/foreign/{{subject}}/fit_unedited.tsv"
+    wildcard_constraints:
+        subject=FOREIGN_NAMES,
+    threads: share_of_cores(len(FOREIGN))
+    message:
+        "Fitting splats to the unedited views of {wildcards.subject}"
+
+
+use rule measure_consistency as measure_renders with:
+    input:
+        images=rules.import_renders.output.renders,
+        depth=foreign_depth,
+        cameras=rules.import_renders.output.cameras,
+        adjacency=rules.import_renders.output.adjacency,
+        unedited=foreign_unedited,
+        splats=foreign_splats,
+        floor=foreign_floor,
+    output:
+        pairs=f"{R}/foreign/{{subject}}/consistency/pairs.csv",
+        views=f"{R}/foreign/{{subject}}/consistency/views.csv",
+    log:
+        f"{R}/logs/foreign/{{subject}}/measure_renders.log",
+    benchmark:
+        f"{R}/benchmarks/foreign/{{subject}}/measure_renders.tsv"
+    wildcard_constraints:
+        subject=FOREIGN_NAMES,
+    threads: share_of_cores(len(FOREIGN))
+    params:
+        labels=["renders", "none"],
+        instruction=foreign_instruction,
+        metrics=config["metrics"],
+        seed=config["seed"],
+        library=library_digest("measure_consistency"),
+    message:
+        "Measuring the consistency of the renders of {wildcards.subject}"
+
+
+use rule measure_renders as measure_unedited with:
+    input:
+        images=rules.import_renders.output.cameras,
+        depth=foreign_depth,
+        cameras=rules.import_renders.output.cameras,
+        adjacency=rules.import_renders.output.adjacency,
+        unedited=rules.import_renders.output.cameras,
+        splats=foreign_splats,
+    output:
+        pairs=f"{R}/foreign/{{subject}}/unedited/consistency/pairs.csv",
+        views=f"{R}/foreign/{{subject}}/unedited/consistency/views.csv",
+    log:
+        f"{R}/logs/foreign/{{subject}}/measure_unedited.log",
+    benchmark:
+        f"{R}/benchmarks/foreign/{{subject}}/measure_unedited.tsv"
+    params:
+        # As a subject's baseline: what remains of a scene's scores above it is its excess.
+        labels=["none", "none"],
+        instruction=None,
+        metrics=config["metrics"],
+        seed=config["seed"],
+        library=library_digest("measure_consistency"),
+    message:
+        "Measuring the consistency of the unedited views of {wildcards.subject}"
+
+
+rule score_renders:
+    input:
+        pairs=foreign_tables("pairs"),
+        views=foreign_tables("views"),
+        notes=expand(rules.import_renders.output.notes, subject=FOREIGN),
+    output:
+        scores=f"{R}/foreign/scores.csv",
+        page=report(
+            f"{R}/foreign/scores.html",
+            caption="../report/scores.rst",
+            category="6 Other methods",
+            labels={"table": "scores"},
+        ),
+    log:
+        f"{R}/logs/foreign/score_renders.log",
+    benchmark:
+        f"{R}/benchmarks/foreign/score_renders.tsv"
+    conda:
+        "../envs/metrics.yaml"
+    threads: 1
+    resources:
+        mem_mb=2_000,
+        runtime="20m",
+    params:
+        metrics=config["metrics"]["names"],
+        confidence=config["summary"]["confidence"],
+        bootstrap_resamples=config["summary"]["bootstrap_resamples"],
+        seed=config["seed"],
+        assets=page_assets(),
+        library=library_digest("score_renders"),
+    message:
+        "Putting the scores of other methods' renders into one table"
+    script:
+        "../workflow_scripts/score_renders.py"

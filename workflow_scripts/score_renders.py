@@ -1,0 +1,47 @@
+"""Put the scores of other methods' renders into one table and on one page.
+
+Input:  pairs   all scenes' pairs.csv: of the renders, and of the unedited views where given
+        views   the same scenes' views.csv
+        notes   import.json of each scene
+Output: scores  scores.csv: scene, shown, depth, agreement, views, view_pairs, empty_pairs,
+                overlap, and per metric mean, spread, interval and excess over the unedited views
+        page    the same as a page, with the views
+"""
+
+from pathlib import Path
+
+import pandas as pd
+from headstyle.errors import InputError
+from headstyle.files import read_json, write_table
+from headstyle.foreign_page import scene_page, scene_table, scene_warnings
+from headstyle.pages import write_page
+from headstyle.stage import stage
+from headstyle.statistics import avatar_scores, read_table
+
+if __name__ == "__main__":
+    with stage(snakemake) as log:
+        paths, params = snakemake.input, snakemake.params
+        if not paths.notes:
+            raise InputError(
+                "the config's section foreign is empty; name the renders to score in it"
+                " (README, Score your own renders)"
+            )
+        notes = {Path(path).parent.name: read_json(path) for path in paths.notes}
+        pairs, views = (
+            pd.concat([read_table(path) for path in tables], ignore_index=True)
+            for tables in (paths.pairs, paths.views)
+        )
+        avatars = avatar_scores(
+            views,
+            params.metrics,
+            level=params.confidence,
+            resamples=params.bootstrap_resamples,
+            seed=params.seed,
+        )
+        scenes = scene_table(avatars, pairs, notes)
+        warnings = scene_warnings(scenes)
+        for warning in warnings:
+            log.warning("%s", warning)
+        write_table(snakemake.output.scores, scenes)
+        write_page(snakemake.output.page, scene_page(scenes, views, warnings))
+        log.info("%d scenes, %d views", len(scenes), len(views))

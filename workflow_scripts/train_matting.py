@@ -1,0 +1,28 @@
+"""Train the mini matting on procedural heads.
+
+Output: model     model.onnx, for rembg's u2net_custom session
+        history   iteration, loss, seconds
+        scores    settings and scores on heads that were not trained on
+        sheet     contact sheet of the evaluation
+        card      the model card
+
+A run that was interrupted goes on from its checkpoint.
+"""
+
+import shutil
+from pathlib import Path
+
+from headstyle.learning.train_matting import MattingSettings, train_matting
+from headstyle.stage import has_gpu, stage
+
+# Workers are spawned and import this file anew; only the stage itself has `snakemake`.
+if __name__ == "__main__":
+    with stage(snakemake) as log:
+        params, folder = snakemake.params, Path(snakemake.output.model).parent
+        checkpoint = Path(params.checkpoint)
+        workers = max(1, snakemake.threads - 1)
+        settings = MattingSettings(**params.training, workers=workers, seed=params.seed)
+        device = "cuda" if has_gpu() else "cpu"
+        train_matting(settings, folder, device, checkpoint=checkpoint)
+        shutil.rmtree(checkpoint)
+        log.info("copy the files to resources/models/matting/ to ship them")
