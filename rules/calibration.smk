@@ -13,12 +13,21 @@ rule calibrate_metrics:
         metrics=f"{R}/tables/calibration.csv",
         traps=f"{R}/tables/calibration_traps.csv",
         scores=f"{R}/tables/calibration_scores.csv",
+        figures=[
+            f"{R}/plots/calibration/{name}.png" for name in ("ladders", "seen", "traps", "climbs")
+        ],
+        page=report(
+            f"{R}/tables/calibration.html",
+            caption="../report/calibration.rst",
+            category="7 Calibration",
+            labels={"table": "calibration"},
+        ),
     log:
         f"{R}/logs/calibrate_metrics.log",
     benchmark:
         f"{R}/benchmarks/calibrate_metrics.tsv"
     conda:
-        "../envs/metrics.yaml"
+        "../envs/calibration.yaml"
     threads: workflow.cores or 1
     resources:
         mem_mb=lambda wildcards, threads: 1_500 * threads,
@@ -28,6 +37,7 @@ rule calibrate_metrics:
         calibration=config["calibration"],
         metrics=config["metrics"],
         folder=f"{R}/calibration",
+        assets=page_assets(),
         library=library_digest("calibrate_metrics"),
     message:
         "Calibrating the metrics on ladders of known inconsistency"

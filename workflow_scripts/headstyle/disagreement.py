@@ -1,20 +1,20 @@
-"""In what two views of one surface disagree: color, place, sharpness, and strength of the edit.
+"""In what two views of one surface disagree: color, place, detail, sharpness, strength of the edit.
 
 Every kind has a unit of its own that does not depend on how much texture an edit has, so that
-prompts can be compared: color in ΔE, place in percent of the head's size, sharpness as a log ratio
-of local contrasts, strength as a fraction of the edit. What the unedited views disagree in already
-(a depth that is not exact, skin that shines) is no fault of the edit: of each pixel's disagreement
-only that counts which lies beyond what is between none and the unedited views' own.
+prompts can be compared: color and detail in ΔE, place in percent of the head's size, sharpness as a
+log ratio of local contrasts, strength as a fraction of the edit. What the unedited views disagree
+in already (a depth that is not exact, skin that shines) is no fault of the edit: of each pixel's
+disagreement only that counts which lies beyond what is between none and the unedited views' own.
 """
 
 import torch
 from torch import Tensor
 
 from headstyle.headline_views import HeadPairs
-from headstyle.registration import displacement
-from headstyle.smoothing import masked_smooth
+from headstyle.registration import displacement, residual
+from headstyle.smoothing import lengths, masked_smooth
 
-TERMS = ("color", "place", "sharpness", "strength")
+TERMS = ("color", "place", "detail", "sharpness", "strength")
 """Kinds of disagreement, in the order of the columns of `disagreements`."""
 COLOR_SCALE = 0.08
 """Gaussian sigma of what counts as color, as a fraction of the head's size."""
@@ -29,11 +29,10 @@ EDIT_NOISE = 1.0
 
 
 def disagreements(pairs: HeadPairs) -> Tensor:
-    """All kinds of disagreement of every pair, in their units. Shape `(N, 4)`."""
+    """All kinds of disagreement of every pair, in their units. Shape `(N, 5)`."""
     strength, explained = _strength(pairs)
-    return torch.stack(
-        [_color(pairs, explained), _place(pairs), _sharpness(pairs), strength], dim=1
-    )
+    color, sharpness = _color(pairs, explained), _sharpness(pairs)
+    return torch.stack([color, *_place_and_detail(pairs), sharpness, strength], dim=1)
 
 
 def _color(pairs: HeadPairs, explained: Tensor) -> Tensor:
@@ -45,15 +44,26 @@ def _color(pairs: HeadPairs, explained: Tensor) -> Tensor:
     rest = masked_smooth(pairs.target - pairs.warped - explained, pairs.shared, sigma)
     plain = pairs.plain_target - pairs.plain_warped
     own = masked_smooth(plain, pairs.plain_shared, sigma) * pairs.plain_shared
-    return _mean(_beyond(rest, own).norm(dim=1, keepdim=True), pairs.shared)
+    return _mean(lengths(_beyond(rest, own)), pairs.shared)
 
 
-def _place(pairs: HeadPairs) -> Tensor:
-    """Mean length of the displacement between the views [% of the head's size]."""
-    found = displacement(pairs.target, pairs.warped, pairs.shared, pairs.head_px)
-    own = displacement(pairs.plain_target, pairs.plain_warped, pairs.plain_shared, pairs.head_px)
-    length = _beyond(found, own).norm(dim=1, keepdim=True)
-    return 100 / pairs.head_px * _mean(length, pairs.shared)
+def _place_and_detail(pairs: HeadPairs) -> list[Tensor]:
+    """How far the texture is displaced [% of the head's size], and how else it differs [ΔE76].
+
+    The mean length of the displacement, and the mean color difference that is left once the
+    texture is moved back.
+    """
+    fields, rests = [], []
+    for target, warped, shared in (
+        (pairs.target, pairs.warped, pairs.shared),
+        (pairs.plain_target, pairs.plain_warped, pairs.plain_shared),
+    ):
+        fields.append(displacement(target, warped, shared, pairs.head_px))
+        rests.append(residual(target, warped, shared, fields[-1], pairs.head_px))
+    place = _mean(lengths(_beyond(*fields)), pairs.shared)
+    (rest, inside), (own, own_inside) = rests
+    detail = _mean(lengths(_beyond(rest, own * own_inside)), inside)
+    return [100 / pairs.head_px * place, detail]
 
 
 def _sharpness(pairs: HeadPairs) -> Tensor:
@@ -68,7 +78,9 @@ def _strength(pairs: HeadPairs) -> tuple[Tensor, Tensor]:
     """How much stronger one view is edited than the other, as a fraction of the pair's mean edit.
 
     Where views are mixtures of before and after, the difference between them is this fraction of
-    their mean edit, pixel by pixel: the fraction is fitted by least squares.
+    their mean edit, pixel by pixel: the fraction is fitted by least squares, and counts by the
+    share of the difference's energy that it explains. Differences of other kinds are not taken for
+    one in strength.
 
     Returns:
         Absolute fractions, shape `(N,)`, and the differences that they explain, `(N, 3, H, W)`.
@@ -76,9 +88,13 @@ def _strength(pairs: HeadPairs) -> tuple[Tensor, Tensor]:
     edits = [pairs.target - pairs.plain_target, pairs.warped - pairs.plain_warped]
     mean = (edits[0] + edits[1]) / 2 * pairs.plain_shared
     difference = (edits[0] - edits[1]) * pairs.plain_shared
-    area = pairs.plain_shared.sum(dim=(1, 2, 3))
-    size = mean.square().sum(dim=(1, 2, 3)) + EDIT_NOISE**2 * area
-    fraction = (difference * mean).sum(dim=(1, 2, 3)) / size.clamp(min=1e-6)
+    product, size, found = (
+        (first * second).sum(dim=(1, 2, 3))
+        for first, second in ((difference, mean), (mean, mean), (difference, difference))
+    )
+    faint = EDIT_NOISE**2 * pairs.plain_shared.sum(dim=(1, 2, 3))
+    explained_share = product.square() / (size * found).clamp(min=1e-9)
+    fraction = explained_share * product / (size + faint).clamp(min=1e-9)
     return fraction.abs(), fraction[:, None, None, None] * mean
 
 

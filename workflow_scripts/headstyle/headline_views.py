@@ -6,6 +6,7 @@ views are reduced until the head has a fixed size, and cut to it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -57,7 +58,7 @@ class HeadPairs:
 def head_views(scene: Scene, head_px: float, depth_jump: float) -> HeadViews:
     """Reduce the views of a scene until the head has `head_px`, and cut them to it.
 
-    Smaller heads stay as they are. A scene without unedited views counts as unedited itself.
+    Smaller heads stay as they are. Without unedited views none of them shows the head.
 
     Args:
         scene: The views.
@@ -112,9 +113,10 @@ def area_resized(image: Tensor, size: tuple[int, int]) -> Tensor:
     """Mean over the area of each new pixel. `(H, W, C)` to `(h, w, C)` with `size` = (h, w)."""
     rows = _area_weights(image.shape[0], size[0]).to(image)
     columns = _area_weights(image.shape[1], size[1]).to(image)
-    return columns @ torch.tensordot(rows, image, dims=1)
+    return columns @ (rows @ image.flatten(1)).unflatten(1, image.shape[1:])
 
 
+@lru_cache(maxsize=64)
 def _area_weights(before: int, after: int) -> Tensor:
     """The part of each old pixel in each new one. Shape `(after, before)`, rows sum to 1."""
     edges = torch.arange(after + 1, dtype=torch.float64) * (before / after)
@@ -127,8 +129,7 @@ def _reduced(scene: Scene, view: int, size: tuple[int, int]) -> Tensor:
     """Channels of `HeadViews`, then foreground and depth. Shape `(h, w, 9)`."""
     foreground = scene.foreground[view][..., None].float()
     depth = scene.depths[view][..., None].float()
-    # Without unedited views an avatar counts as unedited: only its own differences are seen.
-    plain = torch.cat([scene.colors[view], foreground], dim=2)
+    plain = foreground.new_zeros((*foreground.shape[:2], 4))
     if scene.unedited is not None:
         plain = scene.unedited[view].float()
     surface = ((depth > 0) & depth.isfinite()).float()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from headstyle.smoothing import masked_smooth, smooth
+from headstyle.smoothing import lengths, masked_smooth, smooth
 
 BAND = 0.1
 """Larger structures than this fraction of the head (Gaussian sigma) are shading: left out."""
@@ -17,6 +17,8 @@ WINDOW = 0.06
 """Gaussian window of the least squares, as a fraction of the head's size."""
 REGULARIZATION = 0.02
 """Added to the structure tensor, as a fraction of its mean; a shift of nothing where no texture."""
+FINEST_PX = 1.0
+"""Finer structures than this (Gaussian sigma) are the pixels' own."""
 SCALES = ((3.0, 3), (1.5, 2))
 """Gaussian sigma [px] and iterations of each scale, coarse to fine."""
 
@@ -35,19 +37,37 @@ def displacement(target: Tensor, warped: Tensor, shared: Tensor, head_px: float)
     count, _, height, width = target.shape
     found = target.new_zeros((count, 2, height, width))
     for sigma, iterations in SCALES:
-        first, second = (
-            _band(image, shared, sigma, BAND * head_px) for image in (target, warped)
-        )
+        first, second = (_band(image, shared, sigma, BAND * head_px) for image in (target, warped))
         slopes = _slopes(first)
         for _ in range(iterations):
             moved = _moved(torch.cat([second, shared], dim=1), found)
             inside = shared * (moved[:, -1:] > 0.99)
             step = _step(first, slopes, moved[:, :-1], inside, WINDOW * head_px)
             # The linear model holds within the band's shortest waves only.
-            length = step.norm(dim=1, keepdim=True)
+            length = lengths(step)
             step = step * (length.clamp(max=1.5 * sigma) / length.clamp(min=1e-6))
             found = (found + step) * shared
     return found
+
+
+def residual(
+    target: Tensor, warped: Tensor, shared: Tensor, offsets: Tensor, head_px: float
+) -> tuple[Tensor, Tensor]:
+    """What of the texture differs once it is moved to where it belongs.
+
+    Args:
+        target, warped, shared, head_px: As for `displacement`.
+        offsets: What that found.
+
+    Returns:
+        The difference, shape `(N, K, H, W)`, and 1 where it is known, `(N, 1, H, W)`.
+    """
+    moved = _moved(torch.cat([warped, shared], dim=1), offsets)
+    inside = shared * (moved[:, -1:] > 0.99)
+    first, second = (
+        _band(image, inside, FINEST_PX, BAND * head_px) for image in (target, moved[:, :-1])
+    )
+    return first - second, inside
 
 
 def _band(image: Tensor, shared: Tensor, fine: float, coarse: float) -> Tensor:

@@ -15,6 +15,7 @@ from headstyle.labels import metric_label
 LADDER_NAMES: Mapping[str, str] = {
     "color_shift": "color shift",
     "displacement": "texture moved",
+    "texture": "own texture",
     "local_blur": "local blur",
     "misplaced_features": "features misplaced",
     "style_strength": "style strength",
@@ -67,7 +68,7 @@ def climbs(scores: pd.DataFrame, metrics: Sequence[str], largest: Mapping[str, f
     kinds = [name for name in LADDER_NAMES if name in set(scores["ladder"])]
     prompts = list(dict.fromkeys(scores["prompt"]))
     colors = dict(
-        zip(prompts, sns.color_palette(COLORS + ["#882255", "#999933"], len(prompts)), strict=True)
+        zip(prompts, sns.color_palette([*COLORS, "#882255", "#999933"], len(prompts)), strict=True)
     )
     figure, grid = plt.subplots(
         len(metrics),

@@ -72,6 +72,19 @@ def displacement(views: EditedViews, amount: float, rng: np.random.Generator) ->
     ]
 
 
+def texture(views: EditedViews, amount: float, rng: np.random.Generator) -> list[RgbaImage]:
+    """Every view gets its own random texture added to its lightness, `amount` [ΔE76] in rms."""
+    grained = []
+    for image in views.edited:
+        field = smooth_field(*image.shape[:2], 0.012 * views.head_size_px, rng)[..., 0]
+        lab = rgb2lab(image[..., :3])
+        # One of the field's two components, each of which has half of its square.
+        lab[..., 0] = np.clip(lab[..., 0] + np.float32(amount * np.sqrt(2)) * field, 0, 100)
+        colors = lab2rgb(lab).astype(np.float32)
+        grained.append(np.concatenate([colors, image[..., 3:]], axis=2))
+    return grained
+
+
 def local_blur(views: EditedViews, amount: float, rng: np.random.Generator) -> list[RgbaImage]:
     """In every view other regions, half of it, are blurred by a Gaussian of `amount` [px]."""
     blurred = []
@@ -136,6 +149,7 @@ LADDERS: Mapping[str, Ladder] = MappingProxyType(
     {
         "color_shift": Ladder("ΔE", color_shift),
         "displacement": Ladder("px", displacement),
+        "texture": Ladder("ΔE", texture),
         "local_blur": Ladder("px", local_blur),
         "misplaced_features": Ladder("px", misplaced_features),
         "style_strength": Ladder("fraction", style_strength, needs_edit=True),

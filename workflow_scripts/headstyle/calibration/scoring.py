@@ -32,7 +32,6 @@ def mean_scores(
         compared_pairs(views.cameras, neighbors or settings.neighbors),
         unedited=views.unedited,
         settings=settings.metrics,
-        device="cpu",
     )
     means = view_means(pairs, names, views.cameras.names, settings.metrics["min_overlap"])
     return {name: float(means[name].mean()) for name in names}

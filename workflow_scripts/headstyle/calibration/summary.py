@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from headstyle.calibration.cases import Capture, Settings, all_cases
 from headstyle.calibration.runs import score_cases
@@ -50,7 +52,11 @@ def calibrate(
         folder: Of the scores of each case.
         processes: Cases that are scored at the same time.
     """
-    cases = all_cases(settings, list(captures))
+    cases = [
+        case
+        for case in all_cases(settings, list(captures))
+        if half_of(case.subject, case.prompt, fit)
+    ]
     score_cases(cases, folder, processes)
     metrics = settings.metrics["names"]
     directions = {name: metric_class(name).direction for name in metrics}
@@ -59,11 +65,11 @@ def calibrate(
     traps = oriented(read_traps(cases, folder), directions)
     judged, trapped = [], []
     for half in HALVES:
-        own = ladders[half_of(ladders, fit) == half]
+        own = ladders[_halves(ladders, fit) == half]
         if own.empty:
             continue
         judged.append(calibration_table(own, metrics, settings.largest).assign(half=half))
-        own_traps = traps[half_of(traps, fit) == half]
+        own_traps = traps[_halves(traps, fit) == half]
         steps = ladder_steps(own, metrics)
         trapped.append(trap_table(own_traps, steps, metrics).assign(half=half))
     seconds = read_seconds(cases, folder)
@@ -75,17 +81,21 @@ def calibrate(
     )
 
 
-def half_of(table: pd.DataFrame, fit: Mapping[str, Sequence[Any]]) -> pd.Series:
-    """Which half each row belongs to: `fit`, `held_out`, or empty.
+def half_of(subject: str, prompt: str, fit: Mapping[str, Sequence[Any]]) -> str:
+    """Which half a head or capture with a prompt belongs to: `fit`, `held_out`, or empty.
 
     The fit half has the fit heads with the fit prompts; held out are all other heads and captures,
     with all prompts. Fit heads with other prompts belong to neither, so that the held-out half
     shares no head with the other and has prompts the other has not.
     """
-    subjects = [f"head{head}" for head in fit["heads"]]
-    known = table["subject"].isin(subjects)
-    chosen = known & table["prompt"].isin(list(fit["prompts"]))
-    return pd.Series("", index=table.index).mask(chosen, "fit").mask(~known, "held_out")
+    if subject not in [f"head{head}" for head in fit["heads"]]:
+        return "held_out"
+    return "fit" if prompt in fit["prompts"] else ""
+
+
+def _halves(table: pd.DataFrame, fit: Mapping[str, Sequence[Any]]) -> NDArray[np.str_]:
+    keys = zip(table["subject"], table["prompt"], strict=True)
+    return np.array([half_of(*key, fit) for key in keys])
 
 
 def _first(table: pd.DataFrame, column: str) -> pd.DataFrame:

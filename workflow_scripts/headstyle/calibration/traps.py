@@ -52,7 +52,7 @@ def relit(mesh: HeadMesh) -> HeadMesh:
     normals = vertex_normals(mesh.vertices.astype(np.float32), mesh.faces)
     toward = np.array(LIGHT_FROM) / np.linalg.norm(LIGHT_FROM)
     lambert = np.clip(normals @ toward, 0, 1)[:, None]
-    # What the studio leaves in shadow stays a little darker: crevices have less light from anywhere.
+    # What the studio leaves in shadow stays a little darker: crevices have less light.
     brightness = mesh.irradiance.mean(axis=1, keepdims=True)
     light = (0.25 + 0.85 * lambert * np.float32([1.1, 1.0, 0.8])) * np.sqrt(brightness)
     return replace(mesh, irradiance=light.astype(np.float32))
