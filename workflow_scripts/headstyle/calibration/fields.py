@@ -1,9 +1,12 @@
 """Smooth random fields, and images moved by them."""
 
+import warnings
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
+from skimage.color import lab2rgb
 
 from headstyle.images import RgbaImage
 
@@ -54,6 +57,13 @@ def moved_image(image: RgbaImage, offsets: NDArray[np.float32]) -> RgbaImage:
     alpha = np.clip(_sampled(image[..., 3], offsets), 0, 1)
     colors = np.clip(_sampled(continued_colors(image), offsets), 0, 1)
     return np.dstack([colors, alpha])
+
+
+def colors_from_lab(lab: NDArray) -> NDArray[np.float32]:
+    """sRGB colors, those that CIELAB has and sRGB has not clipped. Shape `(H, W, 3)`."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Conversion from CIE-LAB", UserWarning)
+        return np.clip(lab2rgb(lab), 0, 1).astype(np.float32)
 
 
 def continued_colors(image: RgbaImage) -> NDArray[np.float32]:

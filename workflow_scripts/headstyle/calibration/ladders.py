@@ -12,9 +12,10 @@ from types import MappingProxyType
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from skimage.color import lab2rgb, rgb2lab
+from skimage.color import rgb2lab
 
 from headstyle.calibration.fields import (
+    colors_from_lab,
     continued_colors,
     moved_colors,
     moved_image,
@@ -56,7 +57,7 @@ def color_shift(views: EditedViews, amount: float, rng: np.random.Generator) -> 
     shifted = []
     for image, direction in zip(views.edited, _directions(len(views.edited), 3, rng), strict=True):
         lab = rgb2lab(image[..., :3]) + np.float32(amount * direction)
-        colors = lab2rgb(lab).astype(np.float32)
+        colors = colors_from_lab(lab)
         shifted.append(np.concatenate([colors, image[..., 3:]], axis=2))
     return shifted
 
@@ -80,7 +81,7 @@ def texture(views: EditedViews, amount: float, rng: np.random.Generator) -> list
         lab = rgb2lab(image[..., :3])
         # One of the field's two components, each of which has half of its square.
         lab[..., 0] = np.clip(lab[..., 0] + np.float32(amount * np.sqrt(2)) * field, 0, 100)
-        colors = lab2rgb(lab).astype(np.float32)
+        colors = colors_from_lab(lab)
         grained.append(np.concatenate([colors, image[..., 3:]], axis=2))
     return grained
 

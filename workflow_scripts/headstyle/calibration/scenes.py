@@ -13,8 +13,9 @@ from types import MappingProxyType
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from skimage.color import lab2rgb, rgb2lab
+from skimage.color import rgb2lab
 
+from headstyle.calibration.fields import colors_from_lab
 from headstyle.cameras import Cameras, read_cameras
 from headstyle.capture.head import HeadMesh, Part, light_surface, sculpt_head
 from headstyle.capture.operators import Edit, edit_surface
@@ -189,8 +190,8 @@ COLOR_EDITS: Mapping[str, Callable[[NDArray], NDArray]] = MappingProxyType(
 def _colors_mapped(image: RgbaImage, edit: Callable[[NDArray], NDArray]) -> RgbaImage:
     if edit is COLOR_EDITS[NO_EDIT]:
         return image
-    colors = lab2rgb(edit(rgb2lab(image[..., :3])))
-    return np.concatenate([colors, image[..., 3:]], axis=2).astype(np.float32)
+    colors = colors_from_lab(edit(rgb2lab(image[..., :3])))
+    return np.concatenate([colors, image[..., 3:]], axis=2)
 
 
 def _face_features(mesh: HeadMesh) -> NDArray[np.float64]:

@@ -8,10 +8,10 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from skimage.color import lab2rgb, rgb2lab
+from skimage.color import rgb2lab
 
 from headstyle.adjacency import direction_adjacency
-from headstyle.calibration.fields import continued_colors
+from headstyle.calibration.fields import colors_from_lab, continued_colors
 from headstyle.calibration.scenes import NO_EDIT, EditedViews
 from headstyle.cameras import Cameras
 from headstyle.capture.head import HeadMesh
@@ -182,4 +182,4 @@ def compared_pairs(cameras: Cameras, neighbors: int) -> list[tuple[str, str]]:
 def _toned(image: RgbaImage) -> RgbaImage:
     lab = rgb2lab(image[..., :3]) * np.float32([1.2, 1, 1]) + np.float32([0, 2, 6])
     lab[..., 0] = np.minimum(lab[..., 0], 100)
-    return np.concatenate([lab2rgb(lab), image[..., 3:]], axis=2).astype(np.float32)
+    return np.concatenate([colors_from_lab(lab), image[..., 3:]], axis=2)

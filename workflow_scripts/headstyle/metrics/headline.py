@@ -2,7 +2,7 @@
 
 1: no pair of views disagrees in anything but what the unedited views disagree in already, so the
 avatar cannot be told from its baseline. 0: the views disagree as much as shuffled ones do. What
-counts, and how much of it, was chosen on ladders of known inconsistency (`calibrate_metrics`).
+counts, and how much of it, was chosen on one half of the ladders of `calibrate_metrics`.
 """
 
 import math
@@ -20,22 +20,24 @@ HEAD_PX = 96.0
 """Views are reduced until the head has this size."""
 STEPS: Mapping[str, float] = {
     "color": 1.8,
-    "place": 0.3,
-    "detail": 1.0,
-    "sharpness": 0.1,
-    "strength": 0.1,
+    "place": 0.5,
+    "detail": 0.85,
+    "sharpness": 0.12,
+    "strength": 0.07,
 }
-"""One step of each kind of disagreement: its mean rise per level of the ladders that raise it."""
+"""One step of each kind of disagreement, in its units: about what a level of its ladder adds."""
 SHUFFLED_STEPS = 15.0
 """Disagreement of shuffled views, in steps."""
+LINEAR_STEPS = 1.5
+"""Below so many steps the score falls about linearly, above by the logarithm."""
 
 
 class Headline(Metric):
-    """1 − ln(1 + d) / ln(1 + d₀), not below 0, of each pair's disagreement d in steps.
+    """1 − ln(1 + d/1.5) / ln(1 + d₀/1.5), not below 0, of each pair's disagreement d in steps.
 
-    d is the length of the vector of all kinds of disagreement (`headstyle.disagreement`), each in
-    its own steps; d₀ is that of shuffled views. A pair has one value, whichever of its views is
-    warped. Without unedited views nothing is forgiven, and the edit's strength is not compared.
+    d is that of the kind of disagreement (`headstyle.disagreement`) that has most of its own steps;
+    d₀ is that of shuffled views. A pair has one value, whichever of its views is warped. Without
+    unedited views nothing is forgiven, and the edit's strength is not compared.
     """
 
     name = "headline"
@@ -53,7 +55,7 @@ class Headline(Metric):
         self._known = {}
 
     def __call__(self, batch: PairBatch) -> Tensor:
-        pairs = [tuple(sorted(p)) for p in zip(batch.targets, batch.sources, strict=True)]
+        pairs = [(min(pair), max(pair)) for pair in zip(batch.targets, batch.sources, strict=True)]
         new = sorted(set(pairs) - set(self._known))
         if new:
             self._known.update(zip(new, self._scores(new).tolist(), strict=True))
@@ -75,6 +77,6 @@ def headline(found: Tensor) -> Tensor:
     Args:
         found: The kinds of `headstyle.disagreement.TERMS`, each in its own units.
     """
-    steps = found.new_tensor([STEPS[kind] for kind in TERMS])
-    distance = (found / steps).norm(dim=1)
-    return (1 - torch.log1p(distance) / math.log1p(SHUFFLED_STEPS)).clamp(min=0)
+    most = (found / found.new_tensor([STEPS[kind] for kind in TERMS])).amax(dim=1)
+    worst = math.log1p(SHUFFLED_STEPS / LINEAR_STEPS)
+    return (1 - torch.log1p(most / LINEAR_STEPS) / worst).clamp(min=0)
