@@ -20,7 +20,7 @@ from headstyle.files import whole_folder, write_json
 from headstyle.images import write_image
 from headstyle.seeds import avatar_seed
 from headstyle.splats import read_ply, write_ply
-from headstyle.stage import stage
+from headstyle.stage import keep_freed_memory, stage
 from headstyle.stylization import (
     avatar_settings,
     describe_run,
@@ -34,6 +34,7 @@ from headstyle.views import read_views
 
 if __name__ == "__main__":
     with stage(snakemake) as log:
+        keep_freed_memory()
         paths, output, params = snakemake.input, snakemake.output, snakemake.params
         subject, prompt, strength = (
             snakemake.wildcards[name] for name in ("subject", "prompt", "strength")

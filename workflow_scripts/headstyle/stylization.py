@@ -141,7 +141,10 @@ def avatar_settings(
             every=refine_every,
             reset_opacity_every=iterations + 1,
         )
-    return replace(settings, iterations=iterations, sh_degree_every=0, refine=refine)
+    # Edits that differ from view to view must show, not be explained as exposure.
+    return replace(
+        settings, iterations=iterations, sh_degree_every=0, refine=refine, exposure_rate=0.0
+    )
 
 
 def stylize(
