@@ -1,6 +1,7 @@
 """The procedural subject: its rig, its heads, its photographs and their truth."""
 
 import colorsys
+import warnings
 from itertools import pairwise
 
 import numpy as np
@@ -184,6 +185,21 @@ def test_a_quick_mesh_is_almost_the_exact_one():
     bend = np.stack([noise(p, 110, k) for k in (33, 34, 35)], axis=1)
     outside = bare_head(p + np.float32(1.1) * bend, who, frame)
     assert np.abs(outside).mean() < 0.3
+
+
+@pytest.mark.parametrize(
+    ("seeds", "coarseness"),
+    # A field of this head once divided by the width of an ear that had shrunk to nothing.
+    [(range(100, 130), 4.5), ([1029], 2.0)],
+)
+def test_every_number_of_a_head_is_finite(seeds, coarseness):
+    for seed in seeds:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            surface = sculpt_head(seed, coarseness)
+            normals = vertex_normals(surface.vertices.astype(np.float32), surface.faces)
+        for values in (surface.vertices, normals, surface.albedo):
+            assert np.isfinite(values).all(), seed
 
 
 def test_the_four_seeds_differ_in_hairstyle_skin_clothes_and_shape():

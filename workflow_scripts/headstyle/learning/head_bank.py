@@ -21,12 +21,10 @@ from torch import Tensor
 
 from headstyle.capture.operators import OPERATORS, STUDY_OPERATORS, Edit
 from headstyle.errors import InputError
-from headstyle.learning.photographer import SurfelBatch, srgb_to_linear
+from headstyle.learning.photographer import SurfelBatch, unpacked
 from headstyle.learning.surfels import (
     GEOMETRY,
     PAINT,
-    POSITION_STEP_M,
-    SPACING_STEP_M,
     PackedHead,
     pack_head,
 )
@@ -190,7 +188,7 @@ class HeadBank:
         with self._change:
             geometry = self._geometry[column(v.geometry_start for v in versions) + within]
             paint = self._paint[column(v.paint_start for v in versions) + within]
-        return _unpack(geometry, paint, steps < counts)
+        return unpacked(geometry, paint, steps < counts)
 
     def _check(self) -> None:
         if self._failure is not None:
@@ -212,8 +210,8 @@ class HeadBank:
         geometries = [head.original.geometry]
         geometries += [edit.geometry for edit in head.edits if edit.geometry is not None]
         paints = [head.original.paint, *(edit.paint for edit in head.edits)]
-        geometry = _as_int32(np.concatenate(geometries))
-        paint = _as_int32(np.concatenate(paints))[:, 0]
+        geometry = _as_int32(np.concatenate(geometries)).to(self.device)
+        paint = _as_int32(np.concatenate(paints))[:, 0].to(self.device)
         size = geometry.numel() * 4 + paint.numel() * 4
         if self._heads and self.used_bytes + size > self._limit_bytes:
             return False
@@ -248,7 +246,7 @@ class HeadBank:
             )
             larger[:used] = pool[:used]
             pool = larger
-        pool[used:needed] = added.to(self.device)
+        pool[used:needed] = added
         return pool
 
 
@@ -277,24 +275,6 @@ def _placed(head: PackedHead, geometry_start: int, paint_start: int) -> Iterator
 
 def _as_int32(rows: NDArray[np.void]) -> Tensor:
     return torch.from_numpy(rows.view(np.int32).reshape(len(rows), -1))
-
-
-def _unpack(geometry: Tensor, paint: Tensor, present: Tensor) -> SurfelBatch:
-    """Numbers from the bytes; little-endian, as all machines that PyTorch runs on."""
-    words = geometry.view(torch.int16)
-    bytes_ = geometry.view(torch.uint8)
-    colors = paint[..., None].view(torch.uint8)
-    normals = bytes_[..., 8:11].view(torch.int8).float()
-    spacing = words[..., 3].float() * SPACING_STEP_M
-    return SurfelBatch(
-        positions=words[..., :3].float() * POSITION_STEP_M,
-        normals=torch.nn.functional.normalize(normals, dim=-1),
-        spacing=spacing,
-        openness=bytes_[..., 11].float() / 255,
-        albedo=srgb_to_linear(colors[..., :3].float() / 255),
-        parts=colors[..., 3],
-        present=present & (spacing > 0),
-    )
 
 
 def _heads_in_order(
