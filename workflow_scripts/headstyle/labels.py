@@ -26,6 +26,7 @@ METRICS = {
     "ciede2000_corrected": Label("CIEDE2000, corrected", "ΔE", "with the corrected warp"),
     "lpips_corrected": Label("LPIPS, corrected", "", "over the shared pixels alone"),
     "lpips_mini": Label("LPIPS mini", "", "headstyle's own small network in LPIPS's form"),
+    "lpips_mini_corrected": Label("LPIPS mini, corrected", "", "over the shared pixels alone"),
     "ssim": Label("SSIM", "0–1", "structural similarity; 1 for equal images", True),
     "gmsd": Label("GMSD", "", "how unlike edges and textures are; 0 for equal images"),
     "flip": Label("ꟻLIP", "0–1", "difference seen when flipping between the images"),
