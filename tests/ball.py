@@ -1,92 +1,58 @@
-"""A ball of splats before four cameras: the smallest scene that can be stylized."""
+"""A small colored ball: cameras, their images, and points on it. Two of four views are portrait."""
 
 from pathlib import Path
 
 import numpy as np
+import torch
 import yaml
-from headstyle.avatar_files import Order
-from headstyle.avatar_runs import Subject
-from headstyle.cameras import Cameras
-from headstyle.rendering import Splats
+from headstyle.cameras import Cameras, write_cameras
+from headstyle.images import write_image
+from headstyle.rendering import render_views
 from headstyle.splats import splats_from_points
-from headstyle.stylization import render_images
+from headstyle.training_settings import TrainingSettings
+from headstyle.views import write_points
+from splat_reference import make_cameras
 
-CONFIG = yaml.safe_load((Path(__file__).parents[1] / "config" / "config.yaml").read_text())
-# Steps ten times as large as the study's, for trainings a hundred times as short.
-BASELINE = CONFIG["baseline"] | {
-    "learning_rates": CONFIG["baseline"]["learning_rates"] | {"sh0": 2.5e-2}
-}
-ARC = [[1], [0, 2], [1, 3], [2]]
-"""Neighbors of the four views."""
+CONFIG = Path(__file__).parents[1] / "config" / "config.yaml"
+WIDTH, HEIGHT, VIEWS = 32, 48, 4
 
 
-def ball() -> Splats:
-    """An opaque ball of 300 splats of smoothly varying color."""
-    rng = np.random.default_rng(0)
-    points = rng.normal(size=(300, 3))
-    points *= 0.5 / np.linalg.norm(points, axis=1, keepdims=True)
-    splats = splats_from_points(points, 0.5 + points, sh_degree=0, seed=0)
-    splats["opacities"].data.fill_(3.0)
-    return splats
+def section(**changes):
+    """The study's `baseline` section, small."""
+    content = yaml.safe_load(CONFIG.read_text())["baseline"]
+    content |= {"sh_degree": 1, "sh_degree_every": 30, "iterations": 60, "min_initial_splats": 150}
+    content["refine"] |= changes.pop("refine", {})
+    return content | changes
 
 
-def arc() -> Cameras:
-    """Four cameras in an arc, three upright and one lying, that look at the ball from 3 units."""
-    angles = np.deg2rad([-30, -10, 10, 30])
-    poses = np.tile(np.eye(4), (4, 1, 1))
-    poses[:, 0, 0] = poses[:, 2, 2] = np.cos(angles)
-    poses[:, 0, 2], poses[:, 2, 0] = np.sin(angles), -np.sin(angles)
-    poses[:, 2, 3] = 3
-    sizes = np.array([(24, 32), (24, 32), (24, 32), (32, 24)])
-    intrinsics = np.tile(np.diag([60.0, 60.0, 1.0]), (4, 1, 1))
-    intrinsics[:, :2, 2] = sizes / 2
-    return Cameras(("a", "b", "c", "d"), sizes, intrinsics, poses)
+def settings(**changes):
+    """The study's settings, small."""
+    return TrainingSettings.from_config(section(**changes))
 
 
-def ball_subject(device: str = "cpu") -> Subject:
-    """The ball, with what its cameras see as photographs: a baseline without error."""
-    splats, cameras = ball(), arc()
-    return Subject(cameras, dict(render_images(splats, cameras)), splats, ARC, device)
+def make_ball():
+    """Cameras, images by view, points and their colors."""
+    generator = np.random.default_rng(0)
+    points = generator.normal(size=(800, 3))
+    points *= 0.8 / np.linalg.norm(points, axis=1, keepdims=True)
+    colors = 0.5 + 0.5 * np.sin(points @ generator.normal(size=(3, 3)) * 5)
+    truth = splats_from_points(points, colors, 1, 0)
+    with torch.no_grad():
+        truth["opacities"][:] = 3
+    poses, intrinsics = make_cameras(VIEWS, WIDTH, HEIGHT)
+    sizes = np.array([[WIDTH, HEIGHT]] * 2 + [[HEIGHT, WIDTH]] * 2)
+    intrinsics[:, :2, 2] = torch.from_numpy(sizes / 2)
+    names = tuple(f"view{i}" for i in range(VIEWS))
+    cameras = Cameras(names, sizes, intrinsics.double().numpy(), poses.double().numpy())
+    targets = {name: image for name, image, _, _ in render_views(truth, cameras)}
+    return cameras, targets, points[:150], colors[:150]
 
 
-def control_editing(operation: str = "recolor", prompt: str = "P4") -> dict:
-    """Settings of a control edit."""
-    return {
-        **{"editor": "control", "noise_level": [0.7, 0.98]},
-        **{"text_guidance_increment": 0.5, "image_guidance_increment": 0.2},
-        "control": {"operations": {prompt: operation}, "per_view_randomness": 0.3},
-    }
-
-
-def diffusion_editing(pipeline: Path, **changes: object) -> dict:
-    """Settings of a tiny InstructPix2Pix."""
-    return {
-        **{"editor": "instruct_pix2pix", "model": str(pipeline), "revision": None},
-        **{"negative_prompt": "bad", "diffusion_steps": 3, "background": [0.0, 0.0, 0.0]},
-        **{"dtype": "float16", "noise_level": [0.7, 0.98], "solver": "ddim"},
-        **{"text_guidance_increment": 0.5, "image_guidance_increment": 0.2},
-        "control": {"operations": {}, "per_view_randomness": 0.0},
-        **changes,
-    }
-
-
-def order(
-    folder: Path,
-    strength: str = "low",
-    editing: dict | None = None,
-    **stylization: object,
-) -> Order:
-    """An avatar of the ball; by default 12 iterations, edited before the first and the seventh."""
-    schedule = {"schedule": "thesis", "iterations": 12, "edit_every": 6, "refine_every": 4}
-    params = {
-        "prompt_text": "Give him red hair",
-        "strength": {"low": CONFIG["strengths"]["low"], "high": CONFIG["strengths"]["high"]}[
-            strength
-        ],
-        "editing": control_editing() if editing is None else editing,
-        "stylization": CONFIG["stylization"] | schedule | stylization,
-        "baseline": BASELINE,
-        "seed": 0,
-        "library": "",
-    }
-    return Order("A", "P4", strength, params, folder / f"P4_{strength}")
+def write_ball(folder: Path) -> Path:
+    """Write the ball as the views' stage would, and return the path of its cameras."""
+    cameras, targets, points, colors = make_ball()
+    for name, image in targets.items():
+        write_image(folder / f"{name}.png", image)
+    write_points(folder / "points.npz", points, np.rint(255 * colors))
+    write_cameras(folder / "cameras.json", cameras)
+    return folder / "cameras.json"

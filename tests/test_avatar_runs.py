@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ball import ball_subject, diffusion_editing, order
+from ball_avatars import ball_subject, diffusion_editing, order
 from headstyle import avatar_runs
 from headstyle.avatar_files import OUTPUTS, AvatarFolder, read_plan
 from headstyle.avatar_job import Job

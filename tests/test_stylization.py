@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from ball import ARC, BASELINE, CONFIG, ball_subject, diffusion_editing
+from ball_avatars import ARC, BASELINE, CONFIG, ball_subject, diffusion_editing
 from headstyle.editing import make_editor
 from headstyle.editing.base import View
 from headstyle.editing.control import ControlEditor
