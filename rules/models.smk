@@ -57,3 +57,28 @@ rule train_perceptual:
         "Training the mini perceptual metric"
     script:
         "../workflow_scripts/train_perceptual.py"
+
+
+rule train_editor:
+    output:
+        model=directory("results/models/editor"),
+    log:
+        "results/models/logs/train_editor.log",
+    benchmark:
+        "results/models/benchmarks/train_editor.tsv"
+    conda:
+        "../envs/learning.yaml"
+    threads: share_of_cores(1)
+    resources:
+        gpu=GPUS_PER_JOB,
+        mem_mb=32_000,
+        runtime="1h",
+    params:
+        training=config["models"]["editor"],
+        checkpoint="results/models/checkpoints/editor",
+        seed=config["seed"],
+        library=library_digest("train_editor"),
+    message:
+        "Training the mini editor"
+    script:
+        "../workflow_scripts/train_editor.py"

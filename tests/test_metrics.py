@@ -157,7 +157,7 @@ OF_VIEWS = {"clip_consistency", "clip_similarity", "refit_residual", "tsed"}
 def warped_metrics(backbones: Path) -> list[Metric]:
     names = [name for name in available_metrics() if name not in OF_VIEWS]
     if not (EMBEDDED_MODELS / "perceptual").is_dir():  # Not trained yet.
-        names.remove("lpips_mini")
+        names = [name for name in names if not name.startswith("lpips_mini")]
     weights = backbones / BACKBONES["squeeze"]
     settings = {"names": names, "lpips_net": "squeeze", "lpips_weights": weights}
     return load_metrics(settings, CPU)

@@ -167,6 +167,28 @@ def test_the_metric_has_the_published_form_and_its_own_name(network, tmp_path, m
     assert metric(PairBatch(target, target, overlap)).tolist() == [0, 0, 0, 0]
 
 
+def test_the_corrected_metric_is_the_same_on_a_whole_frame_and_blind_to_what_is_not_shared(
+    network, tmp_path, monkeypatch
+):
+    path, _ = network
+    monkeypatch.setattr(headstyle.embedded, "EMBEDDED_MODELS", tmp_path)
+    (tmp_path / "perceptual").mkdir()
+    (tmp_path / "perceptual" / "model.safetensors").write_bytes(path.read_bytes())
+    published, corrected = load_metrics({"names": ["lpips_mini", "lpips_mini_corrected"]}, CPU)
+    assert (published.warp, corrected.warp) == ("published", "corrected")
+    target, warped = (pictures(side_px=96).permute(0, 2, 3, 1) for _ in range(2))
+    warped = warped.flip(2)
+    whole = torch.ones(4, 96, 96, dtype=torch.bool)
+    batch = PairBatch(target, warped, whole)
+    np.testing.assert_allclose(corrected(batch), published(batch), atol=1e-6)
+    half = whole.clone()
+    half[:, :, 48:] = False
+    spoiled = target.where(half[..., None], torch.zeros(()))
+    np.testing.assert_array_equal(
+        corrected(PairBatch(spoiled, warped, half)), corrected(PairBatch(target, warped, half))
+    )
+
+
 def test_a_file_that_holds_something_else_is_named(tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"nothing")
     with pytest.raises(InputError, match=r"model\.safetensors cannot be read"):

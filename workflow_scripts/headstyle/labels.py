@@ -18,6 +18,7 @@ class Label:
 
 
 METRICS = {
+    "headline": Label("Headline score", "0–1", "1: as the baseline; 0: as shuffled views", True),
     "rmse": Label("RMSE", "0–1", "root mean square difference of the colors (0–1) after warping"),
     "ciede2000": Label("CIEDE2000", "ΔE", "mean perceptual color difference; 1 is just noticeable"),
     "lpips": Label("LPIPS", "", "distance of deep features, as published"),
@@ -25,6 +26,7 @@ METRICS = {
     "ciede2000_corrected": Label("CIEDE2000, corrected", "ΔE", "with the corrected warp"),
     "lpips_corrected": Label("LPIPS, corrected", "", "over the shared pixels alone"),
     "lpips_mini": Label("LPIPS mini", "", "headstyle's own small network in LPIPS's form"),
+    "lpips_mini_corrected": Label("LPIPS mini, corrected", "", "over the shared pixels alone"),
     "ssim": Label("SSIM", "0–1", "structural similarity; 1 for equal images", True),
     "gmsd": Label("GMSD", "", "how unlike edges and textures are; 0 for equal images"),
     "flip": Label("ꟻLIP", "0–1", "difference seen when flipping between the images"),
@@ -89,6 +91,22 @@ _COLUMNS = {
     "rotation_max_deg": Label("Rotation error, max", "°", "against the true cameras"),
     "center_median_percent": Label("Center error, median", "% of radius", "against the truth"),
     "center_max_percent": Label("Center error, max", "% of radius", "against the truth"),
+    "half": Label("Half", "", "fit: constants were chosen on it; held out: none were"),
+    "ladder": Label("Ladder", "", "kind of known inconsistency; consistent: none"),
+    "ladders": Label("Ladders", "", "heads, edits and draws that were climbed"),
+    "spearman_within": Label(
+        "ρ within", "−1–1", "rank correlation with the level, mean of ladders"
+    ),
+    "spearman_within_min": Label("Worst ρ within", "−1–1", "of any ladder"),
+    "spearman_across": Label("ρ across", "−1–1", "all heads, edits and captures ranked as one"),
+    "auc": Label("AUC", "0–1", "that an inconsistent scene scores worse than a consistent one"),
+    "smallest_level": Label("Seen from", "level", "where 95 % score worse than 95 % of the floor"),
+    "smallest_amount": Label("Amount there", "of the ladder", "its level in the ladder's units"),
+    "trap": Label("Trap", "", "a change that must not matter"),
+    "scenes": Label("Scenes"),
+    "mean_steps": Label("Moved by", "steps", "mean; positive is worse; one step is one level"),
+    "low_steps": Label("At least", "steps"),
+    "high_steps": Label("At most", "steps"),
     "key": Label("Setting"),
     "value": Label("Value"),
     "study": Label("In the study", "", "the published study's value, where this run has another"),

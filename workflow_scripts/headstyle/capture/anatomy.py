@@ -23,6 +23,8 @@ from headstyle.capture.shapes import (
 
 EYEBALL_RADIUS_MM = 14.4
 LID_THICKNESS_MM = 1.5
+EAR_LOBE_NARROWEST = 0.6
+"""Width of the ear, relative to its upper half, at and below the end of the lobe."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,8 @@ def _ear(p: Points, who: Identity, frame: FaceFrame) -> Scalars:
     y, z = 0.978 * y - 0.208 * z, 0.208 * y + 0.978 * z
     x, z = 0.87 * x + 0.5 * z, -0.5 * x + 0.87 * z
     q = np.stack([x, y, z + 8], axis=1)
-    widths = np.where(y > -6, 1.0, 1.0 + (y + 6) * 0.012)
+    # The lobe is narrower; far below the ear this would reach 0 and turn the field inside out.
+    widths = np.clip(1 + np.float32(0.012) * (y + 6), EAR_LOBE_NARROWEST, 1)
     q[:, 2] /= widths
     outer = ellipsoid(q, (0, 0, 0), (7.5, 31, 19))
     bowl = ellipsoid(q, (7.5, 3, 1.5), (8.0, 24, 13.5))

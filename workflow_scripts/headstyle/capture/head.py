@@ -27,6 +27,7 @@ __all__ = [
 HEAD_SPACING_MM = 1.6
 HAIR_SPACING_MM = 2.0
 CLOTHES_SPACING_MM = 2.8
+EYE_RINGS = 90
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def sculpt_head(seed: int, coarseness: float = 1.0) -> HeadSurface:
     noise = Noise(seed)
     pieces = [
         _skin(who, frame, noise, coarseness),
-        *(_eye(who, frame, noise, side) for side in (-1, 1)),
+        *(_eye(who, frame, noise, side, coarseness) for side in (-1, 1)),
         *([] if who.hairstyle == "bald" else [_hair(who, frame, noise, coarseness)]),
         _shirt(who, noise, coarseness),
     ]
@@ -157,8 +158,8 @@ def _mouth_opened(
     return vertices + offsets, colors + shown * (inside - colors)
 
 
-def _eye(who: Identity, frame: FaceFrame, noise: Noise, side: int) -> _Piece:
-    vertices, faces = paint.eyeball(frame, side)
+def _eye(who: Identity, frame: FaceFrame, noise: Noise, side: int, coarseness: float) -> _Piece:
+    vertices, faces = paint.eyeball(frame, side, rings=max(24, round(EYE_RINGS / coarseness)))
     local = vertices - np.float32(frame.eye) * np.float32([side, 1, 1])
     colors = paint.eye_color(local, who, noise)
     return _Piece(vertices, faces, colors, np.full(len(vertices), Part.EYE, dtype=np.uint8))

@@ -16,8 +16,10 @@ from headstyle.learning.editor_scores import (
 COLUMNS = {
     "psnr_edit": "PSNR of the edit [dB]",
     "psnr_photograph": "of the photograph [dB]",
-    "distance_edit": "1 - SSIM of the edit",
-    "distance_photograph": "of the photograph",
+    "psnr_edit_there": "PSNR of the edit there [dB]",
+    "psnr_photograph_there": "of the photograph there [dB]",
+    "distance_edit_there": "1 - SSIM of the edit there",
+    "distance_photograph_there": "of the photograph there",
     "closer": "edit closer",
     "recognized": "recognized",
     "psnr_kept": "PSNR of what is to be kept [dB]",
@@ -31,26 +33,37 @@ PARTS = ("text_encoder", "vae", "unet")
 
 def write_card(
     folder: Path,
-    settings: Mapping[str, Any],
+    known: Mapping[str, Any],
     stages: Mapping[str, Sequence[Mapping[str, float]]],
     scores: Mapping[str, Any],
-    date: str,
 ) -> None:
-    """Write `MODEL_CARD.md`, and below `evaluation/` the scores and the losses it is made from."""
-    write_json(folder / "evaluation" / "scores.json", {"settings": dict(settings), **scores})
+    """Write `MODEL_CARD.md`, and below `evaluation/` the scores and the losses it is made from.
+
+    Args:
+        folder: The pipeline.
+        known: Settings of the training, with `trained_heads`, `machine` and `date`.
+        stages: Histories of the parts of the training.
+        scores: As `editor_scores.evaluate` returns them.
+    """
     lines = ["stage\titeration\tloss\tseconds"]
     for stage, history in stages.items():
         lines += [
-            f"{stage}\t{row['iteration']}\t{row['loss']:.5f}\t{row['seconds']:.1f}"
+            f"{stage}\t{row['iteration']:.0f}\t{row['loss']:.5f}\t{row['seconds']:.1f}"
             for row in history
         ]
     with whole_file(folder / "evaluation" / "history.tsv") as path:
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_scores(folder, known, scores)
+
+
+def write_scores(folder: Path, known: Mapping[str, Any], scores: Mapping[str, Any]) -> None:
+    """Write `evaluation/scores.json` and the card of a pipeline that was evaluated (again)."""
+    write_json(folder / "evaluation" / "scores.json", {"settings": dict(known), **scores})
     with whole_file(folder / "MODEL_CARD.md") as path:
-        path.write_text(card(folder, settings, scores, date), encoding="utf-8")
+        path.write_text(card(folder, known, scores), encoding="utf-8")
 
 
-def card(folder: Path, settings: Mapping[str, Any], scores: Mapping[str, Any], date: str) -> str:
+def card(folder: Path, known: Mapping[str, Any], scores: Mapping[str, Any]) -> str:
     """The card's text."""
     sizes = {
         part: sum(file.stat().st_size for file in (folder / part).glob("*.safetensors")) / 1e6
@@ -58,9 +71,11 @@ def card(folder: Path, settings: Mapping[str, Any], scores: Mapping[str, Any], d
     }
     parts = ", ".join(f"{part} {size:.1f} MB" for part, size in sizes.items())
     height, width = SIZE_PX
-    right = f"{scores['judge_on_true_edits']:.0%}"
-    heads, unseen = f"{settings['heads']:,}", settings["evaluation_heads"]
-    minutes = f"{settings['minutes_autoencoder']:g}", f"{settings['minutes_denoiser']:g}"
+    right, sample = f"{scores['judge_on_true_edits']:.0%}", scores["sample"]
+    minutes = f"{known['minutes_autoencoder']:g}", f"{known['minutes_denoiser']:g}"
+    trained = f"{known['machine']}, {known['date']}, seed {known['seed']}"
+    looked_at = f"{sample['pictures']} photographs of {sample['heads']} unseen heads"
+    guidances = f"s_P = {TEXT_GUIDANCE:g} and s_I = {IMAGE_GUIDANCE:g}"
     return f"""# Mini editor
 
 A small InstructPix2Pix (Brooks et al. 2023) for heads on a black background at {height} px, in the
@@ -71,26 +86,29 @@ else.
 ## Data
 
 Photographs of procedural heads and true edits of the same heads (`headstyle.learning`), rendered
-while training: {heads} distinct heads (seeds from 1000 on), each with several edits; cameras and
-lights are drawn anew for every picture. Three quarters of the edits are the study's eight, the rest
-recolorings of hair, shirt, skin, eyes and lips. Every edit has several wordings; some of each are
-held out. Seeds below 1000 were never trained on.
+for the training: {known["trained_heads"]:,} distinct heads (seeds from 1000 on), each with several
+edits; cameras and lights are drawn anew for every picture. Three quarters of the edits are the
+study's eight, the rest recolorings of hair, shirt, skin, eyes and lips. Every edit has several
+wordings; some of each are held out. Seeds below 1000 were never trained on.
 
 ## Training
 
-On one NVIDIA H200, {date}, seed {settings["seed"]}: autoencoder {minutes[0]} min, text encoder and
-denoiser {minutes[1]} min. Losses are in `evaluation/history.tsv`.
+On {trained}: autoencoder {minutes[0]} min, text encoder
+and denoiser {minutes[1]} min. Losses are in `evaluation/history.tsv`.
 
 ## Scores
 
-On {unseen} unseen heads of {height}x{width} px, through headstyle's own editing loop:
-{DIFFUSION_STEPS} DDIM steps from noise level {NOISE_LEVEL:g}, s_P = {TEXT_GUIDANCE:g},
-s_I = {IMAGE_GUIDANCE:g}; the study's text and two held-out ones. Distances to the true edit are
-taken inside the photograph's silhouette; *edit closer* is the share of pictures whose edit has the
-smaller distance; *recognized* the share in which a judge trained on true edits ({right}
-right on those of unseen heads) sees the right one of the eight.
+For each edit on {looked_at}, {height}x{width} px, through headstyle's
+own editing loop: {DIFFUSION_STEPS} DDIM steps from noise level {NOISE_LEVEL:g}, {guidances}, the
+study's text and two held-out ones. PSNR and 1 - SSIM compare with the true edit inside the
+photograph's silhouette; *there* is the part of it that the edit should change, *what is to be kept*
+the rest. *Edit closer* is the share of pictures whose edit beats the photograph there in both;
+*recognized* the share in which a judge trained on true edits ({right} right on those of unseen
+heads) sees the right one of the eight.
 
 {table(scores)}
+
+`python -m headstyle.learning.evaluate_editor FOLDER` computes such a table again.
 
 ## Limits
 
@@ -110,9 +128,9 @@ def table(scores: Mapping[str, Any]) -> str:
     return "\n".join(rows)
 
 
-def _cell(key: str, value: float) -> str:
+def _cell(key: str, value: float | None) -> str:
+    if value is None:
+        return "–"
     if key in ("closer", "recognized"):
         return f"{value:.0%}"
-    if key.startswith("psnr"):
-        return "–" if value >= 100 else f"{value:.1f}"
-    return f"{value:.3f}"
+    return f"{value:.1f}" if key.startswith("psnr") else f"{value:.3f}"

@@ -1,7 +1,12 @@
-"""What the mini editor learns from: pictures for its autoencoder, encoded pairs after that."""
+"""What the mini editor learns from: pictures for its autoencoder, encoded pairs after that.
+
+Pictures are drawn ahead into pools on the device: a training that waits for each of its batches to
+be rendered is three times as slow.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -9,11 +14,15 @@ from torch.nn import functional
 
 from headstyle.learning.backgrounds import random_backgrounds
 from headstyle.learning.editor_model import LATENT_CHANNELS, LATENT_FACTOR, EditorModel
+from headstyle.learning.editor_stage import Stage
 from headstyle.learning.editor_tokenizer import TEXT_TOKENS
 from headstyle.learning.pairs import EditBatch, PairStream
 
 CLUTTERED_SHARE = 0.15
 """Of the pictures for the autoencoder; the others lie on black, as the workflow edits them."""
+PAIRS_AT_ONCE = 64
+RENEWALS, RENEWED_SHARE = 4, 0.25
+"""Equal parts of a stage, before each of which but the first this share of the pools is renewed."""
 
 
 def on_black(rgba: Tensor) -> Tensor:
@@ -33,6 +42,52 @@ def pictures(batch: EditBatch, generator: torch.Generator) -> Tensor:
     return (rgba[:, :3] * rgba[:, 3:] + behind * (1 - rgba[:, 3:])) * 2 - 1
 
 
+def to_bytes(images: Tensor) -> Tensor:
+    """Images in [-1, 1] as bytes."""
+    return ((images + 1) * 127.5).round().clamp(0, 255).byte()
+
+
+def from_bytes(images: Tensor) -> Tensor:
+    """Bytes as images in [-1, 1]."""
+    return images.float() / 127.5 - 1
+
+
+class Pool(Protocol):
+    """Holds `capacity` things at most, drawn ahead; the newest take the place of the oldest."""
+
+    capacity: int
+
+    def add(self, pairs: int) -> None:
+        """Draw so many pairs and take them in."""
+
+
+class PicturePool:
+    """Pictures of one size, as bytes on the device."""
+
+    def __init__(self, stream: PairStream, capacity: int, seed: int) -> None:
+        """An empty pool for `capacity` pairs, of two pictures each."""
+        self.capacity, self._stream, self._added = capacity, stream, 0
+        device = stream.bank.device
+        self._generator = torch.Generator(device).manual_seed(seed)
+        size = (2 * capacity, 3, stream.height, stream.width)
+        self._all = torch.empty(size, dtype=torch.uint8, device=device)
+
+    def __len__(self) -> int:
+        return min(self._added, 2 * self.capacity)
+
+    def add(self, pairs: int) -> None:
+        """Draw pairs and put their pictures in the place of the oldest."""
+        made = to_bytes(pictures(self._stream.draw(pairs), self._generator))
+        place = torch.arange(self._added, self._added + len(made), device=made.device)
+        self._all[place % len(self._all)] = made
+        self._added += len(made)
+
+    def draw(self, count: int, generator: torch.Generator) -> Tensor:
+        """Random pictures in [-1, 1]. Shape `(count, 3, H, W)`."""
+        chosen = torch.randint(len(self), (count,), generator=generator, device=self._all.device)
+        return from_bytes(self._all[chosen])
+
+
 @dataclass
 class LatentPairs:
     """N encoded pairs."""
@@ -45,6 +100,8 @@ class LatentPairs:
     """Of the instructions. Shape `(N, TEXT_TOKENS)`."""
     concerned: Tensor
     """Share of each latent pixel that the edit may change. Shape `(N, 1, h, w)`."""
+    shown: Tensor
+    """Share of each latent pixel that shows the head, edited or not. Shape `(N, 1, h, w)`."""
 
 
 class LatentPool:
@@ -52,7 +109,7 @@ class LatentPool:
 
     def __init__(self, model: EditorModel, stream: PairStream, capacity: int) -> None:
         """An empty pool that keeps at most `capacity` pairs of the stream."""
-        self._model, self._stream, self._capacity = model, stream, capacity
+        self._model, self._stream, self.capacity = model, stream, capacity
         height, width = stream.height // LATENT_FACTOR, stream.width // LATENT_FACTOR
         device = stream.bank.device
 
@@ -65,39 +122,73 @@ class LatentPool:
             empty(LATENT_CHANNELS),
             torch.zeros((capacity, TEXT_TOKENS), dtype=torch.long, device=device),
             empty(1),
+            empty(1),
         )
         self._added = 0
 
     def __len__(self) -> int:
-        return min(self._added, self._capacity)
+        return min(self._added, self.capacity)
 
     @torch.no_grad()
-    def add(self, count: int) -> None:
+    def add(self, pairs: int) -> None:
         """Draw pairs, encode them, and put them in the place of the oldest."""
-        batch = self._stream.draw(count)
+        batch = self._stream.draw(pairs)
         device = batch.photographs.device
-        place = torch.arange(self._added, self._added + count, device=device) % self._capacity
-        for pool, rgba in (
-            (self._all.photographs, batch.photographs),
-            (self._all.edited, batch.edited),
-        ):
-            mode = self._model.vae.encode(on_black(rgba)).latent_dist.mode()
-            pool[place] = mode.half()
-        self._all.tokens[place] = self._model.tokens(batch.instructions).to(device)
-        concerned = batch.concerned[:, None].float()
-        self._all.concerned[place] = functional.avg_pool2d(concerned, LATENT_FACTOR).half()
-        self._added += count
+        either = torch.maximum(batch.photographs[:, 3:], batch.edited[:, 3:])
+        added = LatentPairs(
+            *(
+                self._model.vae.encode(on_black(rgba)).latent_dist.mode()
+                for rgba in (batch.photographs, batch.edited)
+            ),
+            self._model.tokens(batch.instructions).to(device),
+            functional.avg_pool2d(batch.concerned[:, None].float(), LATENT_FACTOR),
+            functional.avg_pool2d(either, LATENT_FACTOR),
+        )
+        place = torch.arange(self._added, self._added + pairs, device=device) % self.capacity
+        for part in fields(LatentPairs):
+            held = getattr(self._all, part.name)
+            held[place] = getattr(added, part.name).to(held.dtype)
+        self._added += pairs
 
     def draw(self, count: int, generator: torch.Generator) -> LatentPairs:
         """Random pairs of the pool, in single precision."""
         device = self._all.tokens.device
         chosen = torch.randint(len(self), (count,), generator=generator, device=device)
-        return LatentPairs(
-            self._all.photographs[chosen].float(),
-            self._all.edited[chosen].float(),
-            self._all.tokens[chosen],
-            self._all.concerned[chosen].float(),
-        )
+        parts = (getattr(self._all, part.name)[chosen] for part in fields(LatentPairs))
+        return LatentPairs(*(p.float() if p.is_floating_point() else p for p in parts))
+
+
+def take_in(pool: Pool, pairs: int) -> None:
+    """Add pairs, a few at a time."""
+    for start in range(0, pairs, PAIRS_AT_ONCE):
+        pool.add(min(PAIRS_AT_ONCE, pairs - start))
+
+
+class Renewal:
+    """Renews pools in between, so that a training sees the heads that were sculpted meanwhile."""
+
+    def __init__(self, stage: Stage, pools: Sequence[Pool]) -> None:
+        """Fill the pools."""
+        self._stage, self._pools = stage, pools
+        self._next = self._part + 1
+        for pool in pools:
+            take_in(pool, pool.capacity)
+
+    def __call__(self) -> None:
+        """To be called in every iteration: renews the pools when it is time."""
+        if self._part >= self._next:
+            self._next = self._part + 1
+            for pool in self._pools:
+                take_in(pool, max(1, round(RENEWED_SHARE * pool.capacity)))
+
+    @property
+    def _part(self) -> int:
+        return int(self._stage.done * RENEWALS)
+
+
+def turn(iteration: int, sizes: int) -> int:
+    """Which picture size an iteration is about: three times of four the first one."""
+    return 0 if sizes == 1 or iteration % 4 else 1 + iteration // 4 % (sizes - 1)
 
 
 def latent_scale(latents: Sequence[Tensor]) -> float:

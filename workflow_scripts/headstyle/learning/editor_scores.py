@@ -8,20 +8,22 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image as PillowImage
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from headstyle.editing.base import Instruction, View
 from headstyle.editing.instruct_pix2pix import InstructPix2Pix
+from headstyle.files import whole_file
 from headstyle.learning.editor_classifier import (
     CLASSES,
+    Judge,
     cut_to,
-    recognize,
+    draw_examples,
     save_classifier,
     train_classifier,
 )
 from headstyle.learning.editor_data import on_black
-from headstyle.learning.editor_training import Stage
+from headstyle.learning.editor_stage import Stage
 from headstyle.learning.head_bank import HeadBank
 from headstyle.learning.pairs import EditBatch, PairStream
 from headstyle.learning.wording import fill_in, texts_of
@@ -34,6 +36,8 @@ TEXT_GUIDANCES = (0.0, 0.5, 1.0, 1.5)
 SHOWN = 3
 """Heads of each edit on the contact sheet."""
 NEGATIVE_PROMPT = "low quality, deformed, bad"
+SEED_OF_UNSEEN = 99
+"""Added to the training's seed, so that an evaluation can be repeated."""
 
 
 @dataclass(frozen=True)
@@ -49,42 +53,100 @@ class Judged:
     """Bool, `(B, H, W)`."""
 
 
-def evaluate(
-    folder: Path, bank: HeadBank, unseen: HeadBank, seed: int, device: str, count: int = 24
-) -> dict[str, Any]:
-    """Score the pipeline in `folder`; writes the judge's weights and a contact sheet there.
+def train_judge(
+    editor: InstructPix2Pix, bank: HeadBank, stage: Stage, count: int, seed: int
+) -> Judge:
+    """Train the judge on true edits of the heads that the editor was trained on.
 
     Args:
-        folder: The pipeline.
-        bank: Heads to train the judge on.
+        editor: Whose autoencoder's traces the judge is to overlook.
+        bank: Those heads.
+        stage: How long.
+        count: Of pictures to train on.
+        seed: Of everything drawn.
+    """
+    vae = editor.vae
+
+    def reproduce(images: Tensor) -> Tensor:
+        latents = vae.encode(images.to(vae.dtype)).latent_dist.mode()
+        return vae.decode(latents).sample.to(images.dtype)
+
+    stream = PairStream(bank, *SIZE_PX, seed + 50, full_strength=True)
+    return train_classifier(draw_examples(stream, count, reproduce), stage, seed)
+
+
+def evaluate(
+    editor: InstructPix2Pix,
+    judge: Judge,
+    unseen: HeadBank,
+    seed: int,
+    count: int,
+    operators: Sequence[str] = CLASSES,
+    sheet: Path | None = None,
+) -> dict[str, Any]:
+    """Score an editor on true edits of full strength.
+
+    Args:
+        editor: The pipeline as the workflow uses it.
+        judge: Tells which edit a picture shows.
         unseen: Heads to edit.
         seed: Of everything drawn.
-        device: Where to compute.
-        count: Pairs per operator and text.
+        count: Pictures per operator and text.
+        operators: To evaluate.
+        sheet: JPEG file for a contact sheet; None writes none.
     """
-    streams = [PairStream(bank, *SIZE_PX, seed + 50)]
-    judge_stage = Stage(minutes=0.75 if device == "cuda" else 0.05, learning_rate=2e-3, batch=96)
-    judge = train_classifier(streams, judge_stage, seed)
-    (folder / "evaluation").mkdir(exist_ok=True)
-    save_classifier(folder / "evaluation" / "judge.safetensors", judge)
-    editor = load_editor(folder, device)
-    stream = PairStream(unseen, *SIZE_PX, seed + 99, held_out=True)
-    rows, sheet = {}, []
-    for operator in CLASSES:
+    stream = PairStream(unseen, *SIZE_PX, seed + SEED_OF_UNSEEN, held_out=True, full_strength=True)
+    rows, shown, right = {}, [], []
+    for operator in operators:
         batch = stream.draw(count, [operator])
         texts = [study_text(operator), *texts_of(operator, held_out=True)[:2]]
         judged = [judge_edits(editor, batch, fill_in(text, "the head")) for text in texts]
         rows[operator] = operator_scores(operator, judged, judge)
         rows[operator] |= guidance_scores(editor, batch, fill_in(texts[0], "the head"))
-        sheet.append(judged[0])
-    true = [stream.draw(count, [operator]) for operator in CLASSES]
-    found = [recognize(judge, on_black(cut_to(b.edited, b.photographs))) for b in true]
-    right = [
-        name == operator for operator, names in zip(CLASSES, found, strict=True) for name in names
-    ]
-    write_contact_sheet(folder / "evaluation" / "edits.jpg", sheet)
-    means = {key: float(np.mean([row[key] for row in rows.values()])) for key in rows[CLASSES[0]]}
-    return {"operators": rows, "mean": means, "judge_on_true_edits": float(np.mean(right))}
+        shown.append(judged[0])
+        right += [name == operator for name in judge.recognize(judged[0].true_edits)]
+    if sheet is not None:
+        with whole_file(sheet) as path:
+            write_contact_sheet(path, shown)
+    return {
+        "operators": rows,
+        "mean": {key: _mean([row[key] for row in rows.values()]) for key in rows[operators[0]]},
+        "judge_on_true_edits": float(np.mean(right)),
+        "sample": {"heads": len(unseen), "pictures": count, "device": editor.unet.device.type},
+    }
+
+
+def evaluate_folder(
+    folder: Path, bank: HeadBank, unseen: HeadBank, seed: int, device: str, effort: "Effort"
+) -> dict[str, Any]:
+    """Train a judge, and score the pipeline in a folder.
+
+    Args:
+        folder: The pipeline; gets `evaluation/judge.safetensors` and `evaluation/edits.jpg`.
+        bank: Heads to train the judge on.
+        unseen: Heads to edit.
+        seed: Of everything drawn.
+        device: Where to compute.
+        effort: How much of it.
+    """
+    editor = load_editor(folder, device)
+    stage = Stage(effort.judge_minutes, 2e-3, 128, iterations=effort.judge_iterations)
+    judge = train_judge(editor, bank, stage, effort.judge_pictures, seed)
+    with whole_file(folder / "evaluation" / "judge.safetensors") as path:
+        save_classifier(path, judge)
+    sheet = folder / "evaluation" / "edits.jpg"
+    return evaluate(editor, judge, unseen, seed, effort.pictures, sheet=sheet)
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How thorough an evaluation is."""
+
+    pictures: int = 24
+    """Of each operator and text."""
+    judge_pictures: int = 12_000
+    judge_minutes: float = 0.75
+    judge_iterations: int | None = None
 
 
 def study_text(operator: str) -> str:
@@ -137,38 +199,49 @@ def judge_edits(
     )
 
 
-def operator_scores(operator: str, judged: Sequence[Judged], judge: nn.Module) -> dict[str, float]:
-    """Means over all pictures and texts of one edit.
+def operator_scores(
+    operator: str, judged: Sequence[Judged], judge: Judge
+) -> dict[str, float | None]:
+    """Means over all pictures and texts of one edit; None where no picture tells.
 
-    `psnr_edit` and `distance_edit` compare the edit with the true edit inside the silhouette,
-    `psnr_photograph` and `distance_photograph` the photograph; `closer` is the share of pictures
-    whose edit has the smaller distance, `recognized` the share in which the judge sees the right
-    edit, `psnr_kept` compares edit and photograph where the edit should change nothing.
+    `psnr_edit` and `distance_edit` compare the edit with the true edit, `psnr_photograph` and
+    `distance_photograph` the photograph, inside the silhouette; with `_there`, only where the edit
+    should change something. `closer` is the share of pictures whose edit has the smaller distance
+    and the larger PSNR there, `recognized` the share in which the judge sees the right edit;
+    `psnr_kept` compares edit and photograph where the edit should change nothing.
     """
     values: dict[str, list[float]] = {}
 
-    def add(name: str, numbers: Tensor) -> None:
-        values.setdefault(name, []).extend(n for n in numbers.tolist() if n == n)
+    def add(name: str, numbers: Tensor) -> Tensor:
+        values.setdefault(name, []).extend(numbers.tolist())
+        return numbers
 
     for one in judged:
-        edit, photograph = (
-            distance(images, one.true_edits, one.foreground)
-            for images in (one.edits, one.photographs)
-        )
-        add("distance_edit", edit)
-        add("distance_photograph", photograph)
-        add("closer", (edit < photograph).float())
-        add("psnr_edit", psnr(one.edits, one.true_edits, one.foreground))
-        add("psnr_photograph", psnr(one.photographs, one.true_edits, one.foreground))
-        kept = one.foreground & ~one.concerned
-        add("psnr_kept", psnr(one.edits, one.photographs, kept))
-        seen = recognize(judge, one.edits)
+        for suffix, region in (
+            ("", one.foreground),
+            ("_there", one.foreground & one.concerned),
+        ):
+            better = []
+            for measure, sign in ((psnr, 1), (distance, -1)):
+                edit, photograph = (
+                    add(
+                        f"{measure.__name__}_{name}{suffix}",
+                        measure(images, one.true_edits, region),
+                    )
+                    for name, images in (("edit", one.edits), ("photograph", one.photographs))
+                )
+                better.append(sign * (edit - photograph) > 0)
+        some = region.flatten(1).any(dim=1)
+        add("closer", (better[0] & better[1]).float()[some])
+        add("psnr_kept", psnr(one.edits, one.photographs, one.foreground & ~one.concerned))
+        seen = judge.recognize(one.edits)
         add("recognized", torch.tensor([float(name == operator) for name in seen]))
-    # Edits of the whole head leave nothing to be kept.
-    return {name: float(np.mean(numbers)) if numbers else 100.0 for name, numbers in values.items()}
+    return {name: _mean(numbers) for name, numbers in values.items()}
 
 
-def guidance_scores(editor: InstructPix2Pix, batch: EditBatch, text: str) -> dict[str, float]:
+def guidance_scores(
+    editor: InstructPix2Pix, batch: EditBatch, text: str
+) -> dict[str, float | None]:
     """PSNR to the photograph without guidance on the text, and how much each guidance changes."""
     scores = {}
     for guidance in TEXT_GUIDANCES:
@@ -181,10 +254,19 @@ def guidance_scores(editor: InstructPix2Pix, batch: EditBatch, text: str) -> dic
     return scores
 
 
-def distance(first: Tensor, second: Tensor, foreground: Tensor) -> Tensor:
-    """1 - SSIM on the foreground, the mean of three scales (full, half, quarter). Shape `(B,)`."""
+def distance(first: Tensor, second: Tensor, region: Tensor) -> Tensor:
+    """1 - SSIM in a region, the mean of three scales (full, half, quarter).
+
+    Args:
+        first: Images in [-1, 1]. Shape `(B, 3, H, W)`.
+        second: Likewise.
+        region: Bool, `(B, H, W)`.
+
+    Returns:
+        NaN where the region is empty. Shape `(B,)`.
+    """
     total = torch.zeros(len(first), device=first.device)
-    mask = foreground[:, None].float()
+    mask = region[:, None].float()
     for scale in (1, 2, 4):
         a, b, weight = (functional.avg_pool2d(x, scale) for x in (first, second, mask))
         similarity = ssim_map(*((x.permute(0, 2, 3, 1) + 1) / 2 for x in (a, b))).mean(dim=3)
@@ -211,3 +293,9 @@ def write_contact_sheet(path: Path, judged: Sequence[Judged]) -> None:
         rows.append(torch.cat(tiles, dim=2))
     sheet = ((torch.cat(rows, dim=1) + 1) / 2).clamp(0, 1).mul(255).byte()
     PillowImage.fromarray(sheet.permute(1, 2, 0).cpu().numpy()).save(path, quality=85)
+
+
+def _mean(numbers: Sequence[float]) -> float | None:
+    """Of those that are numbers; None where there are none."""
+    found = [number for number in numbers if number is not None and number == number]
+    return float(np.mean(found)) if found else None

@@ -5,135 +5,85 @@ et al. 2023) from encoded pairs, and besides what Instruct-NeRF2NeRF (Haque et a
 from: a picture that is not edited yet under much noise.
 """
 
-import copy
+import dataclasses
 import logging
-import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from headstyle.learning.editor_data import LatentPairs, LatentPool, latent_scale, on_black, pictures
+from headstyle.learning.editor_data import (
+    LatentPairs,
+    LatentPool,
+    PicturePool,
+    Renewal,
+    latent_scale,
+    turn,
+)
 from headstyle.learning.editor_model import EditorModel
+from headstyle.learning.editor_stage import Average, Stage
 from headstyle.learning.editor_tokenizer import NEGATIVE_PROMPTS
-from headstyle.learning.pairs import PairStream
 from headstyle.losses import ssim_map
+from headstyle.seeds import derived_seed
 
 logger = logging.getLogger("headstyle.learning")
 
-KL_WEIGHT = 1e-6
+KL_WEIGHT = 2e-7
+"""Of the sum over a picture's latents, 11,000 of them: more would cost the pictures detail."""
 GRADIENT_WEIGHT, SSIM_WEIGHT = 0.5, 0.15
-CONCERNED_WEIGHT = 3.0
-"""How much more a latent pixel counts that the edit concerns."""
+BACKGROUND_WEIGHT, HEAD_WEIGHT, CONCERNED_WEIGHT = 0.2, 0.8, 2.0
+"""How much a latent pixel counts, how much more if it shows the head, and if the edit concerns it.
+"""
 # Shares of the batches in which parts of the condition are left out.
 NO_TEXT, NO_TEXT_NO_IMAGE, NO_IMAGE = 0.12, 0.05, 0.05
 UNEDITED_START_SHARE, UNEDITED_START_FROM = 0.5, 550
 """Of the pairs noised to this time step or further, the share that starts from the photograph."""
-EMA_DECAY = 0.998
-REPORT_EVERY = 100
-RECENT = 200
-"""Batches of pictures that are shown again in between: drawing takes as long as learning."""
-
-
-@dataclass
-class Stage:
-    """One of the two trainings, for as long as it has time, and what it reported."""
-
-    minutes: float
-    learning_rate: float
-    batch: int
-    history: list[dict[str, float]] = field(default_factory=list)
-
-    def run(self, parameters: Sequence[nn.Parameter], loss_of: Callable[[int], Tensor]) -> None:
-        """Minimize `loss_of(iteration)` with AdamW until the time is over.
-
-        The learning rate rises over the first 300 iterations and falls as a cosine of the time.
-        """
-        optimizer = torch.optim.AdamW(
-            parameters, self.learning_rate, betas=(0.9, 0.99), weight_decay=1e-3, fused=_fused()
-        )
-        started, iteration, sums = time.monotonic(), 0, 0.0
-        while (spent := (time.monotonic() - started) / (60 * self.minutes)) < 1:
-            rate = 0.5 * (1 + torch.cos(torch.tensor(spent * torch.pi)).item())
-            for group in optimizer.param_groups:
-                group["lr"] = self.learning_rate * min(1, (iteration + 1) / 300) * rate
-            loss = loss_of(iteration)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(parameters, 1.0)
-            optimizer.step()
-            sums = sums + loss.detach()
-            iteration += 1
-            if iteration % REPORT_EVERY == 0:
-                self._report(iteration, float(sums) / REPORT_EVERY, spent, started)
-                sums = 0.0
-
-    def _report(self, iteration: int, loss: float, spent: float, started: float) -> None:
-        seconds = time.monotonic() - started
-        self.history.append({"iteration": iteration, "loss": loss, "seconds": seconds})
-        left = 60 * self.minutes * (1 - spent)
-        logger.info("iteration %d, loss %.4f, about %.0f s left", iteration, loss, left)
-
-
-class Average:
-    """Exponential moving average of the weights of some networks."""
-
-    def __init__(self, networks: Sequence[nn.Module]) -> None:
-        self._networks = networks
-        self._averages = [copy.deepcopy(network).requires_grad_(False) for network in networks]
-
-    @torch.no_grad()
-    def update(self, iteration: int) -> None:
-        """Move the averages towards the weights; young averages follow more quickly."""
-        decay = min(EMA_DECAY, (1 + iteration) / (10 + iteration))
-        for average, network in zip(self._averages, self._networks, strict=True):
-            old, new = list(average.parameters()), list(network.parameters())
-            torch._foreach_lerp_(old, [p.detach() for p in new], 1 - decay)
-
-    def apply(self) -> None:
-        """Give the networks the averaged weights."""
-        for average, network in zip(self._averages, self._networks, strict=True):
-            network.load_state_dict(average.state_dict())
+SCALE_PICTURES = 256
 
 
 def train_autoencoder(
-    model: EditorModel, streams: Sequence[PairStream], stage: Stage, seed: int
+    model: EditorModel,
+    pools: Sequence[PicturePool],
+    stage: Stage,
+    seed: int,
+    save: Callable[[EditorModel], None] = lambda model: None,
 ) -> None:
-    """Train the VAE on photographs and edits, and set its scaling factor."""
+    """Train the VAE on photographs and edits, and set its scaling factor.
+
+    Args:
+        model: What is trained.
+        pools: One for each picture size.
+        stage: How long.
+        seed: Of all that is drawn.
+        save: Called now and then with the averaged model.
+    """
     vae = model.vae.train().requires_grad_(True)
     device = next(vae.parameters()).device
+    seed = derived_seed(seed, "autoencoder", stage.iteration)
     generator = torch.Generator(device).manual_seed(seed)
-    chance = torch.Generator().manual_seed(seed)
-    average = Average([vae])
-
-    recent: deque[Tensor] = deque(maxlen=RECENT)
-    for stream in streams:  # The renderer is compiled here, before the time counts.
-        recent.append(pictures(stream.draw(stage.batch // 2), generator))
+    renew, average = Renewal(stage, pools), Average([vae])
 
     def loss_of(iteration: int) -> Tensor:
-        if iteration % 2:
-            images = recent[int(torch.randint(len(recent), (), generator=chance))]
-        else:
-            stream = streams[iteration // 2 % len(streams)]
-            images = pictures(stream.draw(stage.batch // 2), generator)
-            recent.append(images)
-        with torch.autocast(device.type, torch.bfloat16):
+        renew()
+        images = pools[turn(iteration, len(pools))].draw(stage.batch, generator)
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             posterior = vae.encode(images).latent_dist
             noise = torch.randn(posterior.mean.shape, generator=generator, device=device)
             decoded = vae.decode(posterior.mean + posterior.std * noise).sample
         average.update(iteration)
         return reconstruction_loss(decoded.float(), images) + KL_WEIGHT * posterior.kl().mean()
 
-    stage.run(list(vae.parameters()), loss_of)
+    def report() -> None:
+        save(dataclasses.replace(model, vae=average.averages[0]))
+
+    stage.run(list(vae.parameters()), loss_of, report)
     average.apply()
     vae.eval().requires_grad_(False)
     with torch.no_grad():
-        latents = [
-            vae.encode(on_black(stream.draw(64).edited)).latent_dist.mode() for stream in streams
-        ]
+        shown = pools[0].draw(SCALE_PICTURES, generator).split(stage.batch)
+        latents = [vae.encode(images).latent_dist.mode() for images in shown]
     vae.register_to_config(scaling_factor=latent_scale(latents))
 
 
@@ -148,35 +98,49 @@ def reconstruction_loss(decoded: Tensor, images: Tensor) -> Tensor:
 
 
 def train_denoiser(
-    model: EditorModel, pools: Sequence[LatentPool], stage: Stage, seed: int, refresh: int
+    model: EditorModel,
+    pools: Sequence[LatentPool],
+    stage: Stage,
+    seed: int,
+    save: Callable[[EditorModel], None] = lambda model: None,
 ) -> None:
-    """Train text encoder and UNet on the pools, which take in `refresh` new pairs now and then."""
+    """Train text encoder and UNet on encoded pairs.
+
+    Args:
+        model: What is trained; its autoencoder is.
+        pools: One for each picture size.
+        stage: How long.
+        seed: Of all that is drawn.
+        save: Called now and then with the averaged model.
+    """
     networks = [model.unet.train(), model.text_encoder.train()]
     parameters = [p for network in networks for p in network.requires_grad_(True).parameters()]
     device = parameters[0].device
+    seed = derived_seed(seed, "denoiser", stage.iteration)
     generator = torch.Generator(device).manual_seed(seed)
     nothing = model.tokens(NEGATIVE_PROMPTS).to(device)
     alphas = model.scheduler.alphas_cumprod.to(device)
     scale = model.vae.config.scaling_factor
-    average = Average(networks)
+    renew, average = Renewal(stage, pools), Average(networks)
 
     def loss_of(iteration: int) -> Tensor:
-        pool = pools[iteration % len(pools)]
-        if refresh and iteration % 8 < len(pools):
-            pool.add(refresh)
-        pairs = pool.draw(stage.batch, generator)
+        renew()
+        pairs = pools[turn(iteration, len(pools))].draw(stage.batch, generator)
         given = conditions(pairs, nothing, generator)
         noised, velocity, steps = noised_latents(pairs, given.target, alphas, scale, generator)
-        with torch.autocast(device.type, torch.bfloat16):
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             states = model.text_encoder(given.tokens)[0]
             inputs = torch.cat([noised, given.image], dim=1)
             predicted = model.unet(inputs, steps, encoder_hidden_states=states).sample
         average.update(iteration)
-        weights = 1 + CONCERNED_WEIGHT * pairs.concerned
-        squares = (predicted.float() - velocity).square() * weights
-        return squares.mean() / weights.mean()
+        weights = BACKGROUND_WEIGHT + HEAD_WEIGHT * pairs.shown + CONCERNED_WEIGHT * pairs.concerned
+        return ((predicted.float() - velocity).square() * weights).mean() / weights.mean()
 
-    stage.run(parameters, loss_of)
+    def report() -> None:
+        unet, text_encoder = average.averages
+        save(dataclasses.replace(model, unet=unet, text_encoder=text_encoder))
+
+    stage.run(parameters, loss_of, report)
     average.apply()
     for network in networks:
         network.eval().requires_grad_(False)
@@ -244,7 +208,3 @@ def noised_latents(
 
 def _wide(values: Tensor) -> Tensor:
     return values[:, None, None, None]
-
-
-def _fused() -> bool:
-    return torch.cuda.is_available()

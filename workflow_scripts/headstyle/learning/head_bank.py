@@ -13,6 +13,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,12 +22,11 @@ from torch import Tensor
 
 from headstyle.capture.operators import OPERATORS, STUDY_OPERATORS, Edit
 from headstyle.errors import InputError
-from headstyle.learning.photographer import SurfelBatch, srgb_to_linear
+from headstyle.learning.head_files import keep_head, read_head
+from headstyle.learning.photographer import SurfelBatch, unpacked
 from headstyle.learning.surfels import (
     GEOMETRY,
     PAINT,
-    POSITION_STEP_M,
-    SPACING_STEP_M,
     PackedHead,
     pack_head,
 )
@@ -70,6 +70,7 @@ class HeadBank:
         workers: int = 0,
         device: torch.device | str = "cpu",
         memory_limit_bytes: int = MEMORY_LIMIT_BYTES,
+        cache: Path | None = None,
     ) -> None:
         """Start making heads.
 
@@ -79,6 +80,7 @@ class HeadBank:
             workers: Processes that sculpt; 0 sculpts in this one.
             device: Where the discs are held.
             memory_limit_bytes: The bank stops growing when it reaches this size.
+            cache: Folder where sculpted heads are kept, and taken from; None keeps none.
 
         Raises:
             InputError: there is no seed.
@@ -92,6 +94,7 @@ class HeadBank:
         self._paint = torch.empty(0, dtype=torch.int32)
         self._used = {"geometry": 0, "paint": 0}
         self._by_operator: dict[str, list[BankedEdit]] = defaultdict(list)
+        self._full_by_operator: dict[str, list[BankedEdit]] = defaultdict(list)
         self._by_seed: dict[int, list[BankedEdit]] = defaultdict(list)
         self._heads = 0
         self._ended = False
@@ -99,7 +102,7 @@ class HeadBank:
         self._change = threading.Condition()
         self._stop = threading.Event()
         self._thread = threading.Thread(
-            target=self._grow, args=(coarseness, workers), name="head bank", daemon=True
+            target=self._grow, args=(coarseness, workers, cache), name="head bank", daemon=True
         )
         self._thread.start()
 
@@ -139,7 +142,11 @@ class HeadBank:
         self.close()
 
     def draw(
-        self, count: int, rng: np.random.Generator, operators: Sequence[str] | None = None
+        self,
+        count: int,
+        rng: np.random.Generator,
+        operators: Sequence[str] | None = None,
+        full_strength: bool = False,
     ) -> list[BankedEdit]:
         """Draw edits: first the operator, then one of its edits.
 
@@ -148,6 +155,7 @@ class HeadBank:
             rng: Draws them.
             operators: Draw evenly from these; None draws from all, the study's `STUDY_SHARE` of
                 the time.
+            full_strength: Leave out edits of another strength than 1.
 
         Raises:
             InputError: an operator does not exist.
@@ -161,7 +169,8 @@ class HeadBank:
             )
         with self._change:
             wanted = tuple(operators or OPERATORS)
-            names = [name for name in wanted if self._by_operator.get(name)]
+            by_operator = self._full_by_operator if full_strength else self._by_operator
+            names = [name for name in wanted if by_operator.get(name)]
             if not names:
                 raise RuntimeError(
                     f"none of the {self._heads} heads in the bank has an edit by {wanted}; "
@@ -169,7 +178,7 @@ class HeadBank:
                 )
             shares = _shares(names) if operators is None else np.full(len(names), 1 / len(names))
             chosen = rng.choice(len(names), size=count, p=shares)
-            lists = [self._by_operator[names[i]] for i in chosen]
+            lists = [by_operator[names[i]] for i in chosen]
             return [edits[int(rng.integers(len(edits)))] for edits in lists]
 
     def siblings(self, edit: BankedEdit) -> list[BankedEdit]:
@@ -190,15 +199,15 @@ class HeadBank:
         with self._change:
             geometry = self._geometry[column(v.geometry_start for v in versions) + within]
             paint = self._paint[column(v.paint_start for v in versions) + within]
-        return _unpack(geometry, paint, steps < counts)
+        return unpacked(geometry, paint, steps < counts)
 
     def _check(self) -> None:
         if self._failure is not None:
             raise RuntimeError("making heads for the bank failed") from self._failure
 
-    def _grow(self, coarseness: float, workers: int) -> None:
+    def _grow(self, coarseness: float, workers: int, cache: Path | None) -> None:
         try:
-            for head in _heads_in_order(self.seeds, coarseness, workers, self._stop):
+            for head in _heads_in_order(self.seeds, coarseness, workers, cache, self._stop):
                 if not self._add(head) or self._stop.is_set():
                     break
         except BaseException as failure:
@@ -212,8 +221,8 @@ class HeadBank:
         geometries = [head.original.geometry]
         geometries += [edit.geometry for edit in head.edits if edit.geometry is not None]
         paints = [head.original.paint, *(edit.paint for edit in head.edits)]
-        geometry = _as_int32(np.concatenate(geometries))
-        paint = _as_int32(np.concatenate(paints))[:, 0]
+        geometry = _as_int32(np.concatenate(geometries)).to(self.device)
+        paint = _as_int32(np.concatenate(paints))[:, 0].to(self.device)
         size = geometry.numel() * 4 + paint.numel() * 4
         if self._heads and self.used_bytes + size > self._limit_bytes:
             return False
@@ -225,6 +234,8 @@ class HeadBank:
             self._used["paint"] += len(paint)
             for banked in _placed(head, geometry_start, paint_start):
                 self._by_operator[banked.edit.operator].append(banked)
+                if banked.edit.strength == 1:
+                    self._full_by_operator[banked.edit.operator].append(banked)
                 self._by_seed[banked.seed].append(banked)
             self._heads += 1
             self._change.notify_all()
@@ -248,7 +259,7 @@ class HeadBank:
             )
             larger[:used] = pool[:used]
             pool = larger
-        pool[used:needed] = added.to(self.device)
+        pool[used:needed] = added
         return pool
 
 
@@ -279,44 +290,46 @@ def _as_int32(rows: NDArray[np.void]) -> Tensor:
     return torch.from_numpy(rows.view(np.int32).reshape(len(rows), -1))
 
 
-def _unpack(geometry: Tensor, paint: Tensor, present: Tensor) -> SurfelBatch:
-    """Numbers from the bytes; little-endian, as all machines that PyTorch runs on."""
-    words = geometry.view(torch.int16)
-    bytes_ = geometry.view(torch.uint8)
-    colors = paint[..., None].view(torch.uint8)
-    normals = bytes_[..., 8:11].view(torch.int8).float()
-    spacing = words[..., 3].float() * SPACING_STEP_M
-    return SurfelBatch(
-        positions=words[..., :3].float() * POSITION_STEP_M,
-        normals=torch.nn.functional.normalize(normals, dim=-1),
-        spacing=spacing,
-        openness=bytes_[..., 11].float() / 255,
-        albedo=srgb_to_linear(colors[..., :3].float() / 255),
-        parts=colors[..., 3],
-        present=present & (spacing > 0),
-    )
-
-
 def _heads_in_order(
-    seeds: Sequence[int], coarseness: float, workers: int, stop: threading.Event
+    seeds: Sequence[int],
+    coarseness: float,
+    workers: int,
+    cache: Path | None,
+    stop: threading.Event,
 ) -> Iterator[PackedHead]:
     """Heads in the order of their seeds, a few ahead of what is asked for."""
     if workers == 0:
         for seed in seeds:
-            yield pack_head(seed, coarseness)
+            yield _received(_sent(seed, coarseness, cache), seed)
         return
     # Spawned, not forked: a fork of a process that uses CUDA cannot live.
     with _one_thread_each(), ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        ahead: deque[Future[PackedHead]] = deque()
+        ahead: deque[tuple[int, Future[PackedHead | Path]]] = deque()
         for seed in seeds:
-            ahead.append(pool.submit(pack_head, seed, coarseness))
+            ahead.append((seed, pool.submit(_sent, seed, coarseness, cache)))
             if len(ahead) > 2 * workers:
-                yield ahead.popleft().result()
+                first, future = ahead.popleft()
+                yield _received(future.result(), first)
             if stop.is_set():
                 break
         while ahead and not stop.is_set():
-            yield ahead.popleft().result()
+            first, future = ahead.popleft()
+            yield _received(future.result(), first)
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _sent(seed: int, coarseness: float, cache: Path | None) -> PackedHead | Path:
+    """What a worker returns: the head, or the file that keeps it, which is quicker to take."""
+    return pack_head(seed, coarseness) if cache is None else keep_head(cache, seed, coarseness)
+
+
+def _received(sent: PackedHead | Path, seed: int) -> PackedHead:
+    if isinstance(sent, PackedHead):
+        return sent
+    head = read_head(sent, seed)
+    if head is None:
+        raise RuntimeError(f"{sent} cannot be read back; is the disk full?")
+    return head
 
 
 @contextmanager

@@ -46,7 +46,13 @@ class PairStream:
     """Endless pairs of one size; the same seed and the same bank give the same pairs."""
 
     def __init__(
-        self, bank: HeadBank, height: int, width: int, seed: int, held_out: bool = False
+        self,
+        bank: HeadBank,
+        height: int,
+        width: int,
+        seed: int,
+        held_out: bool = False,
+        full_strength: bool = False,
     ) -> None:
         """Pairs of `height` by `width` pixels.
 
@@ -56,10 +62,12 @@ class PairStream:
             width: Of the images [px].
             seed: Of everything drawn.
             held_out: Whether the instructions are those kept for evaluation.
+            full_strength: Whether to leave out edits of another strength than 1, which the
+                instructions do not tell.
         """
         self.bank = bank
         self.height, self.width = height, width
-        self._held_out = held_out
+        self._held_out, self._full_strength = held_out, full_strength
         self._rng = np.random.default_rng(seed)
 
     def draw(self, count: int, operators: Sequence[str] | None = None) -> EditBatch:
@@ -73,7 +81,7 @@ class PairStream:
             InputError: an operator does not exist.
             RuntimeError: the bank has no edit by these operators yet, or making heads failed.
         """
-        edits = self.bank.draw(count, self._rng, operators)
+        edits = self.bank.draw(count, self._rng, operators, self._full_strength)
         places = {name: place for place, name in enumerate(OPERATORS)}
         instructions = [
             draw_instruction(e.edit.operator, e.edit.color, self._rng, self._held_out)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from headstyle.learning.studio import CameraBatch, LightBatch, TintBatch
-from headstyle.learning.surfels import COLOR_GROUPS
+from headstyle.learning.surfels import COLOR_GROUPS, POSITION_STEP_M, SPACING_STEP_M, Surfels
 
 OVERSAMPLING = 2
 """Pixels drawn per side of a pixel."""
@@ -76,6 +76,39 @@ class Pictures:
     """Albedo and normal times alpha, and alpha, without light or camera tone. `(B, 7, H, W)`."""
 
 
+def unpacked(geometry: Tensor, paint: Tensor, present: Tensor) -> SurfelBatch:
+    """Discs from their bytes (little-endian, as all machines that PyTorch runs on).
+
+    Args:
+        geometry: `GEOMETRY` as int32. Shape `(B, N, 3)`.
+        paint: `PAINT` as int32. Shape `(B, N)`.
+        present: False for padding. Shape `(B, N)`.
+    """
+    words = geometry.view(torch.int16)
+    octets = geometry.view(torch.uint8)
+    colors = paint[..., None].view(torch.uint8)
+    normals = octets[..., 8:11].view(torch.int8).float()
+    spacing = words[..., 3].float() * SPACING_STEP_M
+    return SurfelBatch(
+        positions=words[..., :3].float() * POSITION_STEP_M,
+        normals=functional.normalize(normals, dim=-1),
+        spacing=spacing,
+        openness=octets[..., 11].float() / 255,
+        albedo=srgb_to_linear(colors[..., :3].float() / 255),
+        parts=colors[..., 3],
+        present=present & (spacing > 0),
+    )
+
+
+def surfel_batch(surfels: Surfels, device: torch.device | str = "cpu") -> SurfelBatch:
+    """A single head, outside of any bank."""
+    count = len(surfels.paint)
+    geometry = torch.from_numpy(surfels.geometry.view(np.int32).reshape(1, count, 3))
+    paint = torch.from_numpy(surfels.paint.view(np.int32).reshape(1, count))
+    present = torch.ones(1, count, dtype=torch.bool, device=device)
+    return unpacked(geometry.to(device), paint.to(device), present)
+
+
 @torch.no_grad()
 def photograph(
     surfels: SurfelBatch,
@@ -85,7 +118,28 @@ def photograph(
     height: int,
     width: int,
 ) -> Pictures:
-    """Photograph each head with its own camera, in its own light and colors."""
+    """Photograph each head with its own camera, in its own light and colors.
+
+    Args:
+        surfels: B heads; all tensors are on their device.
+        cameras: B cameras.
+        lights: B lights.
+        tints: B sets of colors.
+        height: Of the pictures [px].
+        width: Of the pictures [px].
+    """
+    with torch.autocast(surfels.positions.device.type, enabled=False):
+        return _photograph(surfels, cameras, lights, tints, height, width)
+
+
+def _photograph(
+    surfels: SurfelBatch,
+    cameras: CameraBatch,
+    lights: LightBatch,
+    tints: TintBatch,
+    height: int,
+    width: int,
+) -> Pictures:
     albedo = _tinted(surfels, tints)
     centers = -torch.einsum(
         "bji,bj->bi", cameras.world_to_camera[:, :3, :3], cameras.world_to_camera[:, :3, 3]

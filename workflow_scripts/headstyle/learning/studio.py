@@ -77,7 +77,7 @@ def draw_cameras(count: int, height: int, width: int, rng: np.random.Generator) 
     """Cameras in front of the head, more or less as in the study's rig.
 
     Azimuth to 75 degrees either way, elevation from -20 to 35 degrees, distance and focal length
-    varied so that the frame is 0.42 to 0.78 m high at the head; not quite upright, not quite
+    varied so that the frame is 0.36 to 0.66 m high at the head; not quite upright, not quite
     centered.
     """
     azimuth = np.radians(np.clip(rng.normal(0, 42, count), -75, 75))
@@ -93,7 +93,7 @@ def draw_cameras(count: int, height: int, width: int, rng: np.random.Generator) 
     distance = np.exp(rng.uniform(np.log(0.5), np.log(1.5), count))
     # A third of the frames as high as the rig's, 0.63 m.
     frame_height = np.where(
-        rng.random(count) < 0.33, rng.normal(0.63, 0.01, count), rng.uniform(0.42, 0.78, count)
+        rng.random(count) < 0.33, rng.normal(0.63, 0.01, count), rng.uniform(0.36, 0.66, count)
     )
     target = np.array(TARGET_M) + rng.normal(0, 0.02, (count, 3))
     poses = look_at(target + distance[:, None] * outward, target, rng.normal(0, 2.5, count))

@@ -24,7 +24,7 @@ GEOMETRY = np.dtype(
     [("position", "<i2", 3), ("spacing", "<u2"), ("normal", "i1", 3), ("openness", "u1")]
 )
 PAINT = np.dtype([("srgb", "u1", 3), ("part", "u1")])
-OPENNESS_RAYS = 6
+OPENNESS_RAYS = 4
 OPENNESS_SMOOTHINGS = 6
 RAY_OFFSET_M = 0.0012
 STUDY_EDITS = 3

@@ -1,7 +1,7 @@
 """Train the mini editor and write its pipeline folder, scores and model card.
 
-python -m headstyle.learning.train_editor --minutes-autoencoder 5 --minutes-denoiser 9 \
-    --heads 6000 --workers 15 --date 2026-11-21 --out FOLDER
+python -m headstyle.learning.train_editor --minutes-autoencoder 6 --minutes-denoiser 14 \
+    --heads 4000 --workers 15 --date 2026-11-21 --out FOLDER --resume FOLDER
 """
 
 import argparse
@@ -10,76 +10,177 @@ import os
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-FIRST_TRAINING_SEED = 1000
-FIRST_EVALUATION_SEED = 100
+if TYPE_CHECKING:
+    from headstyle.learning.editor_checkpoints import Checkpoint
+    from headstyle.learning.editor_model import EditorModel
+    from headstyle.learning.editor_stage import Stage
+    from headstyle.learning.head_bank import HeadBank
+    from headstyle.learning.pairs import PairStream
+    from headstyle.learning.training_banks import Banks
+
+LEARNING_RATE_AUTOENCODER, LEARNING_RATE_DENOISER = 8e-4, 5e-4
 
 
 @dataclass(frozen=True)
 class EditorSettings:
     """Everything that shapes the mini editor's training."""
 
-    minutes_autoencoder: float = 5.0
-    minutes_denoiser: float = 9.0
-    heads: int = 6000
+    minutes_autoencoder: float = 6.0
+    minutes_denoiser: float = 14.0
+    heads: int = 4000
     """Distinct heads to train on, as far as they are sculpted in time."""
     evaluation_heads: int = 48
+    evaluation_pictures: int = 24
+    """Of each edit and text."""
     coarseness: float = 2.0
     workers: int = 15
     """Processes that sculpt heads."""
-    first_heads: int = 64
+    first_heads: int = 96
     """Heads to wait for before the training starts."""
-    pool: int = 24_000
-    """Encoded pairs kept of each picture size."""
-    first_pairs: int = 6_000
+    picture_pool: int = 8000
+    """Pairs of pictures of the first size kept for the autoencoder; a third as many of others."""
+    pool: int = 30_000
+    """Encoded pairs of the first size kept for the denoiser; a third as many of others."""
     batch_autoencoder: int = 32
-    batch_denoiser: int = 256
-    refresh: int = 64
+    """Pictures."""
+    batch_denoiser: int = 96
+    judge_pictures: int = 12_000
+    judge_minutes: float = 0.75
     height: int = 256
     widths: tuple[int, ...] = (176, 256)
     seed: int = 0
+    iterations: int | None = None
+    """Of each part of the training; ends it instead of the time."""
 
 
-def train_editor(settings: EditorSettings, folder: Path, device: str, date: str) -> None:
-    """Train on fresh heads and fill an empty folder with the pipeline and what is known of it."""
+def train_editor(
+    settings: EditorSettings,
+    folder: Path,
+    device: str,
+    date: str = "unknown",
+    checkpoint: Path | None = None,
+    banks: "Banks | None" = None,
+) -> None:
+    """Train on fresh heads; the folder becomes the pipeline with what is known of it.
+
+    Args:
+        settings: All of the training.
+        folder: Replaced as a whole by pipeline, `MODEL_CARD.md` and `evaluation/`.
+        device: cuda or cpu.
+        date: For the card.
+        checkpoint: Folder to go on from, if it holds a checkpoint, and to write checkpoints to.
+        banks: The heads; None sculpts them for this training alone.
+    """
     # Imported here because the worker processes import this module too.
+    from headstyle.files import whole_folder
     from headstyle.learning.editor_card import write_card
-    from headstyle.learning.editor_data import LatentPool
+    from headstyle.learning.editor_checkpoints import Checkpoint
+    from headstyle.learning.editor_scores import Effort, evaluate_folder
+    from headstyle.learning.editor_stage import Stage
+    from headstyle.learning.timed_training import machine_name
+    from headstyle.learning.training_banks import banks_of
+
+    stages = {
+        "autoencoder": Stage(
+            settings.minutes_autoencoder,
+            LEARNING_RATE_AUTOENCODER,
+            settings.batch_autoencoder,
+            iterations=settings.iterations,
+        ),
+        "denoiser": Stage(
+            settings.minutes_denoiser,
+            LEARNING_RATE_DENOISER,
+            settings.batch_denoiser,
+            iterations=settings.iterations,
+        ),
+    }
+    kept = Checkpoint(checkpoint, stages)
+    effort = Effort(
+        settings.evaluation_pictures,
+        settings.judge_pictures,
+        settings.judge_minutes,
+        settings.iterations,
+    )
+    with banks_of(settings, device, banks) as heads:
+        model = _trained(settings, heads.training, kept, stages, device)
+        known = asdict(settings) | {
+            "trained_heads": len(heads.training),
+            "machine": machine_name(device),
+            "date": date,
+        }
+        with whole_folder(folder) as partial:
+            model.save(partial)
+            scores = evaluate_folder(
+                partial, heads.training, heads.unseen, settings.seed, device, effort
+            )
+            histories = {name: stage.history for name, stage in stages.items()}
+            write_card(partial, known, histories, scores)
+
+
+def _trained(
+    settings: EditorSettings,
+    bank: "HeadBank",
+    kept: "Checkpoint",
+    stages: "dict[str, Stage]",
+    device: str,
+) -> "EditorModel":
+    """Both stages, as far as the checkpoint has not been through them."""
+    import torch
+
+    from headstyle.learning.editor_data import LatentPool, PicturePool
     from headstyle.learning.editor_model import new_editor
-    from headstyle.learning.editor_scores import evaluate
-    from headstyle.learning.editor_training import Stage, train_autoencoder, train_denoiser
-    from headstyle.learning.head_bank import HeadBank
-    from headstyle.learning.pairs import PairStream
+    from headstyle.learning.editor_training import train_autoencoder, train_denoiser
 
     log = logging.getLogger("headstyle.learning")
-    unseen = range(FIRST_EVALUATION_SEED, FIRST_EVALUATION_SEED + settings.evaluation_heads)
-    seeds = range(FIRST_TRAINING_SEED, FIRST_TRAINING_SEED + settings.heads)
-    with tempfile.TemporaryDirectory() as scratch:
-        model = new_editor(Path(scratch), settings.seed).to(device)
-    autoencoder = Stage(settings.minutes_autoencoder, 8e-4, settings.batch_autoencoder)
-    denoiser = Stage(settings.minutes_denoiser, 6e-4, settings.batch_denoiser)
-    with HeadBank(unseen, settings.coarseness, settings.workers, device) as test_bank:
-        test_bank.wait_for(len(unseen))
-    with HeadBank(seeds, settings.coarseness, settings.workers, device) as bank:
-        bank.wait_for(settings.first_heads)
-        streams = [
-            PairStream(bank, settings.height, width, settings.seed + k)
-            for k, width in enumerate(settings.widths)
-        ]
+    model = kept.resume()
+    if model is None:
+        with tempfile.TemporaryDirectory() as scratch:
+            model = new_editor(Path(scratch), settings.seed)
+    model.to(device)
+    torch.backends.cudnn.benchmark = True
+    autoencoder, denoiser = stages["autoencoder"], stages["denoiser"]
+    if autoencoder.done < 1:
         log.info("autoencoder, %d heads", len(bank))
-        train_autoencoder(model, streams, autoencoder, settings.seed)
-        pools = [LatentPool(model, stream, settings.pool) for stream in streams]
-        for pool in pools:
-            while len(pool) < settings.first_pairs:
-                pool.add(settings.refresh)
+        pools = [
+            PicturePool(stream, _capacity(settings.picture_pool, k), settings.seed + k)
+            for k, stream in enumerate(_streams(settings, bank, autoencoder))
+        ]
+        train_autoencoder(model, pools, autoencoder, settings.seed, kept.save)
+        kept.save(model, at_once=True)
+        del pools
+    if denoiser.done < 1:
         log.info("denoiser, %d heads", len(bank))
-        train_denoiser(model, pools, denoiser, settings.seed, settings.refresh)
-        heads = len(bank)
-        log.info("evaluation, %d heads were trained on", heads)
-        model.save(folder)
-        stages = {"autoencoder": autoencoder.history, "denoiser": denoiser.history}
-        scores = evaluate(folder, bank, test_bank, settings.seed, device)
-    write_card(folder, asdict(settings) | {"heads": heads}, stages, scores, date)
+        streams = _streams(settings, bank, denoiser)
+        latents = [
+            LatentPool(model, stream, _capacity(settings.pool, k))
+            for k, stream in enumerate(streams)
+        ]
+        train_denoiser(model, latents, denoiser, settings.seed, kept.save)
+        kept.save(model, at_once=True)
+    return model
+
+
+def _streams(settings: EditorSettings, bank: "HeadBank", stage: "Stage") -> "list[PairStream]":
+    """Pairs of each size; others when a training goes on."""
+    from headstyle.learning.pairs import PairStream
+    from headstyle.seeds import derived_seed
+
+    return [
+        PairStream(
+            bank,
+            settings.height,
+            width,
+            derived_seed(settings.seed, "pairs", k, stage.iteration),
+            full_strength=True,
+        )
+        for k, width in enumerate(settings.widths)
+    ]
+
+
+def _capacity(first: int, place: int) -> int:
+    return first if place == 0 else max(1, first // 3)
 
 
 def main() -> None:
@@ -92,17 +193,17 @@ def main() -> None:
     defaults = EditorSettings(workers=os.cpu_count() or 1)
     for name, value in asdict(defaults).items():
         if not isinstance(value, tuple):
-            option = f"--{name.replace('_', '-')}"
-            parser.add_argument(option, type=type(value), default=value)
+            kind = int if value is None else type(value)
+            parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=value)
     parser.add_argument("--widths", type=int, nargs="+", default=defaults.widths)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--resume", type=Path, help="folder of checkpoints to go on from")
     parser.add_argument("--date", default="unknown")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = vars(parser.parse_args())
-    out, device, date = (options.pop(name) for name in ("out", "device", "date"))
+    out, resume, date, device = (options.pop(n) for n in ("out", "resume", "date", "device"))
     options["widths"] = tuple(options["widths"])
-    out.mkdir(parents=True, exist_ok=True)
-    train_editor(EditorSettings(**options), out, device, date)
+    train_editor(EditorSettings(**options), out, device, date, resume)
 
 
 if __name__ == "__main__":

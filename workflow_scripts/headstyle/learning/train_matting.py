@@ -9,9 +9,10 @@ import logging
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-FIRST_TRAINING_SEED = 1000
-FIRST_EVALUATION_SEED = 100
+if TYPE_CHECKING:
+    from headstyle.learning.training_banks import Banks
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ def train_matting(
     device: str,
     date: str = "unknown",
     checkpoint: Path | None = None,
+    banks: "Banks | None" = None,
 ) -> None:
     """Train on fresh heads and fill a folder with the model and what is known of it.
 
@@ -55,25 +57,20 @@ def train_matting(
         device: cuda or cpu.
         date: For the card.
         checkpoint: Folder to go on from, if it holds a checkpoint, and to write checkpoints to.
+        banks: The heads; None sculpts them for this training alone.
     """
     # Imported here because the worker processes import this module too.
     from headstyle.files import write_json
-    from headstyle.learning.head_bank import HeadBank
     from headstyle.learning.matting_card import write_card
     from headstyle.learning.matting_model import export_onnx, rounded
     from headstyle.learning.matting_scores import evaluate
     from headstyle.learning.matting_training import train_network
     from headstyle.learning.timed_training import machine_name, write_history
+    from headstyle.learning.training_banks import banks_of
 
-    unseen = range(FIRST_EVALUATION_SEED, FIRST_EVALUATION_SEED + settings.evaluation_heads)
-    seeds = range(FIRST_TRAINING_SEED, FIRST_TRAINING_SEED + settings.heads)
-    coarseness, workers = settings.coarseness, settings.workers
-    with HeadBank(unseen, coarseness, workers, device) as test_bank:
-        test_bank.wait_for(len(unseen))
-    with HeadBank(seeds, coarseness, workers, device) as bank:
-        bank.wait_for(settings.first_heads)
+    with banks_of(settings, device, banks) as heads:
         network, training = train_network(
-            bank,
+            heads.training,
             settings.minutes,
             settings.batch,
             settings.first_cutouts,
@@ -83,13 +80,13 @@ def train_matting(
             checkpoint,
             settings.iterations,
         )
-        trained_heads = len(bank)
+        trained_heads = len(heads.training)
     network = rounded(network)
     export_onnx(network, folder / "model.onnx", settings.side_px)
     write_history(folder / "history.tsv", training.history)
     scores = evaluate(
         network,
-        test_bank,
+        heads.unseen,
         settings.evaluation_pictures,
         settings.side_px,
         settings.seed + 1,

@@ -9,9 +9,10 @@ import logging
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-FIRST_TRAINING_SEED = 1000
-FIRST_EVALUATION_SEED = 100
+if TYPE_CHECKING:
+    from headstyle.learning.training_banks import Banks
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ def train_perceptual(
     device: str,
     date: str = "unknown",
     checkpoint: Path | None = None,
+    banks: "Banks | None" = None,
 ) -> None:
     """Train on fresh heads and fill a folder with the model and what is known of it.
 
@@ -56,26 +58,21 @@ def train_perceptual(
         device: cuda or cpu.
         date: For the card.
         checkpoint: Folder to go on from, if it holds a checkpoint, and to write checkpoints to.
+        banks: The heads; None sculpts them for this training alone.
     """
     # Imported here because the worker processes import this module too.
     from headstyle.files import write_json
-    from headstyle.learning.head_bank import HeadBank
     from headstyle.learning.perceptual_card import write_card
     from headstyle.learning.perceptual_model import save_metric
     from headstyle.learning.perceptual_scores import evaluate
     from headstyle.learning.perceptual_training import train_metric
     from headstyle.learning.timed_training import machine_name, write_history
+    from headstyle.learning.training_banks import banks_of
     from headstyle.metrics.lpips_mini import load_mini
 
-    unseen = range(FIRST_EVALUATION_SEED, FIRST_EVALUATION_SEED + settings.evaluation_heads)
-    seeds = range(FIRST_TRAINING_SEED, FIRST_TRAINING_SEED + settings.heads)
-    coarseness, workers = settings.coarseness, settings.workers
-    with HeadBank(unseen, coarseness, workers, device) as test_bank:
-        test_bank.wait_for(len(unseen))
-    with HeadBank(seeds, coarseness, workers, device) as bank:
-        bank.wait_for(settings.first_heads)
+    with banks_of(settings, device, banks) as heads:
         network, training = train_metric(
-            bank,
+            heads.training,
             settings.minutes,
             settings.batch,
             settings.first_groups,
@@ -86,12 +83,12 @@ def train_perceptual(
             checkpoint,
             settings.iterations,
         )
-        trained_heads = len(bank)
+        trained_heads = len(heads.training)
     save_metric(network, folder / "model.safetensors")
     write_history(folder / "history.tsv", training.history)
     scores = evaluate(
         load_mini(folder / "model.safetensors"),
-        test_bank,
+        heads.unseen,
         settings.evaluation_judgements,
         settings.side_px,
         settings.seed + 1,

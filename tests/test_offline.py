@@ -1,0 +1,48 @@
+"""The whole study without downloads: what `config/offline.yaml` plans."""
+
+import copy
+import re
+
+import pytest
+import yaml
+from conftest import ROOT, Study, merged
+from headstyle import configuration
+from headstyle.embedded import EMBEDDED_MODELS
+from headstyle.metrics import metric_class, required_weights
+
+STUDY = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+OFFLINE = yaml.safe_load((ROOT / "config" / "offline.yaml").read_text())
+SETTINGS = merged(copy.deepcopy(STUDY), OFFLINE)
+
+
+def test_it_differs_from_the_study_only_in_size_and_models():
+    configuration.check_config(SETTINGS, ROOT / "config" / "schemas" / "config.schema.yaml")
+    changed = {"results_dir", "masks", "images", "editing", "strengths", "metrics"}
+    assert set(OFFLINE) == changed
+    assert SETTINGS["editing"]["model"] == SETTINGS["masks"]["matting_model"] == "mini"
+
+
+def test_no_metric_needs_a_file_that_does_not_come_with_headstyle():
+    if not (EMBEDDED_MODELS / "perceptual").is_dir():
+        pytest.skip("the model is not trained yet")
+    for files in required_weights(SETTINGS["metrics"]).values():
+        assert all(file.is_relative_to(EMBEDDED_MODELS) for file in files)
+
+
+def test_metrics_are_the_studys_with_the_small_network_in_place_of_lpips():
+    names = [name.replace("lpips_mini", "lpips") for name in OFFLINE["metrics"]["names"]]
+    assert set(STUDY["metrics"]["names"]) <= set(names)
+    assert all(metric_class(name).name == name for name in OFFLINE["metrics"]["names"])
+
+
+def test_64_avatars_are_planned_each_with_its_true_edit(tmp_path):
+    study = Study.with_demo_settings(tmp_path, {})
+    study.settings = OFFLINE
+    study.write_settings()
+    plan = study.snakemake("--dry-run")
+    jobs = {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", plan, re.MULTILINE)}
+    assert jobs["stylize_avatar"] == 64
+    assert jobs["photograph_true_edits"] == 32
+    # The avatars, the four unstylized heads, and their floors.
+    assert jobs["measure_consistency"] >= 68
+    assert jobs["train_baseline"] == 4
