@@ -50,9 +50,9 @@ def render_parts(
     if with_depth:
         colors = torch.cat([colors, depths.detach()[..., None]], dim=-1)
         background = torch.nn.functional.pad(background, (0, 1))
-    across, down = -(-width // TILE), -(-height // TILE)
-    _, tile_ids, flatten_ids = isect_tiles(means2d, radii, depths, TILE, across, down)
-    offsets = isect_offset_encode(tile_ids, views, across, down)
+    tiles = (-(-width // TILE), -(-height // TILE))
+    _, tile_ids, flatten_ids = isect_tiles(means2d, radii, depths, TILE, *tiles)
+    offsets = isect_offset_encode(tile_ids, views, *tiles)
     info = {
         "means2d": means2d,
         "radii": radii,
@@ -77,8 +77,7 @@ def render_parts(
         with torch.no_grad():
             expected = images[..., 3] / alphas.clamp_min(1e-10) * (alphas > NOTHING)
             median = median_depth(info)
-        images = images[..., :3]
-    return images, alphas, expected, median, info
+    return images[..., :3], alphas, expected, median, info
 
 
 def splat_colors(splats: Any, world_to_camera: Tensor, radii: Tensor, sh_degree: int) -> Tensor:
