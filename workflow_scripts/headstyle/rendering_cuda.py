@@ -53,20 +53,10 @@ def render_parts(
     tiles = (-(-width // TILE), -(-height // TILE))
     _, tile_ids, flatten_ids = isect_tiles(means2d, radii, depths, TILE, *tiles)
     offsets = isect_offset_encode(tile_ids, views, *tiles)
-    info = {
-        "means2d": means2d,
-        "radii": radii,
-        "depths": depths,
-        "conics": conics,
-        "opacities": opacities.expand(views, -1),
-        "width": width,
-        "height": height,
-        "tile_size": TILE,
-        "isect_offsets": offsets,
-        "flatten_ids": flatten_ids,
-        "n_cameras": views,
-        "gaussian_ids": None,
-    }
+    info = {"means2d": means2d, "radii": radii, "depths": depths, "conics": conics}
+    info |= {"opacities": opacities.expand(views, -1), "n_cameras": views, "gaussian_ids": None}
+    info |= {"width": width, "height": height, "tile_size": TILE}
+    info |= {"isect_offsets": offsets, "flatten_ids": flatten_ids}
     images, alphas = rasterize_to_pixels(
         means2d, conics, colors, info["opacities"], width, height, TILE, offsets, flatten_ids,
         backgrounds=background, absgrad=absolute_gradients,
@@ -77,7 +67,8 @@ def render_parts(
         with torch.no_grad():
             expected = images[..., 3] / alphas.clamp_min(1e-10) * (alphas > NOTHING)
             median = median_depth(info)
-    return images[..., :3], alphas, expected, median, info
+        images = images[..., :3]
+    return images, alphas, expected, median, info
 
 
 def splat_colors(splats: Any, world_to_camera: Tensor, radii: Tensor, sh_degree: int) -> Tensor:
