@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from ball import HEIGHT, VIEWS, WIDTH, make_ball, settings
+from headstyle import losses
 from headstyle.baseline import (
     read_points,
     score_views,
@@ -410,15 +411,52 @@ def test_a_checkpoint_holds_all_of_a_training_on_the_gpu(ball):
     assert losses[1] == pytest.approx(losses[0], rel=1e-4)
 
 
+EVENTFUL = {"start": 5, "every": 10, "stop": 50, "densify_gradient": 1e-5}
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_training_on_the_gpu_reaches_the_psnr_of_the_cpu(ball):
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"refine": EVENTFUL, "max_splats": 250},
+        {"refine": EVENTFUL, "max_splats": 250, "strategy": "mcmc"},
+        {"exposure_rate": 0.01, "dropout": 0.1, "size_regularization": 0.1},
+    ],
+    ids=["plain", "default", "mcmc", "regularized"],
+)
+def test_training_on_the_gpu_reaches_the_psnr_of_the_cpu(ball, changes):
     cameras, targets, points, colors = ball
     results = []
     for device in ("cpu", "cuda"):
         splats = splats_from_points(points, colors, 1, 0)
-        trainer = SplatTrainer(splats, cameras, targets, settings(), 0, device)
+        trainer = SplatTrainer(splats, cameras, targets, settings(**changes), 0, device)
         for _ in range(60):
             loss = trainer.step(range(VIEWS))
-        results.append(trainer.record(loss, range(VIEWS)).psnr)
-    assert results[1] == pytest.approx(results[0], abs=1.5)
+        row = trainer.record(loss, range(VIEWS))
+        results.append((row.psnr, row.splats))
+    assert results[1] == pytest.approx(results[0], abs=1.5, rel=0.05)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_without_triton_an_iteration_on_the_gpu_gives_the_same(ball, monkeypatch):
+    cameras, targets, points, colors = ball
+    from headstyle import rendering_cuda
+
+    results = []
+    for available in (True, False):
+        monkeypatch.setattr(losses, "has_triton", lambda: available)  # noqa: B023
+        monkeypatch.setattr(rendering_cuda, "has_triton", lambda: available)  # noqa: B023
+        splats = splats_from_points(points, colors, 1, 0)
+        with torch.no_grad():
+            splats["shN"] += 0.1
+        chosen = settings(sh_degree_every=1)
+        trainer = SplatTrainer(splats, cameras, targets, chosen, 0, "cuda")
+        trainer.iteration = 5
+        loss = float(trainer.step([0, 1]))
+        (state,) = trainer.optimizers["shN"].state.values()
+        results.append((loss, state["exp_avg"].cpu()))
+    assert results[1][0] == pytest.approx(results[0][0], rel=1e-5)
+    torch.testing.assert_close(results[1][1], results[0][1], atol=1e-8, rtol=1e-3)
