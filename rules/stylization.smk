@@ -21,6 +21,12 @@ rule check_models:
     params:
         # Only the keys that name weights: changing another one looks for nothing new.
         editing=keys_of("editing", "editor", "model", "revision") if AVATARS else None,
+        stylization=(
+            keys_of("stylization", "lpips_weight", "lpips_net", "lpips_weights")
+            if AVATARS
+            else None
+        ),
+        prompts={f"{p} of {s}": instruction(s, p) for s in SUBJECTS for p in PROMPTS},
         metrics=keys_of(
             *("metrics", "names", "lpips_net", "lpips_weights", "clip_model"),
             *("face_detector", "face_recognizer"),
