@@ -21,7 +21,16 @@ rule check_models:
     params:
         # Only the keys that name weights: changing another one looks for nothing new.
         editing=keys_of("editing", "editor", "model", "revision") if AVATARS else None,
-        metrics=keys_of("metrics", "names", "lpips_net", "lpips_weights", "clip_model"),
+        stylization=(
+            keys_of("stylization", "lpips_weight", "lpips_net", "lpips_weights")
+            if AVATARS
+            else None
+        ),
+        prompts={f"{p} of {s}": instruction(s, p) for s in SUBJECTS for p in PROMPTS},
+        metrics=keys_of(
+            *("metrics", "names", "lpips_net", "lpips_weights", "clip_model"),
+            *("face_detector", "face_recognizer"),
+        ),
         masks=keys_of("masks", "steps", "matting_model", "matting_weights"),
         needs_matting=needs_matting(),
         library=library_digest("check_models"),

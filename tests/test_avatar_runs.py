@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from ball_avatars import ball_subject, diffusion_editing, order
 from headstyle import avatar_runs
-from headstyle.avatar_files import OUTPUTS, AvatarFolder, read_plan
+from headstyle.avatar_files import OUTPUTS, AvatarFolder, check_renders, read_plan
 from headstyle.avatar_job import Job
 from headstyle.avatar_runs import AvatarRun, make_in_turns, make_together
 from headstyle.editing import make_editor
@@ -206,6 +206,13 @@ def test_what_was_delivered_in_this_run_is_not_made_again(subject, tmp_path):
     # In a run that started later it is to be made anew.
     job(subject, started=time.time() + 1).make(own, [other], most=2)
     assert AvatarFolder(other.folder, other.task("inputs")).is_finished()
+
+
+def test_a_view_that_the_baseline_lacks_is_named_before_anything_is_loaded(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"")
+    check_renders(["a"], tmp_path)
+    with pytest.raises(InputError, match=r"lacks the views b, c, which the subject's cameras have"):
+        check_renders(["a", "b", "c"], tmp_path)
 
 
 def test_an_avatar_can_be_claimed_once(tmp_path):

@@ -27,6 +27,7 @@ from headstyle.editing.base import Editor, Instruction, View
 from headstyle.errors import InputError
 from headstyle.files import whole_folder, write_json
 from headstyle.images import RgbaImage, read_rgba, write_image
+from headstyle.perceptual_loss import make_perceptual_loss
 from headstyle.rendering import Splats
 from headstyle.schedules import Edit, all_edits, make_schedule
 from headstyle.seeds import avatar_seed
@@ -109,6 +110,7 @@ class AvatarRun:
             seed,
             self.subject.device,
         )
+        self.trainer.extra_loss = make_perceptual_loss(stylization, seed, self.subject.device)
         self.resumed_at = self._resume()
         self._saved_at = self.trainer.iteration
         self._edit: Edit | None = None

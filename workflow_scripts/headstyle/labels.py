@@ -32,6 +32,8 @@ METRICS = {
     "flip": Label("ꟻLIP", "0–1", "difference seen when flipping between the images"),
     "tsed": Label("TSED", "0–1", "pairs whose features match on epipolar lines", True),
     "refit_residual": Label("Re-fit residual", "0–1", "RMSE that no single scene explains"),
+    "face_landmarks": Label("Face landmarks", "%", "how far eyes, nose and mouth are apart"),
+    "face_identity": Label("Face identity", "cos", "one person in both views", True),
     "clip_consistency": Label("CLIP consistency", "cos", "one edit in both views", True),
     "clip_similarity": Label("CLIP similarity", "cos", "the edit follows its text", True),
 }

@@ -7,7 +7,7 @@ iteration on a GPU waits for the device only where gsplat counts the splats in t
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -117,6 +117,9 @@ class SplatTrainer:
         self._seed = seed
         self.generator = torch.Generator(self.device).manual_seed(seed)
         self._black = torch.zeros(3, device=self.device)
+        self.extra_loss: Callable[[Tensor, Tensor, int], Tensor] | None = None
+        """A further term of the loss: of rendered views, their targets `(C, H, W, 3)` on the same
+        background, and the iterations done."""
         self._started = time.monotonic()
 
     def replace_targets(self, targets: Mapping[str, RgbaImage]) -> None:
@@ -227,6 +230,8 @@ class SplatTrainer:
         if self.exposures:
             colors = self.exposures.apply(colors, rendering.alphas, background, batch.views)
         loss = photometric_loss(colors, composite, self.settings.ssim_weight)
+        if self.extra_loss is not None:
+            loss = loss + self.extra_loss(colors, composite, self.iteration)
         if self.settings.alpha_weight:
             difference = torch.nn.functional.l1_loss(rendering.alphas, alphas)
             loss = loss + self.settings.alpha_weight * difference

@@ -87,6 +87,11 @@ class Case:
             settings.rig.long_side_px,
         )
 
+    @cached_property
+    def _latest(self) -> dict[str, EditedViews]:
+        """The views of the latest trap, which is set several times in a row."""
+        return {}
+
     def ladders(self) -> list[str]:
         """Names of the ladders that mean something for the prompt."""
         return [ladder for ladder in self.settings.largest if fits(ladder, self.prompt)]
@@ -103,7 +108,10 @@ class Case:
     def trapped(self, name: str, ladder: str | None) -> EditedViews:
         """Views with a trap set, consistent or halfway up a ladder."""
         trap = TRAPS[name]
-        views = self._changed(trap)
+        if name not in self._latest:
+            self._latest.clear()
+            self._latest[name] = self._changed(trap)
+        views = self._latest[name]
         if ladder is not None:
             level = self.settings.levels / 2
             views = self.rung(ladder, level, self.settings.seeds[0], views, trap.scale)

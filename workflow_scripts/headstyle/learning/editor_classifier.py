@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from headstyle.capture.operators import OPERATORS, STUDY_OPERATORS
+from headstyle.errors import InputError
 from headstyle.learning.editor_data import from_bytes, on_black, to_bytes
 from headstyle.learning.editor_stage import Stage
 from headstyle.learning.pairs import PairStream
@@ -139,7 +140,15 @@ def save_classifier(path: Path, judge: Judge) -> None:
 
 
 def load_classifier(path: Path, device: str = "cpu") -> Judge:
-    """Read what `save_classifier` wrote."""
+    """Read what `save_classifier` wrote.
+
+    Raises:
+        InputError: there is no such file.
+    """
+    if not path.is_file():
+        raise InputError(
+            f"{path} is missing: the judge that an editor's scores need; train the editor again"
+        )
     with safe_open(path, framework="pt") as file:
         # The first judge looked at half the height and did not say so.
         side_px = int((file.metadata() or {}).get("side_px", 128))

@@ -1,0 +1,142 @@
+"""Three small models from one set of heads, and what a second call does."""
+
+import json
+import logging
+
+import headstyle.learning.editor_scores
+import headstyle.learning.head_files
+import headstyle.learning.train_all
+import numpy as np
+import pytest
+import torch
+from headstyle.editing.weights import pipeline_files
+from headstyle.errors import InputError
+from headstyle.learning.editor_card import COLUMNS
+from headstyle.learning.evaluate_editor import Sample, evaluate_shipped
+from headstyle.learning.head_bank import HeadBank
+from headstyle.learning.head_files import head_file, keep_head, read_head
+from headstyle.learning.surfels import pack_head
+from headstyle.learning.train_all import MODELS, AllSettings, settings_for, train_all
+from headstyle.learning.train_editor import EditorSettings
+from headstyle.learning.train_matting import MattingSettings
+from headstyle.learning.train_perceptual import PerceptualSettings
+
+HEADS = {
+    "heads": 12,
+    "evaluation_heads": 12,
+    "coarseness": 6.0,
+    "workers": 0,
+    "first_heads": 12,
+    "iterations": 2,
+}
+TOY = AllSettings(
+    PerceptualSettings(
+        **HEADS,
+        evaluation_judgements=4,
+        first_groups=4,
+        pool=8,
+        batch=8,
+        side_px=72,
+        crop_px=64,
+    ),
+    MattingSettings(**HEADS, evaluation_pictures=2, first_cutouts=4, pool=8, batch=8, side_px=64),
+    EditorSettings(
+        **HEADS,
+        evaluation_pictures=1,
+        picture_pool=2,
+        pool=3,
+        batch_autoencoder=2,
+        batch_denoiser=2,
+        judge_pictures=16,
+        height=48,
+        widths=(32, 48),
+    ),
+)
+
+
+def test_minutes_are_those_asked_for():
+    settings = settings_for(20, 5, 4, heads=7, workers=2, seed=3)
+    assert settings.editor.minutes_autoencoder + settings.editor.minutes_denoiser == 20
+    assert (settings.matting.minutes, settings.perceptual.minutes) == (5, 4)
+    for one in (settings.editor, settings.matting, settings.perceptual):
+        assert (one.heads, one.workers, one.seed) == (7, 2, 3)
+
+
+def test_a_kept_head_is_the_sculpted_one(tmp_path, monkeypatch):
+    head = pack_head(1003, 6.0)
+    path = keep_head(tmp_path, 1003, 6.0)
+    monkeypatch.setattr(headstyle.learning.head_files, "pack_head", None)
+    kept = read_head(keep_head(tmp_path, 1003, 6.0), 1003)
+    assert path == head_file(tmp_path, 1003, 6.0)
+    assert np.array_equal(kept.original.geometry, head.original.geometry)
+    for ours, theirs in zip(kept.edits, head.edits, strict=True):
+        assert (ours.edit, ours.free_groups) == (theirs.edit, theirs.free_groups)
+        assert np.array_equal(ours.paint, theirs.paint)
+        assert (ours.geometry is None) == (theirs.geometry is None)
+        assert ours.geometry is None or np.array_equal(ours.geometry, theirs.geometry)
+
+
+def test_a_broken_file_of_a_head_is_written_again(tmp_path, caplog):
+    path = head_file(tmp_path, 1000, 8.0)
+    path.write_bytes(b"PK half a file")
+    assert keep_head(tmp_path, 1000, 8.0) == path
+    assert "sculpted again" in caplog.text
+    assert read_head(path, 1000) is not None
+
+
+def test_a_bank_of_kept_heads_is_the_same_bank(tmp_path):
+    with HeadBank([1000, 1001], 7.0) as fresh, HeadBank([1000, 1001], 7.0, cache=tmp_path) as kept:
+        for bank in (fresh, kept):
+            bank.wait_for(2)
+        edits = [bank.draw(6, np.random.default_rng(0)) for bank in (fresh, kept)]
+        assert edits[0] == edits[1]
+        first, second = (bank.fetch([e.edited for e in edits[0]]).albedo for bank in (fresh, kept))
+        assert torch.equal(first, second)
+        full = fresh.draw(40, np.random.default_rng(0), full_strength=True)
+        assert {edit.edit.strength for edit in full} == {1.0}
+
+
+@pytest.mark.slow
+def test_one_call_trains_all_and_a_second_goes_on(tmp_path, monkeypatch, caplog):
+    caplog.set_level(logging.INFO, "headstyle.learning")
+    monkeypatch.setattr(headstyle.learning.editor_scores, "SIZE_PX", (48, 32))
+
+    def interrupted(*_, **__):
+        raise SystemExit(143)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(headstyle.learning.train_all, "train_matting", interrupted)
+        with pytest.raises(SystemExit):
+            train_all(TOY, tmp_path, "cpu", "today")
+    assert not (tmp_path / "matting").exists()
+    weights = tmp_path / "perceptual" / "model.safetensors"
+    before = weights.stat().st_mtime_ns
+
+    monkeypatch.setattr(headstyle.learning.head_files, "pack_head", None)
+    train_all(TOY, tmp_path, "cpu", "today")
+    assert weights.stat().st_mtime_ns == before
+    for name in MODELS:
+        assert "today" in (tmp_path / name / "MODEL_CARD.md").read_text()
+        assert (tmp_path / "checkpoints" / name / "progress.json").exists()
+    largest = max(p.stat().st_size for n in MODELS for p in (tmp_path / n).rglob("*"))
+    assert largest < 16e6
+    train_all(TOY, tmp_path, "cpu", "today")
+    assert "nothing is left to train" in caplog.text
+    check_editor(tmp_path / "editor")
+
+
+def check_editor(folder):
+    """A whole pipeline, whose scores can be computed again."""
+    assert sum(path.stat().st_size for path in pipeline_files(str(folder), None)) <= 20e6
+    assert "12 distinct heads" in (folder / "MODEL_CARD.md").read_text()
+    scores = json.loads((folder / "evaluation" / "scores.json").read_text())
+    assert len(scores["operators"]) == 8
+    assert set(COLUMNS) <= set(scores["operators"]["stone"])
+    again = evaluate_shipped(folder, Sample(12, 1, 6.0, operators=("rabbit",)), "cpu")
+    for key, value in again["operators"]["rabbit"].items():
+        assert value == pytest.approx(scores["operators"]["rabbit"][key], rel=1e-3, abs=1e-4), key
+
+
+def test_an_editor_without_its_judge_cannot_be_scored(tmp_path):
+    with pytest.raises(InputError, match="judge"):
+        evaluate_shipped(tmp_path, Sample(), "cpu")
