@@ -62,6 +62,7 @@ MCMC = {
 VARIANTS: dict[str, dict[str, Any]] = {
     "ours": {},
     "exposure": {"exposure_rate": 1e-3},
+    "exposure0.3": {"exposure_rate": 3e-4},
     "opacity": {"opacity_regularization": 0.01},
     "size": {"size_regularization": 0.1},
     "sh": {"sh_regularization": 0.1},
