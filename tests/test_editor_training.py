@@ -208,9 +208,9 @@ def test_the_velocity_leads_from_the_noised_latents_to_the_target(untrained, pai
 
 @pytest.mark.parametrize("what", ["autoencoder", "denoiser"])
 def test_training_lowers_the_loss(model, monkeypatch, what):
-    monkeypatch.setattr(headstyle.learning.editor_stage, "REPORT_EVERY", 10)
+    monkeypatch.setattr(headstyle.learning.editor_stage, "REPORT_EVERY", 5)
     monkeypatch.setattr(headstyle.learning.editor_stage, "WARM_UP", 5)
-    stage, stream = Stage(1, 1e-3, 8, iterations=40), ToyStream(*SIZE)
+    stage, stream = Stage(1, 1e-3, 4, iterations=20), ToyStream(*SIZE)
     if what == "autoencoder":
         train_autoencoder(model, [PicturePool(stream, 32, 0)], stage, 0)
         assert model.vae.config.scaling_factor == 1
@@ -218,7 +218,7 @@ def test_training_lowers_the_loss(model, monkeypatch, what):
         assert 0.5 < latents.std() < 1.5
     else:
         train_denoiser(model, [LatentPool(model, stream, 32)], stage, 0)
-    assert stage.history[-1]["loss"] < 0.8 * stage.history[0]["loss"]
+    assert stage.history[-1]["loss"] < 0.85 * stage.history[0]["loss"]
     assert not any(p.requires_grad for p in model.vae.parameters() if what == "autoencoder")
 
 
