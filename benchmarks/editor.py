@@ -18,7 +18,7 @@ import torch
 from headstyle.editing.base import Instruction
 from headstyle.editing.instruct_pix2pix import InstructPix2Pix
 from headstyle.files import write_json
-from pair_loop import environment
+from machine import describe_machine
 
 SIZE_PX = (256, 172)
 INSTRUCTION = Instruction("P", "Turn him into a stone statue", 1.0, 1.0, 0.9, cycle=0, seed=0)
@@ -43,9 +43,7 @@ def main() -> None:
     for name, value in seconds.items():
         print(f"{name:24s} {value:8.3f} s per view")
     if options.json:
-        write_json(
-            options.json, {"environment": environment(torch.device(options.device)), **seconds}
-        )
+        write_json(options.json, {"machine": describe_machine(options.device), **seconds})
 
 
 def untrained(scratch: Path) -> str:

@@ -11,12 +11,10 @@ made, also whole training iterations on them.
 import argparse
 import json
 import os
-import platform
 import statistics
 import sys
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +30,7 @@ from headstyle.rendering import Splats, render
 from headstyle.splats import splats_from_points
 from headstyle.stage import keep_freed_memory
 from headstyle.training import SplatTrainer, TrainingSettings
+from machine import describe_machine
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from splat_reference import reference_render
@@ -182,17 +181,6 @@ def study_settings() -> dict[str, Any]:
     return yaml.safe_load(config.read_text())["baseline"] | {"sh_degree_every": 1}
 
 
-def machine() -> dict[str, Any]:
-    """What the numbers were measured on."""
-    packages = ("torch", "numba", "numpy")
-    return {
-        "processor": platform.processor() or platform.machine(),
-        "cores": len(os.sched_getaffinity(0)),
-        "python": platform.python_version(),
-        **{name: version(name) for name in packages},
-    }
-
-
 def print_table(rows: list[Row]) -> None:
     for row in rows:
         rate = row.get("fragments_per_second")
@@ -216,10 +204,10 @@ def main() -> None:
     if arguments.views:
         for width, height in ((172, 263), (345, 528)):
             rows.append(training_row(arguments.views, width, height, arguments.threads))
-    print(json.dumps(machine()))
+    print(json.dumps(describe_machine("cpu")))
     print_table(rows)
     if arguments.json:
-        write_json(arguments.json, {"machine": machine(), "rows": rows})
+        write_json(arguments.json, {"machine": describe_machine("cpu"), "rows": rows})
 
 
 if __name__ == "__main__":

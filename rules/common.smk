@@ -12,7 +12,7 @@ from headstyle import configuration, provenance
 from headstyle.editing import check_editing
 from headstyle.errors import InputError
 from headstyle.failures import describe_failures
-from headstyle.files import claim_folder
+from headstyle.files import claim_folder, write_json
 from headstyle.foreign_settings import check_foreign, foreign_files
 from headstyle.metrics import available_metrics
 from headstyle.photographs import list_photographs
@@ -87,6 +87,7 @@ onstart:
         globals()["results_claim"] = claim_folder(R)
     except InputError as error:
         sys.exit(f"Error: {error}")
+    write_stylization_plan(workflow.dag.needrun_jobs())
 
 
 PARSED_AT = time.time()
@@ -153,11 +154,44 @@ def prompt_text(wildcards):
     return instruction(wildcards.subject, wildcards.prompt)
 
 
+# How the machine is used; a change of these redoes no avatar.
+EDITING_MACHINE_KEYS = ["batch_size", "max_memory_gb", "compile", "device"]
+
+
 def prompt_editing(wildcards):
-    """The editing settings of one prompt: of the control operations only its own."""
-    operations = config["editing"]["control"]["operations"]
+    """The editing settings that shape an avatar: of the control operations only its prompt's."""
+    editing = {k: v for k, v in config["editing"].items() if k not in EDITING_MACHINE_KEYS}
+    operations = editing["control"]["operations"]
     own = {prompt: name for prompt, name in operations.items() if prompt == wildcards.prompt}
-    return config["editing"] | {"control": config["editing"]["control"] | {"operations": own}}
+    return editing | {"control": editing["control"] | {"operations": own}}
+
+
+def stylization_settings():
+    """The settings of the section `stylization` that shape an avatar."""
+    return {k: v for k, v in config["stylization"].items() if k != "avatars_per_job"}
+
+
+STYLIZATION_PLAN = f"{R}/.stylization.json"
+
+
+def write_stylization_plan(jobs):
+    """Note which avatars this run makes, so that one job can make several of them."""
+    own = ("prompt_text", "strength", "editing", "stylization", "baseline", "seed", "library")
+    avatars = [
+        {
+            **{key: job.wildcards[key] for key in ("subject", "prompt", "strength")},
+            "params": {key: job.params[key] for key in own},
+            "folder": str(Path(job.output.run).parent),
+        }
+        for job in jobs
+        if job.rule.name == "stylize_avatar"
+    ]
+    order = {name: place for place, name in enumerate(AVATARS)}
+    avatars.sort(key=lambda avatar: order[f"{avatar['prompt']}_{avatar['strength']}"])
+    if avatars:
+        write_json(STYLIZATION_PLAN, avatars)
+    else:
+        Path(STYLIZATION_PLAN).unlink(missing_ok=True)
 
 
 def scenes(subject):

@@ -3,6 +3,8 @@
 import hashlib
 import json
 
+from headstyle.schedules import later_passes
+
 # What only human ratings can fill is neither drawn nor shown without them.
 RATED = bool(config["summary"]["ratings"])
 STUDY_FIGURES = ["by_prompt", "by_subject", "excess", "low_high", *(["by_quality"] * RATED)]
@@ -67,8 +69,7 @@ def settings_digest():
 
 def edited_at():
     """The iterations before which all views are edited anew."""
-    settings = config["stylization"]
-    return list(range(settings["edit_every"], settings["iterations"], settings["edit_every"]))
+    return later_passes(config["stylization"])
 
 
 def editing_shown():

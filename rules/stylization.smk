@@ -21,7 +21,16 @@ rule check_models:
     params:
         # Only the keys that name weights: changing another one looks for nothing new.
         editing=keys_of("editing", "editor", "model", "revision") if AVATARS else None,
-        metrics=keys_of("metrics", "names", "lpips_net", "lpips_weights", "clip_model"),
+        stylization=(
+            keys_of("stylization", "lpips_weight", "lpips_net", "lpips_weights")
+            if AVATARS
+            else None
+        ),
+        prompts={f"{p} of {s}": instruction(s, p) for s in SUBJECTS for p in PROMPTS},
+        metrics=keys_of(
+            *("metrics", "names", "lpips_net", "lpips_weights", "clip_model"),
+            *("face_detector", "face_recognizer"),
+        ),
         masks=keys_of("masks", "steps", "matting_model", "matting_weights"),
         needs_matting=needs_matting(),
         library=library_digest("check_models"),
@@ -31,10 +40,14 @@ rule check_models:
         "../workflow_scripts/check_models.py"
 
 
+# One job makes several avatars of its subject: the first one also those whose jobs come next, which
+# then only take what was made. Jobs side by side share the avatars among them. So weights are loaded
+# once, and still each avatar can be asked for, redone and resumed alone.
 rule stylize_avatar:
     input:
         cameras=rules.downscale_views.output.cameras,
         splats=rules.train_baseline.output.splats,
+        renders=rules.train_baseline.output.renders,
         adjacency=rules.camera_adjacency.output.adjacency,
     output:
         splats=f"{R}/{{subject}}/avatars/{{prompt}}_{{strength}}/splats.ply",
@@ -43,6 +56,7 @@ rule stylize_avatar:
         depth=directory(f"{R}/{{subject}}/avatars/{{prompt}}_{{strength}}/depth"),
         history=f"{R}/{{subject}}/avatars/{{prompt}}_{{strength}}/history.tsv",
         run=f"{R}/{{subject}}/avatars/{{prompt}}_{{strength}}/run.json",
+        timings=f"{R}/{{subject}}/avatars/{{prompt}}_{{strength}}/timings.json",
     log:
         f"{R}/logs/{{subject}}/stylize_avatar_{{prompt}}_{{strength}}.log",
     benchmark:
@@ -58,9 +72,11 @@ rule stylize_avatar:
         prompt_text=prompt_text,
         strength=lambda wildcards: config["strengths"][wildcards.strength],
         editing=prompt_editing,
-        stylization=config["stylization"],
+        stylization=stylization_settings(),
         baseline=config["baseline"],
         seed=config["seed"],
+        machine_keys=EDITING_MACHINE_KEYS,
+        plan=STYLIZATION_PLAN,
         library=library_digest("stylize_avatar"),
     message:
         "Stylizing {wildcards.subject} with prompt {wildcards.prompt} at strength {wildcards.strength}"

@@ -158,3 +158,8 @@ def _bases(direction):
         factor(105, 16) * z * (x * x - y * y),
         -factor(35, 32) * x * (x * x - 3 * y * y),
     ]
+
+
+def reference_colors(splats, eyes, degree):
+    """Colors `(C, N, 3)` of splats seen from the eyes `(C, 3)`, at least 0."""
+    return torch.stack([_colors(splats, eye, degree) for eye in eyes])

@@ -8,6 +8,7 @@ import yaml
 from conftest import ROOT, merged
 from headstyle import configuration
 from headstyle.errors import InputError
+from headstyle.schedules import make_schedule
 
 SCHEMAS = ROOT / "config" / "schemas"
 STUDY = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
@@ -33,7 +34,9 @@ def test_the_study_has_the_published_numbers():
     capture = STUDY["capture"]
     assert avatars == 64
     assert capture["grid_rows"] * capture["grid_columns"] + capture["line_views"] == 37
-    assert (STUDY["baseline"]["iterations"], STUDY["stylization"]["iterations"]) == (30000, 5000)
+    schedule = make_schedule(STUDY["stylization"])
+    assert (STUDY["baseline"]["iterations"], schedule.iterations) == (30000, 5000)
+    assert schedule.edit_every == 2500
     assert strengths["low"] == {"text_guidance": 5, "image_guidance": 2}
     assert strengths["high"] == {"text_guidance": 7.5, "image_guidance": 2}
 

@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 from headstyle.errors import InputError
-from headstyle.models import needed_models
+from headstyle.models import needed_models, unread_texts
 
 CONTROL = {"editor": "control"}
 DIFFUSION = {"editor": "instruct_pix2pix", "model": "nobody/nothing", "revision": "abc"}
@@ -89,6 +89,28 @@ def test_what_is_found_is_recorded_with_size_and_digest(tmp_path):
     }
     assert len(editor.record()["files"]) == 10
     assert matting.files == (onnx,)
+
+
+def test_the_loss_of_avatars_may_need_weights_too(tmp_path):
+    stylization = {"lpips_weight": 1, "lpips_net": "alex", "lpips_weights": None}
+    with pytest.raises(InputError, match=r"alexnet-owt-7be5be79\.pth is missing"):
+        needed_models(CONTROL, NO_NETWORKS, MASKS, False, stylization)
+    weights = tmp_path / "alex.pth"
+    weights.write_bytes(b"weights")
+    given = stylization | {"lpips_weights": str(weights)}
+    [model] = needed_models(CONTROL, NO_NETWORKS, MASKS, False, given)
+    assert model.purpose == "stylization.lpips_weight"
+    assert needed_models(CONTROL, NO_NETWORKS, MASKS, False, given | {"lpips_weight": 0}) == []
+
+
+def test_what_the_text_encoder_does_not_see_of_a_prompt_is_told_before_any_job():
+    editing = {"editor": "instruct_pix2pix", "model": "mini", "revision": None}
+    short, long = "Give him red hair", "Give him red hair " + "and green eyes " * 40 + "and a zebra"
+    assert unread_texts(editing, {"P1 of A": short}) == []
+    [sentence] = unread_texts(editing, {"P1 of A": short, "P2 of A": long})
+    assert sentence.startswith("the prompt P2 of A is longer than the text encoder's window")
+    assert "zebra" in sentence
+    assert unread_texts({"editor": "control"}, {"P2 of A": long}) == []
 
 
 def test_a_unet_without_room_for_the_image_is_refused(tmp_path):

@@ -190,6 +190,30 @@ def test_median_depth_is_that_of_the_splat_where_half_of_the_light_is_gone():
     assert float(faint.expected_depth[0, 10, 10]) == pytest.approx(2)
 
 
+DEVICES = pytest.mark.parametrize(
+    "device",
+    [
+        "cpu",
+        pytest.param(
+            "cuda",
+            marks=[
+                pytest.mark.gpu,
+                pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+            ],
+        ),
+    ],
+)
+
+
+def depths_on(device, splats, *camera):
+    """Render with depth on a device; the depths come back to the CPU."""
+    moved = {name: value.detach().to(device) for name, value in splats.items()}
+    rendering = render(moved, *camera, with_depth=True)
+    rendering.median_depth = rendering.median_depth.cpu()
+    rendering.expected_depth = rendering.expected_depth.cpu()
+    return rendering
+
+
 def dense_splats(points, size, opacity=4.0):
     splats = splats_from_points(points, np.full_like(points, 0.5), 0, seed=0)
     with torch.no_grad():
@@ -198,11 +222,12 @@ def dense_splats(points, size, opacity=4.0):
     return splats
 
 
-def test_depth_of_a_slanted_plane():
+@DEVICES
+def test_depth_of_a_slanted_plane(device):
     grid = np.stack(np.meshgrid(*[np.linspace(-2, 2, 120)] * 2), axis=-1).reshape(-1, 2)
     points = np.column_stack([grid, 4 + 0.5 * grid[:, 0]])
     pose, intrinsics, width, height = straight_camera(size=41, focal=60.0)
-    rendering = render(dense_splats(points, 0.02), pose, intrinsics, width, height, with_depth=True)
+    rendering = depths_on(device, dense_splats(points, 0.02), pose, intrinsics, width, height)
     slope = (torch.arange(width) + 0.5 - width / 2) / 60
     # On the plane z = 4 + x / 2 with x = slope z.
     truth = (4 / (1 - 0.5 * slope)).expand(height, width)
@@ -211,7 +236,8 @@ def test_depth_of_a_slanted_plane():
     assert float((rendering.expected_depth[0] / truth - 1).abs().max()) < 0.015
 
 
-def test_depth_of_a_sphere_up_to_its_silhouette():
+@DEVICES
+def test_depth_of_a_sphere_up_to_its_silhouette(device):
     index = np.arange(6000) + 0.5
     polar, azimuth = np.arccos(1 - 2 * index / 6000), np.pi * (1 + 5**0.5) * index
     sphere = np.stack(
@@ -219,7 +245,7 @@ def test_depth_of_a_sphere_up_to_its_silhouette():
     )
     pose, intrinsics, width, height = straight_camera(size=61, focal=80.0)
     splats = dense_splats(sphere + np.array([0, 0, 4]), 0.03)
-    rendering = render(splats, pose, intrinsics, width, height, with_depth=True)
+    rendering = depths_on(device, splats, pose, intrinsics, width, height)
     offsets = (torch.arange(width, dtype=torch.float64) + 0.5 - width / 2) / 80
     square = offsets[None] ** 2 + offsets[:, None] ** 2 + 1
     # |z d - 4 e_z| = 1 along the ray z d.

@@ -357,9 +357,9 @@ class TestPages:
         html = overview_page({"A": entry}, [], {}, METRICS, shown=4, editing=trained)
         assert "No diffusion model" not in html
 
-    def test_the_overview_counts_avatars_below_their_own_baseline(self, entry):
+    def test_the_overview_counts_avatars_better_than_their_own_baseline(self, entry):
         rows = [
-            {"subject": s, "prompt": p, "strength": "low", "rmse": str(value)}
+            {"subject": s, "prompt": p, "strength": "low", "rmse": str(value), "ssim": str(value)}
             for s, p, value in (
                 ("A", "none", 0.04),
                 ("A", "photographs", 0.05),
@@ -371,6 +371,9 @@ class TestPages:
         ]
         html = overview_page({"A": entry}, rows, {}, ["rmse"], shown=4, editing=CONTROL)
         assert "own head: 1 of 3 by RMSE." in html
+        # Of a similarity higher is better.
+        html = overview_page({"A": entry}, rows, {}, ["ssim"], shown=4, editing=CONTROL)
+        assert "own head: 2 of 3 by SSIM." in html
 
     def test_the_overview_shows_all_scenes_and_escapes_prompts(self, results, entry):
         rows = read_rows(results / "tables" / "avatars.csv")

@@ -5,7 +5,13 @@ import pytest
 import torch
 from headstyle.errors import InputError
 from headstyle.rendering import render
-from headstyle.splats import neighbor_distances, read_ply, splats_from_points, write_ply
+from headstyle.splats import (
+    neighbor_distances,
+    read_ply,
+    splats_from_points,
+    write_ply,
+    write_splat,
+)
 from plyfile import PlyData
 from splat_reference import make_cameras, make_scene
 
@@ -87,6 +93,22 @@ def test_the_file_has_the_layout_that_other_viewers_read(tmp_path):
     # f_rest runs over the bases of red, then of green, then of blue.
     np.testing.assert_array_equal(ply["vertex"]["f_rest_1"], scene["shN"][:, 1, 0].detach())
     np.testing.assert_array_equal(ply["vertex"]["f_rest_3"], scene["shN"][:, 0, 1].detach())
+
+
+def test_an_exported_splat_has_32_bytes_with_its_place_size_color_and_rotation(tmp_path):
+    scene = torch.nn.ParameterDict(make_scene(40, 2))
+    write_splat(tmp_path / "scene.splat", scene)
+    layout = [("mean", "<f4", 3), ("scale", "<f4", 3), ("color", "u1", 4), ("rotation", "u1", 4)]
+    table = np.frombuffer((tmp_path / "scene.splat").read_bytes(), dtype=layout)
+    means = scene["means"].detach().numpy()
+    order = [int(np.abs(means - row["mean"]).sum(axis=1).argmin()) for row in table]
+    assert sorted(order) == list(range(40))
+    np.testing.assert_array_equal(table["mean"], means[order])
+    np.testing.assert_allclose(table["scale"], scene["scales"].exp().detach()[order], rtol=1e-6)
+    opacities = torch.sigmoid(scene["opacities"].detach()).numpy()[order]
+    np.testing.assert_allclose(table["color"][:, 3] / 255, opacities, atol=1 / 255)
+    quats = torch.nn.functional.normalize(scene["quats"].detach(), dim=-1).numpy()[order]
+    np.testing.assert_allclose(table["rotation"] / 128 - 1, quats, atol=1.01 / 128)
 
 
 def test_a_file_of_something_else_is_refused_by_name(tmp_path):

@@ -1,13 +1,14 @@
 """Truths about the losses, the trainer and the files of a baseline."""
 
 import json
+import warnings
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import yaml
+from ball import HEIGHT, VIEWS, WIDTH, make_ball, settings
+from headstyle import losses
 from headstyle.baseline import (
     read_points,
     score_views,
@@ -16,14 +17,18 @@ from headstyle.baseline import (
     write_renders,
 )
 from headstyle.cameras import Cameras
-from headstyle.densification import CappedStrategy, join_views
+from headstyle.checkpoints import restore, state_of
+from headstyle.densification import CappedStrategy, add_gradients
 from headstyle.errors import InputError
-from headstyle.losses import foreground_scores, photometric_loss, psnr, ssim_map
-from headstyle.rendering import render, render_views
+from headstyle.losses import color_corrected, foreground_scores, photometric_loss, psnr, ssim_map
+from headstyle.optimizers import adam, adam_step
+from headstyle.rendering import render
+from headstyle.resident_views import ResidentViews
 from headstyle.splats import read_ply, splats_from_points, write_ply
 from headstyle.training import (
+    CHECK_EVERY,
+    LEFT_OUT,
     SplatTrainer,
-    TrainingSettings,
     scene_extent,
     shuffled_views,
     split_views,
@@ -31,40 +36,15 @@ from headstyle.training import (
 from skimage.metrics import structural_similarity
 from splat_reference import make_cameras
 
-CONFIG = Path(__file__).parents[1] / "config" / "config.yaml"
-WIDTH, HEIGHT, VIEWS = 32, 48, 4
-
 
 def images(seed=0, height=40, width=50):
     generator = torch.Generator().manual_seed(seed)
     return torch.rand(2, 1, height, width, 3, generator=generator, dtype=torch.float64)
 
 
-def settings(**changes):
-    """The study's settings, small."""
-    section = yaml.safe_load(CONFIG.read_text())["baseline"]
-    section |= {"sh_degree": 1, "sh_degree_every": 30, "iterations": 60, "min_initial_splats": 150}
-    section["refine"] |= changes.pop("refine", {})
-    return TrainingSettings.from_config(section | changes)
-
-
 @pytest.fixture(scope="module")
 def ball():
-    """A colored ball: cameras, their images, and points on it. Two views are portrait."""
-    generator = np.random.default_rng(0)
-    points = generator.normal(size=(800, 3))
-    points *= 0.8 / np.linalg.norm(points, axis=1, keepdims=True)
-    colors = 0.5 + 0.5 * np.sin(points @ generator.normal(size=(3, 3)) * 5)
-    truth = splats_from_points(points, colors, 1, 0)
-    with torch.no_grad():
-        truth["opacities"][:] = 3
-    poses, intrinsics = make_cameras(VIEWS, WIDTH, HEIGHT)
-    sizes = np.array([[WIDTH, HEIGHT]] * 2 + [[HEIGHT, WIDTH]] * 2)
-    intrinsics[:, :2, 2] = torch.from_numpy(sizes / 2)
-    names = tuple(f"view{i}" for i in range(VIEWS))
-    cameras = Cameras(names, sizes, intrinsics.double().numpy(), poses.double().numpy())
-    targets = {name: image for name, image, _, _ in render_views(truth, cameras)}
-    return cameras, targets, points[:150], colors[:150]
+    return make_ball()
 
 
 def make_trainer(ball, chosen, seed=0):
@@ -110,6 +90,19 @@ def test_only_the_foreground_is_scored():
     score, _ = foreground_scores(half, first, mask)
     assert score == pytest.approx(20)
     assert np.isnan(foreground_scores(first, second, mask & ~mask)[0])
+
+
+def test_the_corrected_score_leaves_exposure_and_white_balance_out():
+    first, second = images()[:, 0]
+    mask = torch.zeros(40, 50, dtype=torch.bool)
+    mask[10:30, 10:40] = True
+    matrix = torch.tensor([[0.5, 0.1, 0.0], [0.0, 0.6, 0.1], [0.1, 0.0, 0.4]], dtype=torch.float64)
+    target = torch.where(mask[..., None], first @ matrix + 0.1, second)
+    corrected = color_corrected(first, target, mask)
+    torch.testing.assert_close(corrected[mask], target[mask])
+    # A scene of one color, and no foreground at all.
+    assert torch.isfinite(color_corrected(torch.zeros_like(first), target, mask)).all()
+    assert np.isnan(float(psnr(color_corrected(first, target, mask & ~mask), target, mask & ~mask)))
 
 
 def test_training_lowers_the_loss_and_raises_the_psnr(ball):
@@ -173,7 +166,7 @@ def test_views_of_different_sizes_weigh_the_same(ball):
     assert together == pytest.approx(np.mean(apart), rel=1e-5)
 
 
-def test_joined_views_count_for_densification_like_each_alone(ball):
+def test_image_gradients_are_counted_as_gsplat_counts_them(ball):
     _, _, points, colors = ball
     splats = splats_from_points(points, colors, 0, 0)
     poses, intrinsics = make_cameras(3, WIDTH, HEIGHT)
@@ -184,11 +177,11 @@ def test_joined_views_count_for_densification_like_each_alone(ball):
         )
         rendering.colors.square().mean().backward()
         infos.append(rendering.info)
+    joined, apart = ({"grad2d": None, "count": None} for _ in range(2))
+    add_gradients(joined, infos)
     strategy = CappedStrategy(absgrad=True)
-    apart, joined = strategy.initialize_state(), strategy.initialize_state()
     for info in infos:
         strategy._update_state(splats, apart, info | {"n_cameras": 3})
-    strategy._update_state(splats, joined, join_views(infos))
     torch.testing.assert_close(joined["grad2d"], apart["grad2d"])
     assert torch.equal(joined["count"], apart["count"])
 
@@ -232,6 +225,73 @@ def test_a_loss_that_is_not_finite_stops_with_its_iteration(ball):
     trainer.replace_targets({"view0": np.full_like(targets["view0"], np.nan)})
     with pytest.raises(InputError, match=r"iteration 1 of 60: the loss became nan"):
         trainer.step([0])
+
+
+def test_splats_that_are_not_finite_stop_the_training_by_their_name(ball):
+    trainer = make_trainer(ball, settings())
+    trainer.iteration = CHECK_EVERY
+    with torch.no_grad():
+        # Behind the cameras: nothing of it is seen, and the loss stays finite.
+        trainer.splats["means"][0] = torch.tensor([0, 0, -1e9])
+        trainer.splats["shN"][0, 0, 0] = torch.inf
+    with pytest.raises(InputError, match=r"iteration 50 of 60: the splats' shN .* loss is 0\.\d"):
+        trainer.step([0])
+
+
+def test_a_scene_that_lost_all_its_splats_stops(ball):
+    trainer = make_trainer(ball, settings(refine={"start": 1, "every": 1, "cull_opacity": 1.0}))
+    for _ in range(6):
+        trainer.step([0, 1, 2, 3])
+    with pytest.raises(InputError, match="no splat is left"):
+        trainer.step([0, 1, 2, 3])
+
+
+def test_regularizers_pull_where_they_say(ball):
+    def trained(**changes):
+        trainer = make_trainer(ball, settings(sh_degree_every=1, **changes).without_refinement())
+        for _ in range(30):
+            trainer.step([0, 1])
+        return {name: value.detach() for name, value in trainer.splats.items()}
+
+    plain = trained()
+    faint, small, flat = (
+        trained(**{f"{name}_regularization": weight})
+        for name, weight in (("opacity", 1.0), ("size", 100.0), ("sh", 1000.0))
+    )
+    assert faint["opacities"].mean() < plain["opacities"].mean() - 0.5
+    assert small["scales"].mean() < plain["scales"].mean() - 0.05
+    assert flat["shN"].square().mean() < 0.5 * plain["shN"].square().mean()
+
+
+def test_dropout_leaves_out_other_splats_each_time_and_keeps_their_number(ball):
+    trainer = make_trainer(ball, settings(dropout=0.25).without_refinement())
+    hidden = []
+    for _ in range(2):
+        opacities = trainer._splats_of_this_iteration()["opacities"].detach()
+        hidden.append(opacities == LEFT_OUT)
+        kept = torch.sigmoid(opacities[~hidden[-1]])
+        torch.testing.assert_close(kept, torch.full_like(kept, 0.1 / 0.75))
+    assert all(0.1 < float(each.float().mean()) < 0.4 for each in hidden)
+    assert not torch.equal(*hidden)
+    trainer.step([0, 1])
+    assert len(trainer.splats["means"]) == 150
+    assert float(trainer.splats["opacities"].detach().min()) > -3
+
+
+def test_an_iteration_looks_at_images_that_lie_on_the_device(ball):
+    cameras, targets, _, _ = ball
+    views = ResidentViews(cameras, torch.device("cpu"))
+    assert views.missing() == list(cameras.names)
+    views.replace(targets)
+    portrait, landscape = views.batches([3, 0, 2])[::-1]
+    assert (portrait.width, portrait.height, len(portrait)) == (WIDTH, HEIGHT, 1)
+    assert landscape.views.tolist() == [3, 2]
+    assert views.batches([3, 0, 2])[0] is landscape
+    colors, alphas = views.targets(landscape)
+    for i, name in enumerate(("view3", "view2")):
+        torch.testing.assert_close(alphas[i], torch.from_numpy(targets[name][..., 3]))
+        expected = targets[name][..., :3] * targets[name][..., 3:]
+        torch.testing.assert_close(colors[i], torch.from_numpy(expected))
 
 
 def test_every_view_comes_once_before_any_comes_again():
@@ -290,15 +350,113 @@ def test_missing_or_broken_points_are_named(tmp_path):
         read_points(tmp_path / "points.npz")
 
 
+def test_a_step_of_adam_is_that_of_pytorch():
+    generator = torch.Generator().manual_seed(0)
+    start = torch.randn(7, 3, generator=generator)
+    ours, theirs = torch.nn.Parameter(start.clone()), torch.nn.Parameter(start.clone())
+    optimizer = adam(ours, 0.02, "means")
+    reference = torch.optim.Adam([theirs], lr=0.02, eps=1e-15)
+    for _ in range(5):
+        ours.grad = torch.randn(7, 3, generator=generator)
+        theirs.grad = ours.grad.clone()
+        adam_step([optimizer])
+        reference.step()
+        assert ours.grad is None
+    torch.testing.assert_close(ours, theirs)
+    adam_step([optimizer])
+    torch.testing.assert_close(ours, theirs)
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_training_on_the_gpu_reaches_the_psnr_of_the_cpu(ball):
+@pytest.mark.parametrize("views", [[0], [0, 1]])
+def test_an_iteration_waits_for_the_gpu_once(ball, views):
+    cameras, targets, points, colors = ball
+    splats = splats_from_points(points, colors, 1, 0)
+    trainer = SplatTrainer(splats, cameras, targets, settings(), 0, "cuda")
+    for _ in range(4):
+        trainer.step(views)
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("warn")
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            for _ in range(3):
+                trainer.step(views)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    waits = [str(each.message) for each in caught if "synchroniz" in str(each.message)]
+    # gsplat asks how many tiles the splats reach.
+    assert len(waits) <= 3, waits
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_checkpoint_holds_all_of_a_training_on_the_gpu(ball):
+    cameras, targets, points, colors = ball
+    chosen = settings(exposure_rate=0.01)
+    trainers = [
+        SplatTrainer(splats_from_points(points, colors, 1, 0), cameras, targets, chosen, 0, "cuda")
+        for _ in range(2)
+    ]
+    for _ in range(5):
+        trainers[0].step([0, 2])
+    tensors, described = state_of(trainers[0])
+    saved = {name: value.detach().cpu() for name, value in tensors.items()}
+    restore(trainers[1], saved, described)
+    again, described_again = state_of(trainers[1])
+    assert all(torch.equal(value.detach().cpu(), saved[name]) for name, value in again.items())
+    assert described_again["iteration"] == 5
+    losses = [float(trainer.step([0, 1])) for trainer in trainers]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+
+
+EVENTFUL = {"start": 5, "every": 10, "stop": 50, "densify_gradient": 1e-5}
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"refine": EVENTFUL, "max_splats": 250},
+        {"refine": EVENTFUL, "max_splats": 250, "strategy": "mcmc"},
+        {"exposure_rate": 0.01, "dropout": 0.1, "size_regularization": 0.1},
+    ],
+    ids=["plain", "default", "mcmc", "regularized"],
+)
+def test_training_on_the_gpu_reaches_the_psnr_of_the_cpu(ball, changes):
     cameras, targets, points, colors = ball
     results = []
     for device in ("cpu", "cuda"):
         splats = splats_from_points(points, colors, 1, 0)
-        trainer = SplatTrainer(splats, cameras, targets, settings(), 0, device)
+        trainer = SplatTrainer(splats, cameras, targets, settings(**changes), 0, device)
         for _ in range(60):
             loss = trainer.step(range(VIEWS))
-        results.append(trainer.record(loss, range(VIEWS)).psnr)
-    assert results[1] == pytest.approx(results[0], abs=1.5)
+        row = trainer.record(loss, range(VIEWS))
+        results.append((row.psnr, row.splats))
+    assert results[1] == pytest.approx(results[0], abs=1.5, rel=0.05)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_without_triton_an_iteration_on_the_gpu_gives_the_same(ball, monkeypatch):
+    cameras, targets, points, colors = ball
+    from headstyle import rendering_cuda
+
+    results = []
+    for available in (True, False):
+        monkeypatch.setattr(losses, "has_triton", lambda: available)  # noqa: B023
+        monkeypatch.setattr(rendering_cuda, "has_triton", lambda: available)  # noqa: B023
+        splats = splats_from_points(points, colors, 1, 0)
+        with torch.no_grad():
+            splats["shN"] += 0.1
+        chosen = settings(sh_degree_every=1)
+        trainer = SplatTrainer(splats, cameras, targets, chosen, 0, "cuda")
+        trainer.iteration = 5
+        loss = float(trainer.step([0, 1]))
+        (state,) = trainer.optimizers["shN"].state.values()
+        results.append((loss, state["exp_avg"].cpu()))
+    assert results[1][0] == pytest.approx(results[0][0], rel=1e-5)
+    torch.testing.assert_close(results[1][1], results[0][1], atol=1e-8, rtol=1e-3)

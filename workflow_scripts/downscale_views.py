@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from headstyle.cameras import write_cameras
+from headstyle.equal_exposure import equalizing_gains, with_gain
 from headstyle.files import read_json, whole_folder
 from headstyle.images import write_image
 from headstyle.masks import read_mask
@@ -28,7 +29,7 @@ from headstyle.undistortion import (
 from headstyle.views import write_points
 
 
-def write_views(folder, model, cameras, full_size, photographs, masks_folder):
+def write_views(folder, model, cameras, full_size, photographs, masks_folder, gains):
     """Write each view's PNG and return the alphas, in the cameras' order."""
     alphas, last_lens, pixel_map = {}, None, None
     # One lens after the other, since its map is large.
@@ -40,7 +41,7 @@ def write_views(folder, model, cameras, full_size, photographs, masks_folder):
         photograph = read_photograph(photographs[view]["photograph"])
         mask = read_mask(masks_folder / f"{view}.png")
         image = make_view(photograph, mask, pixel_map, tuple(cameras.sizes[i].tolist()))
-        write_image(folder / f"{view}.png", image)
+        write_image(folder / f"{view}.png", with_gain(image, gains.get(view, 1.0)))
         alphas[i] = image[..., 3]
     return [alphas[i] for i in range(len(cameras))]
 
@@ -49,13 +50,18 @@ if __name__ == "__main__":
     with stage(snakemake) as log:
         masks_path, images = Path(snakemake.input.masks), snakemake.params.images
         photographs = read_json(masks_path)["views"]
+        gains = {}
+        if images.get("equalize_exposure"):
+            gains = equalizing_gains({v: p["photograph"] for v, p in photographs.items()})
         model = read_model(Path(snakemake.input.poses).parent / "sparse")
         full_size = full_size_cameras(model)
         sizes = [view_size(*size, images["size_px"], images["side"]) for size in full_size.sizes]
         cameras = full_size.scaled(np.array(sizes))
         output = Path(snakemake.output.cameras)
         with whole_folder(output.parent) as folder:
-            alphas = write_views(folder, model, cameras, full_size, photographs, masks_path.parent)
+            alphas = write_views(
+                folder, model, cameras, full_size, photographs, masks_path.parent, gains
+            )
             kept = foreground_points(model, cameras, alphas)
             write_points(folder / "points.npz", model.positions[kept], model.colors[kept])
             write_transforms(folder / "transforms.json", cameras)

@@ -1,7 +1,11 @@
-"""Stylize one avatar: edit the baseline's views by a text prompt and train the splats on the edits.
+"""Stylize an avatar: edit the baseline's views by a text prompt and train the splats on the edits.
+
+The job also makes other avatars of the subject that this run of the workflow needs, as long as
+`stylization.avatars_per_job` allows; their own jobs then only take what was made.
 
 Input:  cameras    cameras.json of the views, beside which the views {view}.png lie
         splats     splats.ply of the baseline
+        renders    folder {view}.png of the baseline
         adjacency  adjacency.csv: which views are trained together
 Output: splats     splats.ply of the avatar
         edits      folder cycle{k}/{view}.png: the edited views of each cycle, RGBA
@@ -9,68 +13,51 @@ Output: splats     splats.ply of the avatar
         depth      folder {view}.npz: median and expected depth
         history    history.tsv: iteration, loss, psnr, splats, seconds
         run        run.json: every setting, seed, model and version
+        timings    timings.json: seconds and memory, which differ from run to run
 """
 
 from pathlib import Path
 
-from headstyle.baseline import best_device, write_history, write_renders
-from headstyle.cameras import read_cameras
-from headstyle.editing import make_editor
-from headstyle.files import whole_folder, write_json
-from headstyle.images import write_image
-from headstyle.seeds import avatar_seed
-from headstyle.splats import read_ply, write_ply
-from headstyle.stage import stage
-from headstyle.stylization import (
-    avatar_settings,
-    describe_run,
-    make_instructions,
-    make_schedule,
-    read_neighbors,
-    stylize,
+from headstyle.avatar_files import (
+    OUTPUTS,
+    AvatarFolder,
+    Order,
+    check_renders,
+    digest_of_files,
+    read_plan,
 )
-from headstyle.training import SplatTrainer
-from headstyle.views import read_views
+from headstyle.cameras import read_cameras
+from headstyle.stage import stage
+
+SETTINGS = ("prompt_text", "strength", "editing", "stylization", "baseline", "seed", "library")
 
 if __name__ == "__main__":
     with stage(snakemake) as log:
-        paths, output, params = snakemake.input, snakemake.output, snakemake.params
-        subject, prompt, strength = (
-            snakemake.wildcards[name] for name in ("subject", "prompt", "strength")
+        paths, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
+        own = Order(
+            *(wildcards.subject, wildcards.prompt, wildcards.strength),
+            {key: params[key] for key in SETTINGS},
+            Path(snakemake.output.run).parent,
         )
-        seed = avatar_seed(params.seed, subject, prompt, strength)
-        cameras = read_cameras(paths.cameras)
-        views = read_views(Path(paths.cameras).parent, cameras)
-        photographs = dict(zip(cameras.names, views, strict=True))
-        device = best_device()
-        editor = make_editor(params.editing, device)
-        schedule = make_schedule(params.stylization)
-        instructions = make_instructions(
-            prompt, params.prompt_text, params.strength, params.editing, schedule.cycles, seed
-        )
-        settings = avatar_settings(params.baseline, params.stylization)
-        trainer = SplatTrainer(read_ply(paths.splats), cameras, photographs, settings, seed, device)
-        log.info("%r: %d views, %d cycles", params.prompt_text, len(cameras), schedule.cycles)
+        names = read_cameras(paths.cameras).names
+        check_renders(names, paths.renders)
+        views = [Path(paths.cameras).parent / f"{name}.png" for name in names]
+        inputs = digest_of_files([paths.cameras, paths.splats, paths.adjacency, *views])
+        files = AvatarFolder(own.folder, own.task(inputs))
+        if files.is_finished():
+            log.info("made by another job of this subject: see its log")
+        else:
+            # Imported here, as an avatar that is made already needs none of it.
+            from headstyle.avatar_job import Job, read_subject
+            from headstyle.baseline import best_device
 
-        with whole_folder(output.edits) as folder:
-
-            def save(instruction, edits):
-                log.info("cycle %d: %d views edited", instruction.cycle, len(edits))
-                for view, image in edits.items():
-                    write_image(folder / f"cycle{instruction.cycle}" / f"{view}.png", image)
-
-            neighbors = read_neighbors(paths.adjacency, cameras.names)
-            stylize(trainer, editor, schedule, instructions, photographs, neighbors, save)
-        write_ply(output.splats, trainer.splats)
-        write_renders(trainer.splats, cameras, output.renders, output.depth)
-        write_history(output.history, trainer.history)
-        run = {
-            "subject": subject,
-            "strength": strength,
-            "seed": params.seed,
-            "splats": len(trainer.splats["means"]),
-            "views": list(cameras.names),
-            **describe_run(instructions, schedule, editor, device),
-            **{key: params[key] for key in ("editing", "stylization", "baseline")},
-        }
-        write_json(output.run, run)
+            # What belongs to the machine is no parameter of the rule: its change redoes nothing.
+            editing, stylization = (snakemake.config[k] for k in ("editing", "stylization"))
+            machine = {key: editing[key] for key in params.machine_keys}
+            subject = read_subject(paths.cameras, paths.splats, paths.adjacency, best_device())
+            device = machine["device"] or subject.device
+            planned, started = read_plan(params.plan, own.subject)
+            others = [order for order in planned if order.folder != own.folder]
+            job = Job(subject, inputs, machine, device, started)
+            job.make(own, others, stylization["avatars_per_job"])
+        files.deliver({key: snakemake.output[key] for key in OUTPUTS})

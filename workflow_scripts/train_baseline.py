@@ -6,36 +6,45 @@ Output: splats    splats.ply, 3DGS layout
         depth     folder of {view}.npz: median, expected (z, 0 = no surface)
         history   iteration, loss, psnr, splats, seconds
         metrics   metrics.json: PSNR and SSIM over the foreground, held-out views apart
+
+While it trains, its state lies in the folder {output folder}.checkpoint, from which an interrupted
+training goes on.
 """
 
-import time
 from pathlib import Path
 
 from headstyle import baseline
 from headstyle.cameras import read_cameras
 from headstyle.files import write_json
 from headstyle.splats import write_ply
-from headstyle.stage import stage
+from headstyle.stage import keep_freed_memory, stage
 from headstyle.training import TrainingSettings
 from headstyle.views import read_views
 
 if __name__ == "__main__":
     with stage(snakemake) as log:
+        keep_freed_memory()
         folder, out = Path(snakemake.input.cameras).parent, snakemake.output
+        results = Path(out.splats).parent
         settings = TrainingSettings.from_config(snakemake.params.baseline)
         cameras = read_cameras(snakemake.input.cameras)
         images = read_views(folder, cameras)
         points, colors = baseline.read_points(folder / "points.npz")
-        started = time.monotonic()
         trainer = baseline.train_on_views(
-            cameras, images, points, colors, settings, snakemake.params.seed, baseline.best_device()
+            *(cameras, images, points, colors, settings, snakemake.params.seed),
+            device=baseline.best_device(),
+            checkpoints=results.with_name(f"{results.name}.checkpoint"),
         )
-        seconds = time.monotonic() - started
         write_ply(out.splats, trainer.splats)
         renders = baseline.write_renders(trainer.splats, cameras, out.renders, out.depth)
         baseline.write_history(out.history, trainer.history)
         scores = baseline.score_views(cameras, images, renders, settings.holdout_every)
         count = len(trainer.splats["means"])
         log.info("%d splats, foreground PSNR %.2f dB", count, scores["psnr"] or float("nan"))
-        made = {"iterations": settings.iterations, "splats": count, "seconds": round(seconds, 1)}
+        made = {
+            "iterations": settings.iterations,
+            "kept_iteration": trainer.kept_iteration or settings.iterations,
+            "splats": count,
+            "seconds": round(trainer.history[-1].seconds, 1),
+        }
         write_json(out.metrics, made | scores)

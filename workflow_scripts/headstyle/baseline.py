@@ -1,5 +1,6 @@
 """The baseline of one subject: train splats on its views, and score what they render."""
 
+import itertools
 import logging
 import math
 from collections.abc import Mapping, Sequence
@@ -10,15 +11,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from headstyle import __version__
 from headstyle.cameras import Cameras
+from headstyle.checkpoints import Checkpoints, task_digest
 from headstyle.errors import InputError
 from headstyle.files import whole_file, whole_folder
 from headstyle.images import RgbaImage, write_image
-from headstyle.losses import foreground_scores
+from headstyle.losses import color_corrected, foreground_scores, psnr
 from headstyle.rendering import Splats, render_views
+from headstyle.selection import Selection, split_for_selection
 from headstyle.splats import splats_from_points
 from headstyle.stage import progress
 from headstyle.training import (
+    DivergedError,
     HistoryRow,
     SplatTrainer,
     TrainingSettings,
@@ -47,6 +52,7 @@ def train_on_views(
     settings: TrainingSettings,
     seed: int,
     device: str = "cpu",
+    checkpoints: str | Path | None = None,
 ) -> SplatTrainer:
     """Train a scene from sparse points on all views that are not held out.
 
@@ -58,11 +64,43 @@ def train_on_views(
         settings: The schedule.
         seed: Of initialization, order of the views and backgrounds.
         device: Where to train.
+        checkpoints: Folder from which an interrupted training goes on; removed at the end.
 
     Returns:
-        The trainer after its last iteration, with the splats and the history.
+        The trainer after its last iteration, with the chosen splats and the history.
+
+    Raises:
+        InputError: the scene diverged, or too few views or points are left.
+    """
+    trainer, selection = prepare_training(cameras, images, points, colors, settings, seed, device)
+    task = task_digest(cameras, images, points, colors, settings, seed, device, __version__)
+    saved = Checkpoints(checkpoints, settings.checkpoint_every_s, task)
+    saved.resume(trainer, selection)
+    try:
+        _iterate(trainer, selection, saved, seed)
+    except DivergedError as error:
+        raise InputError(f"{error} ({saved.note()})") from None
+    trainer.splats = selection.choose(trainer.splats)
+    trainer.kept_iteration = selection.iteration
+    saved.remove()
+    return trainer
+
+
+def prepare_training(
+    cameras: Cameras,
+    images: Sequence[RgbaImage],
+    points: NDArray[np.floating],
+    colors: NDArray[np.floating],
+    settings: TrainingSettings,
+    seed: int,
+    device: str = "cpu",
+) -> tuple[SplatTrainer, Selection]:
+    """A trainer before its first iteration, and what chooses among its iterations.
+
+    Takes what `train_on_views` does.
     """
     training, _ = split_views(len(cameras), settings.holdout_every)
+    training, choosing = split_for_selection(training, settings.selection_every)
     used = cameras.select([cameras.names[i] for i in training])
     targets = {cameras.names[i]: images[i] for i in training}
     splats = splats_from_points(
@@ -70,14 +108,31 @@ def train_on_views(
     )
     logger.info("training on %d views from %d splats", len(used), len(splats["means"]))
     trainer = SplatTrainer(splats, used, targets, settings, seed, device)
-    order = shuffled_views(range(len(used)), seed)
-    every = max(1, settings.iterations // HISTORY_ROWS)
-    for iteration in progress(range(1, settings.iterations + 1), "iterations"):
+    selection = Selection(
+        cameras.select([cameras.names[i] for i in choosing]),
+        [images[i] for i in choosing],
+        settings.iterations,
+    )
+    return trainer, selection
+
+
+def _iterate(trainer: SplatTrainer, selection: Selection, saved: Checkpoints, seed: int) -> None:
+    """All iterations that are left, one view each."""
+    iterations = trainer.settings.iterations
+    every = max(1, iterations // HISTORY_ROWS)
+    order = itertools.islice(
+        shuffled_views(range(len(trainer.cameras)), seed), trainer.iteration, None
+    )
+    left = range(trainer.iteration + 1, iterations + 1)
+    for iteration in progress(left, "iterations"):
         view = next(order)
         loss = trainer.step([view])
-        if iteration % every == 0 or iteration == settings.iterations:
+        last = iteration == iterations
+        if iteration % every == 0 or last:
             trainer.record(loss, [view])
-    return trainer
+        selection.look(trainer.splats, iteration, last)
+        if not last:
+            saved.write_when_due(trainer, selection)
 
 
 def write_renders(
@@ -113,22 +168,22 @@ def score_views(
 ) -> dict[str, Any]:
     """PSNR and SSIM over the foreground of each view, and their means for `metrics.json`.
 
-    Both images are composited on black. Means of held-out views are None where there are none.
+    Both images are composited on black. `psnr_corrected` is that after an affine correction of the
+    render's colors, which leaves differences of exposure and white balance out. Means of held-out
+    views are None where there are none.
     """
     _, held = split_views(len(cameras), holdout)
     views: dict[str, dict[str, Any]] = {}
     for i, name in enumerate(cameras.names):
         target, rendered = torch.from_numpy(images[i]), torch.from_numpy(renders[name])
-        psnr, ssim = foreground_scores(
-            rendered[..., :3] * rendered[..., 3:],
-            target[..., :3] * target[..., 3:],
-            target[..., 3] > FOREGROUND_ALPHA,
-        )
+        mask = target[..., 3] > FOREGROUND_ALPHA
+        images_on_black = [image[..., :3] * image[..., 3:] for image in (rendered, target)]
+        scores = dict(zip(("psnr", "ssim"), foreground_scores(*images_on_black, mask), strict=True))
+        corrected = color_corrected(*images_on_black, mask)
+        scores["psnr_corrected"] = float(psnr(corrected, images_on_black[1], mask))
         # JSON has no NaN: a view without foreground has no scores.
-        seen = math.isfinite(psnr)
         views[name] = {
-            "psnr": psnr if seen else None,
-            "ssim": ssim if seen else None,
+            **{key: value if math.isfinite(value) else None for key, value in scores.items()},
             "heldout": i in held,
         }
 
@@ -140,9 +195,11 @@ def score_views(
     return {
         "psnr": mean("psnr", False),
         "ssim": mean("ssim", False),
+        "psnr_corrected": mean("psnr_corrected", False),
         "heldout": [cameras.names[i] for i in held],
         "heldout_psnr": mean("psnr", True),
         "heldout_ssim": mean("ssim", True),
+        "heldout_psnr_corrected": mean("psnr_corrected", True),
         "views": views,
     }
 

@@ -37,6 +37,8 @@ SETTINGS: Mapping[str, Any] = {
     "lpips_weights": None,
     "clip_model": None,
     "clip_neutral_text": "a photo of a person",
+    "face_detector": None,
+    "face_recognizer": None,
     "refit_iterations": 300,
 }
 """Defaults of `score`; the workflow gives the config's `metrics` section instead."""

@@ -1,5 +1,10 @@
-"""Adding and removing splats while they are trained: gsplat's default strategy, repaired."""
+"""Adding and removing splats while they are trained: gsplat's default strategy, repaired.
 
+Between refinements it only adds up statistics on the device and never waits for it.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +14,8 @@ from gsplat.strategy.ops import reset_opa
 from torch import Tensor
 
 from headstyle.rendering import Splats
+
+Optimizers = dict[str, torch.optim.Optimizer]
 
 
 @dataclass
@@ -20,6 +27,47 @@ class CappedStrategy(DefaultStrategy):
     """
 
     max_splats: int | None = None
+
+    def observes(self, iteration: int) -> bool:
+        """Whether the strategy wants the absolute gradients of this iteration."""
+        return iteration < self.refine_stop_iter
+
+    def after_step(
+        self,
+        splats: Splats,
+        optimizers: Optimizers,
+        state: dict[str, Any],
+        iteration: int,
+        infos: list[dict[str, Any]],
+        rate: float,
+        seed: int,
+    ) -> None:
+        """Note the gradients of an iteration, and refine and reset when it is time.
+
+        Args:
+            splats: The scene, changed in place with its optimizers.
+            optimizers: One per tensor of the scene.
+            state: From `initialize_state`.
+            iteration: Counted from 0.
+            infos: Of the iteration's renderings, after the backward pass.
+            rate: Not used (the step size of the means).
+            seed: Of the positions of split splats.
+        """
+        if not self.observes(iteration):
+            return
+        add_gradients(state, infos)
+        if (
+            iteration > self.refine_start_iter
+            and iteration % self.refine_every == 0
+            and iteration % self.reset_every >= self.pause_refine_after_reset
+        ):
+            with seeded(splats["means"].device, seed):
+                self._grow_gs(splats, optimizers, state, iteration)
+                self._prune_gs(splats, optimizers, state, iteration)
+            state["grad2d"].zero_()
+            state["count"].zero_()
+        if iteration and iteration % self.reset_every == 0:
+            reset_opacities(splats, optimizers, 2 * self.prune_opa)
 
     @torch.no_grad()
     def _grow_gs(
@@ -34,9 +82,27 @@ class CappedStrategy(DefaultStrategy):
         return super()._grow_gs(params, optimizers, state, step)
 
 
-def reset_opacities(
-    splats: Splats, optimizers: dict[str, torch.optim.Optimizer], value: float
-) -> None:
+@torch.no_grad()
+def add_gradients(state: dict[str, Any], infos: list[dict[str, Any]]) -> None:
+    """Add to each splat's sum of image gradients and to the count of views that see it.
+
+    As gsplat: the absolute gradients of all views of an iteration, in units of half the image and
+    times the views. Nothing here depends on values, so that the host need not wait for the device.
+    """
+    views = sum(info["n_cameras"] for info in infos)
+    for info in infos:
+        gradients: Tensor = info["means2d"].absgrad
+        if state["grad2d"] is None:
+            state["grad2d"] = gradients.new_zeros(gradients.shape[1])
+            state["count"] = torch.zeros_like(state["grad2d"])
+        across, down = gradients.unbind(-1)
+        size = torch.hypot(across * (info["width"] / 2), down * (info["height"] / 2))
+        seen = (info["radii"] > 0).all(dim=-1)
+        state["grad2d"] += (size * seen).sum(dim=0) * views
+        state["count"] += seen.sum(dim=0)
+
+
+def reset_opacities(splats: Splats, optimizers: Optimizers, value: float) -> None:
     """Lower all opacities to at most `value` and forget their optimizer's moments.
 
     gsplat 1.5.3's own strategy never does (`step % every == 0 & step > 0` is always false there).
@@ -44,28 +110,9 @@ def reset_opacities(
     reset_opa(params=splats, optimizers=optimizers, state={}, value=value)
 
 
-def join_views(infos: list[dict[str, Any]]) -> dict[str, Any]:
-    """One `info` for gsplat's strategy from batches of views of different sizes.
-
-    gsplat multiplies the image gradients by half the image's width and height; batches of another
-    size are scaled so that this becomes right for them too.
-    """
-    if len(infos) == 1:
-        return infos[0]
-    first = infos[0]
-    gradients = []
-    for info in infos:
-        gradient: Tensor = info["means2d"].absgrad.clone()
-        gradient[..., 0] *= info["width"] / first["width"]
-        gradient[..., 1] *= info["height"] / first["height"]
-        gradients.append(gradient)
-    means2d = torch.cat([info["means2d"].detach() for info in infos])
-    means2d.absgrad = torch.cat(gradients)  # type: ignore[attr-defined]
-    return {
-        "means2d": means2d,
-        "radii": torch.cat([info["radii"] for info in infos]),
-        "width": first["width"],
-        "height": first["height"],
-        "n_cameras": sum(info["n_cameras"] for info in infos),
-        "gaussian_ids": None,
-    }
+@contextmanager
+def seeded(device: torch.device, seed: int) -> Iterator[None]:
+    """Let what draws from the global generators, as gsplat does, depend on `seed` alone."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield

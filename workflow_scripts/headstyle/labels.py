@@ -18,6 +18,7 @@ class Label:
 
 
 METRICS = {
+    "headline": Label("Headline score", "0–1", "1: as the baseline; 0: as shuffled views", True),
     "rmse": Label("RMSE", "0–1", "root mean square difference of the colors (0–1) after warping"),
     "ciede2000": Label("CIEDE2000", "ΔE", "mean perceptual color difference; 1 is just noticeable"),
     "lpips": Label("LPIPS", "", "distance of deep features, as published"),
@@ -31,6 +32,8 @@ METRICS = {
     "flip": Label("ꟻLIP", "0–1", "difference seen when flipping between the images"),
     "tsed": Label("TSED", "0–1", "pairs whose features match on epipolar lines", True),
     "refit_residual": Label("Re-fit residual", "0–1", "RMSE that no single scene explains"),
+    "face_landmarks": Label("Face landmarks", "%", "how far eyes, nose and mouth are apart"),
+    "face_identity": Label("Face identity", "cos", "one person in both views", True),
     "clip_consistency": Label("CLIP consistency", "cos", "one edit in both views", True),
     "clip_similarity": Label("CLIP similarity", "cos", "the edit follows its text", True),
 }
@@ -90,6 +93,22 @@ _COLUMNS = {
     "rotation_max_deg": Label("Rotation error, max", "°", "against the true cameras"),
     "center_median_percent": Label("Center error, median", "% of radius", "against the truth"),
     "center_max_percent": Label("Center error, max", "% of radius", "against the truth"),
+    "half": Label("Half", "", "fit: constants were chosen on it; held out: none were"),
+    "ladder": Label("Ladder", "", "kind of known inconsistency; consistent: none"),
+    "ladders": Label("Ladders", "", "heads, edits and draws that were climbed"),
+    "spearman_within": Label(
+        "ρ within", "−1–1", "rank correlation with the level, mean of ladders"
+    ),
+    "spearman_within_min": Label("Worst ρ within", "−1–1", "of any ladder"),
+    "spearman_across": Label("ρ across", "−1–1", "all heads, edits and captures ranked as one"),
+    "auc": Label("AUC", "0–1", "that an inconsistent scene scores worse than a consistent one"),
+    "smallest_level": Label("Seen from", "level", "where 95 % score worse than 95 % of the floor"),
+    "smallest_amount": Label("Amount there", "of the ladder", "its level in the ladder's units"),
+    "trap": Label("Trap", "", "a change that must not matter"),
+    "scenes": Label("Scenes"),
+    "mean_steps": Label("Moved by", "steps", "mean; positive is worse; one step is one level"),
+    "low_steps": Label("At least", "steps"),
+    "high_steps": Label("At most", "steps"),
     "key": Label("Setting"),
     "value": Label("Value"),
     "study": Label("In the study", "", "the published study's value, where this run has another"),

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from headstyle.triton_kernels import has_triton
+
 # Structural similarity of Wang et al. 2004 with the window that 3DGS uses.
 WINDOW, SIGMA = 11, 1.5
 C1, C2 = 0.01**2, 0.03**2
@@ -23,6 +25,10 @@ def photometric_loss(rendered: Tensor, target: Tensor, ssim_weight: float) -> Te
     Returns:
         The mean over views, pixels and channels, a scalar.
     """
+    if rendered.is_cuda and has_triton():
+        from headstyle.triton_loss import PhotometricLoss
+
+        return PhotometricLoss.apply(rendered, target, ssim_weight)
     absolute = (rendered - target).abs().mean()
     if ssim_weight == 0:
         return absolute
@@ -58,12 +64,31 @@ def foreground_scores(rendered: Tensor, target: Tensor, mask: Tensor) -> tuple[f
     return float(psnr(rendered, target, mask)), float(similarity)
 
 
+def color_corrected(rendered: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """The rendered image after the affine map of its colors that suits the target best.
+
+    What is left of the difference is not exposure or white balance. Least squares over the pixels
+    of `mask`; takes images `(H, W, 3)` and a boolean mask `(H, W)`, returns an image.
+    """
+    ones = torch.ones_like(rendered[..., :1])
+    inputs = torch.cat([rendered, ones], dim=-1)
+    chosen, wanted = inputs[mask].double(), target[mask].double()
+    # A scene of one color has no unique map; the smallest one is taken.
+    affine = torch.linalg.pinv(chosen.T @ chosen) @ (chosen.T @ wanted)
+    return (inputs.double() @ affine).to(rendered).clamp(0, 1)
+
+
 @cache
-def _window(channels: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+def window_weights(device: torch.device, dtype: torch.dtype) -> Tensor:
+    """The window along one axis; its values add up to 1. Shape `(11,)`."""
     offsets = torch.arange(WINDOW, dtype=torch.float64) - WINDOW // 2
     weights = torch.exp(-offsets.square() / (2 * SIGMA**2))
-    weights = (weights / weights.sum()).to(device=device, dtype=dtype)
-    return weights.expand(channels, 1, WINDOW).contiguous()
+    return (weights / weights.sum()).to(device=device, dtype=dtype)
+
+
+@cache
+def _window(channels: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    return window_weights(device, dtype).expand(channels, 1, WINDOW).contiguous()
 
 
 def _blur(images: Tensor) -> Tensor:

@@ -1,12 +1,13 @@
 """The weights that a configuration needs: all looked for before anything is trained."""
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headstyle.editing.weights import pipeline_files
+from headstyle.editing.weights import pipeline_files, pipeline_folder, words_beyond
 from headstyle.errors import InputError
 
 
@@ -38,6 +39,7 @@ def needed_models(
     metrics: Mapping[str, Any],
     masks: Mapping[str, Any],
     needs_matting: bool,
+    stylization: Mapping[str, Any] | None = None,
 ) -> list[Model]:
     """All networks of a configuration, each with its files.
 
@@ -46,6 +48,7 @@ def needed_models(
         metrics: The section `metrics`.
         masks: The section `masks`.
         needs_matting: Whether any subject's masks are made with the matting network.
+        stylization: The section `stylization`; None when no avatar is made.
 
     Raises:
         InputError: files are missing; one line for each network says what was looked for where
@@ -54,6 +57,8 @@ def needed_models(
     searches: list[Callable[[], list[Model]]] = [lambda: _metric_models(metrics)]
     if editing is not None and editing["editor"] == "instruct_pix2pix":
         searches.append(lambda: [_editing_model(editing)])
+    if stylization is not None and stylization["lpips_weight"]:
+        searches.append(lambda: [_loss_model(stylization)])
     if needs_matting:
         searches.append(lambda: [_matting_model(masks)])
     found: list[Model] = []
@@ -68,10 +73,45 @@ def needed_models(
     return found
 
 
+def unread_texts(editing: Mapping[str, Any], prompts: Mapping[str, str]) -> list[str]:
+    """One sentence for each prompt whose end the editor's text encoder does not see.
+
+    Args:
+        editing: The config's section `editing`; its model is on this machine.
+        prompts: Texts of the prompts, by whom they are for.
+    """
+    if editing["editor"] != "instruct_pix2pix":
+        return []
+    folder = pipeline_folder(editing["model"], editing["revision"]) / "tokenizer"
+    settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    window = settings.get("model_max_length", 77)
+    # No tokenizer is asked about texts that fit whatever it does: loading one takes seconds.
+    if all(len(text.encode()) + 2 <= window for text in prompts.values()):
+        return []
+    from transformers import CLIPTokenizer
+
+    tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+    cut = {name: words_beyond(tokenizer, text) for name, text in prompts.items()}
+    return [
+        f"the prompt {name} is longer than the text encoder's window of {window} tokens, which "
+        f"does not see its end {end!r}; shorten it"
+        for name, end in cut.items()
+        if end
+    ]
+
+
 def _editing_model(editing: Mapping[str, Any]) -> Model:
     model, revision = editing["model"], editing["revision"]
     files = pipeline_files(model, revision)
     return Model("editing.model", model, revision, tuple(files))
+
+
+def _loss_model(stylization: Mapping[str, Any]) -> Model:
+    from headstyle.perceptual_loss import lpips_file
+
+    path = lpips_file(stylization)
+    assert path is not None
+    return Model("stylization.lpips_weight", stylization["lpips_net"], None, (path,))
 
 
 def _metric_models(metrics: Mapping[str, Any]) -> list[Model]:

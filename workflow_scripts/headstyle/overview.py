@@ -21,6 +21,13 @@ _LOW_IS_NOT_YET_GOOD = (
     "view to view, so a low number alone does not show a consistent edit: a known flaw of these "
     "metrics as they were published. Look at the pictures beside the numbers."
 )
+_HEADLINE = (
+    "The headline score is made to compare avatars of different prompts: 1 is as consistent as the "
+    "baseline, 0 as shuffled views. Read it beside the edit's strength: an avatar that was hardly "
+    "edited is consistent too."
+)
+_FACTS = 3
+"""So many metrics stand beside each head; the tables have all."""
 _HOW_TO_READ = (
     ("Overview", "this page."),
     ("Subjects", "what each stage made of each head, from the photographs to the trained splats."),
@@ -89,33 +96,40 @@ def _means(rows, prompts: Mapping[str, str], metrics: Sequence[str]) -> str:
             "strength": "" if prompt in (FLOOR, BASELINE) else strength,
             "prompt_text": prompts.get(prompt, "").replace("{pronoun}", "them"),
         }
-        lines.append(line | {metric: _mean(chosen, metric) for metric in metrics})
+        columns = [*metrics, *(["edit_strength"] if "edit_strength" in rows[0] else [])]
+        lines.append(line | {column: _mean(chosen, column) for column in columns})
     if not lines:
         return '<p class="empty">Nothing was measured in this run.</p>'
+    higher = [m for m in metrics if metric_label(m).higher_is_better]
+    but = f" (of {', '.join(metric_label(m).name for m in higher)}: higher)" if higher else ""
     note = (
-        "Means over all heads; lower: neighboring views differ less. The references are the "
+        f"Means over all heads; lower{but}: neighboring views differ less. The references are the "
         "photographs, warped (the floor, what a perfect edit would score), and the splats before "
         "any edit (the baseline), which are smoother and can score below the photographs."
     )
-    found = f"{_below_baseline(rows, metrics)} {_LOW_IS_NOT_YET_GOOD}".strip()
+    found = [_better_than_baseline(rows, metrics), _LOW_IS_NOT_YET_GOOD]
+    if "headline" in metrics:
+        found.append(_HEADLINE)
+    found = " ".join(found).strip()
     notes = f'<p class="note">{escape(note)}</p>\n<p class="callout">{escape(found)}</p>'
     return f"{table(lines)}\n{notes}"
 
 
-def _below_baseline(rows, metrics: Sequence[str]) -> str:
-    """How many avatars score below the baseline of their own head, in a sentence."""
+def _better_than_baseline(rows, metrics: Sequence[str]) -> str:
+    """How many avatars score better than the baseline of their own head, in a sentence."""
     counts = []
     for metric in metrics:
+        sign = -1 if metric_label(metric).higher_is_better else 1
         baselines = {r["subject"]: _mean([r], metric) for r in rows if r["prompt"] == BASELINE}
         avatars = [r for r in rows if r["prompt"] not in (BASELINE, FLOOR)]
         pairs = [(_mean([r], metric), baselines.get(r["subject"])) for r in avatars]
         pairs = [pair for pair in pairs if None not in pair]
-        below = sum(mean < baseline for mean, baseline in pairs)
-        if below:
-            counts.append(f"{below} of {len(pairs)} by {metric_label(metric).name}")
+        better = sum(sign * mean < sign * baseline for mean, baseline in pairs)
+        if better:
+            counts.append(f"{better} of {len(pairs)} by {metric_label(metric).name}")
     if not counts:
         return ""
-    return f"Avatars that score below the baseline of their own head: {', '.join(counts)}."
+    return f"Avatars that score better than the baseline of their own head: {', '.join(counts)}."
 
 
 def _editor(editing: Mapping[str, Any]) -> str:
@@ -151,7 +165,7 @@ def _subject(name: str, entry: Mapping[str, Any], rows, metrics: Sequence[str]) 
         (f"{show_number(baseline['psnr'] if psnr is None else psnr)} dB", f"PSNR {where}"),
     ]
     avatars = [r for r in rows if r["subject"] == name and r["prompt"] not in (BASELINE, FLOOR)]
-    for metric in metrics:
+    for metric in metrics[:_FACTS]:
         mean = _mean(avatars, metric)
         if mean is not None:
             before = _mean(

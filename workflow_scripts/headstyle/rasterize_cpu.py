@@ -305,5 +305,5 @@ class Rasterization(torch.autograd.Function):
         )  # fmt: skip
         if ctx.means2d is not None:
             ctx.means2d.absgrad = absolute.reshape(views, count, 2)
-        per_view = [result.reshape(views, count, -1) for result in results]
+        per_view = [result.reshape(views, count, result.shape[1]) for result in results]
         return (*per_view, d_opacities.reshape(views, count).sum(0), *([None] * 7))

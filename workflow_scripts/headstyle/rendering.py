@@ -22,6 +22,10 @@ Splats = torch.nn.ParameterDict
 `quats` (N, 4) wxyz of any length, `opacities` (N,) logits, `sh0` (N, 1, 3), `shN` (N, K - 1, 3)."""
 
 
+Parts = tuple[Tensor, Tensor, Tensor | None, Tensor | None, dict[str, Any]]
+"""The fields of a `Rendering`."""
+
+
 @dataclass
 class Rendering:
     """C views of a scene."""
@@ -85,7 +89,7 @@ def render(
     poses, matrices = world_to_camera.to(means), intrinsics.to(means)
     draw = _render_cuda if means.is_cuda else _render_cpu
     options = (sh_degree, background, with_depth, absolute_gradients)
-    return draw(splats, poses, matrices, width, height, *options)
+    return Rendering(*draw(splats, poses, matrices, width, height, *options))
 
 
 def check_splats(splats: Splats | dict[str, Tensor]) -> int:
@@ -155,7 +159,7 @@ def _render_cpu(
     background: Tensor,
     with_depth: bool,
     absolute_gradients: bool,
-) -> Rendering:
+) -> Parts:
     # Imported here because numba takes half a second, which jobs on the GPU need not wait for.
     from headstyle.project_cpu import Projection, camera_table
     from headstyle.rasterize_cpu import Rasterization
@@ -180,91 +184,11 @@ def _render_cpu(
         "n_cameras": len(table),
         "gaussian_ids": None,
     }
-    return Rendering(
-        images, alphas, expected if with_depth else None, median if with_depth else None, info
-    )
+    return images, alphas, expected if with_depth else None, median if with_depth else None, info
 
 
-def _render_cuda(
-    splats: Splats | dict[str, Tensor],
-    world_to_camera: Tensor,
-    intrinsics: Tensor,
-    width: int,
-    height: int,
-    sh_degree: int,
-    background: Tensor,
-    with_depth: bool,
-    absolute_gradients: bool,
-) -> Rendering:
-    from gsplat import rasterization
+def _render_cuda(*arguments: Any) -> Parts:
+    # Imported here because compiling gsplat, which a job without a GPU cannot, is far off.
+    from headstyle.rendering_cuda import render_parts
 
-    images, alphas, info = rasterization(
-        splats["means"],
-        splats["quats"],
-        torch.exp(splats["scales"]),
-        torch.sigmoid(splats["opacities"]),
-        torch.cat([splats["sh0"], splats["shN"]], dim=1),
-        world_to_camera,
-        intrinsics,
-        width,
-        height,
-        sh_degree=sh_degree,
-        packed=False,
-        backgrounds=background,
-        absgrad=absolute_gradients,
-        render_mode="RGB+ED" if with_depth else "RGB",
-    )
-    if info["means2d"].requires_grad:
-        info["means2d"].retain_grad()
-    alphas = alphas[..., 0]
-    expected = median = None
-    if with_depth:
-        expected = images[..., 3].detach() * (alphas > 0.5 / 255)
-        with torch.no_grad():
-            median = _median_depth_cuda(info)
-    return Rendering(images[..., :3], alphas, expected, median, info)
-
-
-def _median_depth_cuda(info: dict[str, Any]) -> Tensor:
-    """Depth of the splat at which the transmittance passes 1/2, from gsplat's intersections.
-
-    gsplat lists, pixel by pixel and front to back, the splats that it blends; their alphas are
-    computed again and multiplied up along each pixel's list. Meant for evaluation: it holds all
-    fragments of a view in memory.
-    """
-    from gsplat import rasterize_to_indices_in_range
-
-    width, height = info["width"], info["height"]
-    means2d, conics, opacities = info["means2d"], info["conics"], info["opacities"]
-    views, count = means2d.shape[:2]
-    splats, pixels, images = rasterize_to_indices_in_range(
-        0,
-        1 << 30,
-        means2d.new_ones((views, height, width)),
-        means2d,
-        conics,
-        opacities.contiguous(),
-        width,
-        height,
-        info["tile_size"],
-        info["isect_offsets"],
-        info["flatten_ids"],
-    )
-    which = images * count + splats
-    centers = torch.stack([pixels % width, pixels // width], dim=-1) + 0.5
-    dx, dy = (means2d.reshape(-1, 2)[which] - centers).unbind(-1)
-    a, b, c = conics.reshape(-1, 3)[which].unbind(-1)
-    sigma = 0.5 * (a * dx * dx + c * dy * dy) + b * dx * dy
-    alphas = (opacities.reshape(-1)[which] * torch.exp(-sigma)).clamp_max(0.999)
-    # Sums of logarithms over all fragments, minus the sum at the start of each pixel.
-    logs = torch.log1p(-alphas.double())
-    after = torch.cumsum(logs, dim=0)
-    pixel = images * (height * width) + pixels
-    start = torch.searchsorted(pixel, pixel, right=False)
-    before = after - logs
-    base = before[start]
-    half = float(np.log(0.5))
-    passing = (before - base > half) & (after - base <= half)
-    median = means2d.new_zeros(views * height * width)
-    median[pixel[passing]] = info["depths"].reshape(-1)[which[passing]]
-    return median.reshape(views, height, width)
+    return render_parts(*arguments)

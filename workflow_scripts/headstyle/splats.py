@@ -117,6 +117,21 @@ def write_ply(path: str | Path, splats: Splats) -> None:
         PlyData([PlyElement.describe(table, "vertex")], byte_order="<").write(partial)
 
 
+def write_splat(path: str | Path, splats: Splats) -> None:
+    """Write a scene in the `.splat` format of web viewers (gsplat's exporter), whole or not at all.
+
+    32 bytes a splat: position and size as float32, color, opacity and rotation as 8-bit numbers;
+    colors that depend on the direction are left out.
+    """
+    from gsplat import export_splats
+
+    check_splats(splats)
+    tensors = {name: value.detach().cpu() for name, value in splats.items()}
+    content = export_splats(**tensors, format="splat")
+    with whole_file(path) as partial:
+        partial.write_bytes(content)
+
+
 def read_ply(path: str | Path) -> Splats:
     """Read a scene in the common 3DGS layout; harmonics of degree 0 to 3.
 

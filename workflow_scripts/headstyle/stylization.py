@@ -1,24 +1,27 @@
-"""Stylization of an avatar: the study's modified Instruct-GS2GS.
+"""Stylization of an avatar: the loop of the study's modified Instruct-GS2GS, and of its ancestors.
 
-Every few thousand iterations all views are rendered and edited; between those iterations the
-splats are trained on the edits. What the study changed in Instruct-GS2GS: an edit takes all views
-at once with one noise, and an iteration averages the loss over a view and its neighbors.
+Now and then views are rendered and edited; between, the splats are trained on the edits. What the
+study changed in Instruct-GS2GS: an edit takes all views at once with one noise, and an iteration
+averages the loss over a view and its neighbors. `headstyle.schedules` holds what differs.
 """
 
 import csv
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from headstyle.cameras import Cameras
-from headstyle.editing.base import Editor, Instruction, View
+from headstyle.editing.base import Editor, Instruction
 from headstyle.errors import InputError
 from headstyle.images import RgbaImage
-from headstyle.rendering import Splats, render_views
+from headstyle.rendering import Splats, render, straight_alpha
+from headstyle.schedules import Edit, Schedule, all_edits
 from headstyle.seeds import derived_seed
 from headstyle.stage import progress
 from headstyle.training import SplatTrainer, TrainingSettings
@@ -29,100 +32,85 @@ PACKAGES = (
 )
 """Packages whose versions can change an avatar."""
 
+# Rows of the history of a whole training.
+HISTORY_ROWS = 100
+
 
 @dataclass(frozen=True)
-class ThesisSchedule:
-    """The study's schedule: all views are edited together, and neighbors share an iteration."""
+class Recipe:
+    """What one avatar is edited with, and where everything random in it comes from."""
 
-    iterations: int
-    edit_every: int
+    prompt: str
+    """Identifier of the prompt."""
+    text: str
+    """The instruction, with the pronoun filled in."""
+    text_guidance: float
+    """s_P of the first cycle."""
+    image_guidance: float
+    """s_I of the first cycle."""
+    text_guidance_increment: float
+    """Added to s_P in every further cycle."""
+    image_guidance_increment: float
+    """Added to s_I in every further cycle."""
+    noise_level: tuple[float, float]
+    """Range from which noise levels are drawn."""
+    seed: int
+    """The avatar's seed."""
 
-    @property
-    def cycles(self) -> int:
-        """How often all views are edited."""
-        return -(-self.iterations // self.edit_every)
-
-    @property
-    def record_every(self) -> int:
-        """Iterations between rows of the training's history, of which there are about 100."""
-        return max(1, self.iterations // 100)
-
-    def cycle_starting_at(self, iteration: int) -> int | None:
-        """The cycle of edits that starts at an iteration, or None."""
-        cycle, since = divmod(iteration, self.edit_every)
-        return cycle if since == 0 else None
-
-    def batch(self, iteration: int, neighbors: Sequence[Sequence[int]]) -> list[int]:
-        """The views whose losses are averaged: view i mod M and its neighbors."""
-        view = iteration % len(neighbors)
-        return [view, *neighbors[view]]
-
-
-PACKAGES = (
-    "torch",
-    "gsplat",
-    "numba",
-    "numpy",
-    "opencv-python-headless",
-    "diffusers",
-    "transformers",
-)
-"""Packages whose versions can change an avatar."""
-SCHEDULES = {"thesis": ThesisSchedule}
-
-
-def make_schedule(stylization: Mapping[str, Any]) -> ThesisSchedule:
-    """The schedule of the config's section `stylization`.
-
-    Raises:
-        InputError: there is no such schedule.
-    """
-    name = stylization["schedule"]
-    if name not in SCHEDULES:
-        raise InputError(f"stylization.schedule is {name!r}; choose one of {', '.join(SCHEDULES)}")
-    return SCHEDULES[name](stylization["iterations"], stylization["edit_every"])
-
-
-def make_instructions(
-    prompt: str,
-    text: str,
-    strength: Mapping[str, float],
-    editing: Mapping[str, Any],
-    cycles: int,
-    seed: int,
-) -> list[Instruction]:
-    """What the views are edited with in each cycle.
-
-    In cycle k the guidance scales are s_P + k times the text increment and s_I + k times the image
-    increment, and the noise level is drawn from its range.
-
-    Args:
-        prompt: Identifier of the prompt.
-        text: The instruction, with the pronoun filled in.
-        strength: `text_guidance` s_P and `image_guidance` s_I of the first cycle.
-        editing: The config's section `editing`.
-        cycles: How many instructions to make.
-        seed: The avatar's seed. All cycles share its noise.
-    """
-    low, high = editing["noise_level"]
-    return [
-        Instruction(
+    @classmethod
+    def from_config(
+        cls,
+        prompt: str,
+        text: str,
+        strength: Mapping[str, float],
+        editing: Mapping[str, Any],
+        seed: int,
+    ) -> "Recipe":
+        """From the config's sections `strengths` (one of them) and `editing`."""
+        low, high = editing["noise_level"]
+        increments = ("text_guidance_increment", "image_guidance_increment")
+        return cls(
             prompt=prompt,
             text=text,
-            text_guidance=strength["text_guidance"] + k * editing["text_guidance_increment"],
-            image_guidance=strength["image_guidance"] + k * editing["image_guidance_increment"],
-            noise_level=float(
-                np.random.default_rng(derived_seed(seed, "noise level", k)).uniform(low, high)
-            ),
-            cycle=k,
+            text_guidance=strength["text_guidance"],
+            image_guidance=strength["image_guidance"],
+            **{name: editing[name] for name in increments},
+            noise_level=(low, high),
             seed=seed,
         )
-        for k in range(cycles)
-    ]
+
+    def instructions(self, edit: Edit, names: Sequence[str]) -> list[Instruction]:
+        """One instruction per view of an edit.
+
+        In cycle k the guidance scales are s_P + k times the text increment and s_I + k times the
+        image increment. A shared noise is the same in all cycles, as in the study.
+
+        Args:
+            edit: Which views are edited, and whether they share their noise.
+            names: Of all views.
+        """
+        return [self._instruction(edit, names[view]) for view in edit.views]
+
+    def _instruction(self, edit: Edit, view: str) -> Instruction:
+        of_the_view = () if edit.shared_noise else (view,)
+        draw = np.random.default_rng(
+            derived_seed(self.seed, "noise level", edit.number, *of_the_view)
+        )
+        return Instruction(
+            prompt=self.prompt,
+            text=self.text,
+            text_guidance=self.text_guidance + edit.cycle * self.text_guidance_increment,
+            image_guidance=self.image_guidance + edit.cycle * self.image_guidance_increment,
+            noise_level=float(draw.uniform(*self.noise_level)),
+            cycle=edit.cycle,
+            seed=self.seed
+            if edit.shared_noise
+            else derived_seed(self.seed, "noise", edit.number, view),
+        )
 
 
 def avatar_settings(
-    baseline: Mapping[str, Any], stylization: Mapping[str, Any]
+    baseline: Mapping[str, Any], refine_every: int, iterations: int
 ) -> TrainingSettings:
     """How an avatar is trained: as its baseline, except for what stylization sets.
 
@@ -131,7 +119,6 @@ def avatar_settings(
     start from points: after a reset near the end the avatar would not become opaque again.
     """
     settings = TrainingSettings.from_config(baseline)
-    iterations, refine_every = stylization["iterations"], stylization["refine_every"]
     refine = None
     if refine_every and settings.refine is not None:
         refine = replace(
@@ -141,50 +128,50 @@ def avatar_settings(
             every=refine_every,
             reset_opacity_every=iterations + 1,
         )
-    return replace(settings, iterations=iterations, sh_degree_every=0, refine=refine)
+    # Edits that differ from view to view must show, not be explained as exposure.
+    return replace(
+        settings, iterations=iterations, sh_degree_every=0, refine=refine, exposure_rate=0.0
+    )
 
 
 def stylize(
     trainer: SplatTrainer,
-    editor: Editor,
-    schedule: ThesisSchedule,
-    instructions: Sequence[Instruction],
-    photographs: Mapping[str, RgbaImage],
+    schedule: Schedule,
     neighbors: Sequence[Sequence[int]],
-    on_edits: Callable[[Instruction, Mapping[str, RgbaImage]], None],
-) -> None:
+) -> Generator[Edit, Mapping[str, RgbaImage], None]:
     """Train the splats on edits of their own renders; `trainer.splats` becomes the avatar.
 
+    A generator: it yields what is to be edited now and is sent the edits by view name, so that
+    whoever runs it may edit several avatars together. It goes on from `trainer.iteration`.
+
     Args:
-        trainer: Holds the baseline's splats, with fresh optimizers.
-        editor: Edits all views at once.
+        trainer: Holds the baseline's splats, with fresh optimizers; stale ones make edits fade.
         schedule: When views are edited, and which views form an iteration.
-        instructions: One per cycle.
-        photographs: The unedited views by name, which every edit is conditioned on.
         neighbors: For each view the indices of its neighbors, itself excluded.
-        on_edits: Called with each cycle's instruction and edits, by view name.
     """
-    for iteration in progress(range(schedule.iterations), "stylization"):
-        cycle = schedule.cycle_starting_at(iteration)
-        if cycle is not None:
-            views = views_to_edit(trainer.splats, trainer.cameras, photographs)
-            images = editor.edit(views, instructions[cycle])
-            edits = {view.name: image for view, image in zip(views, images, strict=True)}
-            trainer.replace_targets(edits)
-            on_edits(instructions[cycle], edits)
+    record_every = max(1, schedule.iterations // HISTORY_ROWS)
+    for iteration in progress(range(trainer.iteration, schedule.iterations), "stylization"):
+        edit = schedule.edit_before(iteration, len(neighbors))
+        if edit is not None:
+            trainer.replace_targets((yield edit))
         batch = schedule.batch(iteration, neighbors)
         loss = trainer.step(batch)
-        if trainer.iteration % schedule.record_every == 0:
+        if trainer.iteration % record_every == 0:
             trainer.record(loss, batch)
 
 
-def views_to_edit(
-    splats: Splats, cameras: Cameras, photographs: Mapping[str, RgbaImage]
-) -> list[View]:
-    """Each view's photograph beside what the splats look like from there now."""
-    return [
-        View(name, photographs[name], image) for name, image, *_ in render_views(splats, cameras)
-    ]
+def render_images(
+    splats: Splats | Mapping[str, Tensor], cameras: Cameras
+) -> Iterator[tuple[str, RgbaImage]]:
+    """What the splats look like from each camera: name and image with straight alpha."""
+    device = splats["means"].device
+    poses = torch.as_tensor(cameras.world_to_camera, dtype=torch.float32).to(device)
+    intrinsics = torch.as_tensor(cameras.intrinsics, dtype=torch.float32).to(device)
+    for i, name in enumerate(cameras.names):
+        width, height = cameras.sizes[i].tolist()
+        with torch.no_grad():
+            rendering = render(splats, poses[i : i + 1], intrinsics[i : i + 1], width, height)
+        yield name, straight_alpha(rendering.colors[0], rendering.alphas[0])
 
 
 def read_neighbors(path: str | Path, names: Sequence[str]) -> list[list[int]]:
@@ -210,36 +197,47 @@ def read_neighbors(path: str | Path, names: Sequence[str]) -> list[list[int]]:
 
 
 def describe_run(
-    instructions: Sequence[Instruction],
-    schedule: ThesisSchedule,
-    editor: Editor,
-    device: str,
+    recipe: Recipe, schedule: Schedule, names: Sequence[str], editor: Editor, device: str
 ) -> dict[str, Any]:
     """What `run.json` says beside names and settings; the same for every run of the same avatar.
 
     Args:
-        instructions: One per cycle.
-        schedule: When they applied.
+        recipe: What the views were edited with.
+        schedule: When they were edited.
+        names: Of the views.
         editor: Which editor was used.
         device: Where the avatar was made.
     """
     return {
-        "prompt": instructions[0].prompt,
-        "prompt_text": instructions[0].text,
-        "avatar_seed": instructions[0].seed,
-        "cycles": [
-            {
-                "cycle": instruction.cycle,
-                "iteration": instruction.cycle * schedule.edit_every,
-                "text_guidance": instruction.text_guidance,
-                "image_guidance": instruction.image_guidance,
-                "noise_level": instruction.noise_level,
-            }
-            for instruction in instructions
-        ],
+        "prompt": recipe.prompt,
+        "prompt_text": recipe.text,
+        "avatar_seed": recipe.seed,
+        "iterations": schedule.iterations,
+        "edits": [_described(recipe, edit, names) for edit in all_edits(schedule, len(names))],
         "editor": editor.describe(),
         "device": device,
         "versions": {name: installed_version(name) for name in PACKAGES},
+    }
+
+
+def _described(recipe: Recipe, edit: Edit, names: Sequence[str]) -> dict[str, Any]:
+    instructions = recipe.instructions(edit, names)
+    first = instructions[0]
+    noise: dict[str, Any]
+    if edit.shared_noise:
+        noise = {"views": "all", "noise_level": first.noise_level, "noise_seed": first.seed}
+    else:
+        chosen = [names[view] for view in edit.views]
+        noise = {
+            "noise_level": {v: i.noise_level for v, i in zip(chosen, instructions, strict=True)},
+            "noise_seed": {v: i.seed for v, i in zip(chosen, instructions, strict=True)},
+        }
+    return {
+        "cycle": edit.cycle,
+        "iteration": edit.iteration,
+        "text_guidance": first.text_guidance,
+        "image_guidance": first.image_guidance,
+        **noise,
     }
 
 

@@ -1,95 +1,55 @@
 """Optimization of a splat scene to images: one loop for baselines and avatars.
 
-3D Gaussian splatting (Kerbl et al. 2023) with gsplat's default densification; foregrounds are
-composited on a random background, which, with a loss on alpha, keeps splats inside the masks.
+3D Gaussian splatting (Kerbl et al. 2023) with gsplat's strategies of densification; foregrounds are
+composited on a random background, which, with a loss on alpha, keeps splats inside the masks. An
+iteration on a GPU waits for the device only where gsplat counts the splats in the tiles.
 """
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from headstyle.cameras import Cameras
-from headstyle.densification import CappedStrategy, join_views, reset_opacities
+from headstyle.densification import CappedStrategy
 from headstyle.errors import InputError
+from headstyle.exposure import Exposures
 from headstyle.images import RgbaImage
 from headstyle.losses import photometric_loss, psnr
+from headstyle.optimizers import adam, adam_step
+from headstyle.relocation import RelocatingStrategy
 from headstyle.rendering import Rendering, Splats, check_splats, render
+from headstyle.resident_views import Batch, ResidentViews
+from headstyle.training_settings import LearningRates, RefineSettings, TrainingSettings
+
+__all__ = [
+    "DivergedError",
+    "HistoryRow",
+    "LearningRates",
+    "RefineSettings",
+    "SplatTrainer",
+    "TrainingSettings",
+    "scene_extent",
+    "shuffled_views",
+    "split_views",
+]
 
 # As in splatfacto, the splats' shapes are regularized at every tenth iteration.
 REGULARIZE_EVERY = 10
-# On a GPU looking at the loss waits for it, so it is looked at now and then.
-CHECK_EVERY_ON_GPU = 50
+# Looking at all splats, and on a GPU at the loss, waits for the device: now and then is enough.
+CHECK_EVERY = 50
+# A loss on images in [0, 1] beyond this means that the scene flew apart.
+EXPLODED = 100.0
+# The logit of a splat that is left out: too transparent to be drawn.
+LEFT_OUT = -20.0
 
 
-@dataclass(frozen=True)
-class RefineSettings:
-    """When splats are added and removed (gsplat's default strategy)."""
-
-    start: int
-    """First iteration that refines, exclusive."""
-    stop: int
-    """No splat is added, removed or reset from this iteration on."""
-    every: int
-    """Iterations between refinements."""
-    reset_opacity_every: int
-    """Iterations between resets of the opacities to twice `cull_opacity`."""
-    cull_opacity: float
-    """Splats below this opacity are removed."""
-    densify_gradient: float
-    """Splats whose mean absolute image gradient exceeds this are split or duplicated."""
-    densify_size: float
-    """Splats larger than this fraction of the scene's extent are split, others duplicated."""
-
-
-@dataclass(frozen=True)
-class LearningRates:
-    """Adam's step sizes; those of the means are per unit of the scene's extent."""
-
-    means: float
-    means_final: float
-    scales: float
-    quats: float
-    opacities: float
-    sh0: float
-    shN: float  # noqa: N815 (gsplat's name)
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """The `baseline` section of the configuration; avatars replace what differs."""
-
-    iterations: int
-    sh_degree: int
-    sh_degree_every: int
-    """Iterations after which the degree in use rises by one; 0 uses all degrees at once."""
-    ssim_weight: float
-    scale_regularization: float
-    scale_max_ratio: float
-    alpha_weight: float
-    min_initial_splats: int
-    max_splats: int | None
-    holdout_every: int
-    refine: RefineSettings | None
-    """None keeps the splats' number."""
-    learning_rates: LearningRates
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> "TrainingSettings":
-        """Settings from the `baseline` section, with its `refine` and `learning_rates`."""
-        section = dict(config)
-        section["refine"] = RefineSettings(**section["refine"])
-        section["learning_rates"] = LearningRates(**section["learning_rates"])
-        return cls(**section)
-
-    def without_refinement(self) -> "TrainingSettings":
-        """The same settings for a scene whose number of splats stays."""
-        return replace(self, refine=None)
+class DivergedError(InputError):
+    """A training whose scene became useless: not finite, exploded, or empty."""
 
 
 @dataclass(frozen=True)
@@ -136,42 +96,55 @@ class SplatTrainer:
         )
         self.iteration = 0
         """Iterations done."""
+        self.kept_iteration: int | None = None
+        """Iteration whose splats were kept where views chose; None where the last one's are."""
         self.history: list[HistoryRow] = []
         self.extent = scene_extent(cameras)
-        self.optimizers = _optimizers(self.splats, settings.learning_rates, self.extent)
+        self.optimizers = {
+            name: adam(value, getattr(settings.learning_rates, name), name)
+            for name, value in self.splats.items()
+        }
         self.strategy = _strategy(settings, len(cameras))
         self.strategy_state = (
             self.strategy.initialize_state(scene_scale=self.extent) if self.strategy else {}
         )
-        self._poses = torch.as_tensor(cameras.world_to_camera, dtype=torch.float32).to(self.device)
-        self._intrinsics = torch.as_tensor(cameras.intrinsics, dtype=torch.float32).to(self.device)
-        self._targets: dict[str, Tensor] = {}
+        rate = settings.exposure_rate
+        self.exposures = Exposures(len(cameras), rate, self.device) if rate else None
+        self._views = ResidentViews(cameras, self.device)
         self.replace_targets(targets)
-        missing = [name for name in cameras.names if name not in self._targets]
-        if missing:
+        if missing := self._views.missing():
             raise ValueError(f"view {missing[0]} has no target")
         self._seed = seed
-        self._generator = torch.Generator(self.device).manual_seed(seed)
+        self.generator = torch.Generator(self.device).manual_seed(seed)
+        self._black = torch.zeros(3, device=self.device)
+        self.extra_loss: Callable[[Tensor, Tensor, int], Tensor] | None = None
+        """A further term of the loss: of rendered views, their targets `(C, H, W, 3)` on the same
+        background, and the iterations done."""
         self._started = time.monotonic()
 
     def replace_targets(self, targets: Mapping[str, RgbaImage]) -> None:
         """Train the given views toward other images from now on (straight alpha, `(H, W, 4)`)."""
-        for name, image in targets.items():
-            width, height = self.cameras.sizes[self.cameras.index(name)]
-            if image.shape != (height, width, 4):
-                raise ValueError(
-                    f"target of view {name} is {image.shape}, expected {(height, width, 4)}"
-                )
-            target = torch.tensor(np.asarray(image, dtype=np.float32), device=self.device)
-            # Kept premultiplied, as the renderer's colors are.
-            target[..., :3] *= target[..., 3:]
-            self._targets[name] = target
+        self._views.replace(targets)
+
+    @property
+    def seconds(self) -> float:
+        """Time since the start, that before a checkpoint included."""
+        return time.monotonic() - self._started
+
+    @seconds.setter
+    def seconds(self, value: float) -> None:
+        self._started = time.monotonic() - value
 
     @property
     def active_sh_degree(self) -> int:
         """Degree of the harmonics in use at this iteration."""
         every = self.settings.sh_degree_every
         return min(self.sh_degree, self.iteration // every) if every else self.sh_degree
+
+    @property
+    def progress(self) -> float:
+        """Part of the iterations that is done, in [0, 1]."""
+        return min(self.iteration / self.settings.iterations, 1.0)
 
     def step(self, views: Sequence[int]) -> Tensor:
         """One iteration on the given views (indices into `cameras`), rendered in one batch.
@@ -180,121 +153,137 @@ class SplatTrainer:
         mean over the views plus the regularizers.
 
         Raises:
-            InputError: the loss is not finite.
+            DivergedError: the loss or a splat is not finite, or no splat is left.
         """
-        self._set_learning_rate_of_means()
-        background = torch.rand(3, generator=self._generator, device=self.device)
-        loss, renderings = torch.zeros((), device=self.device), []
-        for group in self._groups_of_one_size(views):
-            rendering = self._render(group, background)
-            renderings.append(rendering)
-            share = len(group) / len(views)
-            loss = loss + share * self._image_loss(rendering, group, background)
-        loss = loss + self._shape_loss()
+        if not len(self.splats["means"]):
+            raise self._diverged("no splat is left")
+        background = torch.rand(3, generator=self.generator, device=self.device)
+        splats = self._splats_of_this_iteration()
+        loss, infos = self._regularizers(), []
+        for batch in self._views.batches(views):
+            rendering = self._render(splats, batch, background)
+            infos.append(rendering.info)
+            share = len(batch) / len(views)
+            image_loss = self._image_loss(rendering, batch, background)
+            loss = loss + (image_loss if share == 1 else share * image_loss)
         loss.backward()
+        loss = loss.detach()
         self._check(loss)
-        for optimizer in self.optimizers.values():
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-        self._refine(renderings)
+        rate = self._rate_of_means()
+        self.optimizers["means"].param_groups[0]["lr"] = rate
+        adam_step(self.optimizers.values())
+        if self.exposures:
+            self.exposures.step(self.progress)
+        if self.strategy:
+            self.strategy.after_step(
+                *(self.splats, self.optimizers, self.strategy_state),
+                *(self.iteration, infos, rate, self._seed + self.iteration),
+            )
         self.iteration += 1
-        return loss.detach()
+        return loss
 
     def record(self, loss: Tensor, views: Sequence[int]) -> HistoryRow:
         """Add a row to the history, with the mean PSNR of `views` on black as they are now."""
-        with torch.no_grad():
-            values = [float(self._psnr(view)) for view in views]
+        values = torch.stack([self._psnr(view) for view in views])
         row = HistoryRow(
             self.iteration,
             float(loss),
-            float(np.mean(values)),
+            float(values.mean()),
             len(self.splats["means"]),
-            time.monotonic() - self._started,
+            self.seconds,
         )
         self.history.append(row)
         return row
 
+    @torch.no_grad()
     def _psnr(self, view: int) -> Tensor:
-        colors = self._render([view], torch.zeros(3, device=self.device)).colors[0]
-        return psnr(colors, self._target([view])[0, ..., :3])
+        (batch,) = self._views.batches([view])
+        colors = self._render(dict(self.splats.items()), batch, self._black).colors
+        return psnr(colors, self._views.targets(batch)[0])
 
-    def _render(self, group: Sequence[int], background: Tensor) -> Rendering:
-        width, height = (int(length) for length in self.cameras.sizes[group[0]])
+    def _render(self, splats: dict[str, Tensor], batch: Batch, background: Tensor) -> Rendering:
         return render(
-            self.splats,
-            self._poses[list(group)],
-            self._intrinsics[list(group)],
-            width,
-            height,
+            splats,
+            batch.world_to_camera,
+            batch.intrinsics,
+            batch.width,
+            batch.height,
             sh_degree=self.active_sh_degree,
             background=background,
-            absolute_gradients=self._refining,
+            absolute_gradients=self.strategy is not None and self.strategy.observes(self.iteration),
         )
 
-    def _target(self, group: Sequence[int]) -> Tensor:
-        return torch.stack([self._targets[self.cameras.names[i]] for i in group])
+    def _splats_of_this_iteration(self) -> dict[str, Tensor]:
+        """All splats, or a random part of them, more opaque (DropGaussian, Park et al. 2025)."""
+        splats, dropout = dict(self.splats.items()), self.settings.dropout
+        if dropout:
+            logits = splats["opacities"]
+            chances = torch.rand(logits.shape, generator=self.generator, device=self.device)
+            opaque = torch.logit((torch.sigmoid(logits) / (1 - dropout)).clamp_max(0.999))
+            splats["opacities"] = torch.where(chances < dropout, LEFT_OUT, opaque)
+        return splats
 
-    def _image_loss(self, rendering: Rendering, group: Sequence[int], background: Tensor) -> Tensor:
-        target = self._target(group)
-        alphas = target[..., 3]
-        composite = target[..., :3] + (1 - alphas[..., None]) * background
-        loss = photometric_loss(rendering.colors, composite, self.settings.ssim_weight)
+    def _image_loss(self, rendering: Rendering, batch: Batch, background: Tensor) -> Tensor:
+        target, alphas = self._views.targets(batch)
+        composite = torch.addcmul(target, (1 - alphas)[..., None], background)
+        colors = rendering.colors
+        if self.exposures:
+            colors = self.exposures.apply(colors, rendering.alphas, background, batch.views)
+        loss = photometric_loss(colors, composite, self.settings.ssim_weight)
+        if self.extra_loss is not None:
+            loss = loss + self.extra_loss(colors, composite, self.iteration)
         if self.settings.alpha_weight:
-            loss = loss + self.settings.alpha_weight * (rendering.alphas - alphas).abs().mean()
+            difference = torch.nn.functional.l1_loss(rendering.alphas, alphas)
+            loss = loss + self.settings.alpha_weight * difference
         return loss
 
-    def _shape_loss(self) -> Tensor | float:
-        """Penalty on elongated splats (PhysGaussian, Xie et al. 2024)."""
-        weight, limit = self.settings.scale_regularization, self.settings.scale_max_ratio
-        if not weight or self.iteration % REGULARIZE_EVERY:
-            return 0.0
+    def _regularizers(self) -> Tensor | float:
+        settings, loss = self.settings, 0.0
         scales = self.splats["scales"]
-        ratios = torch.exp(scales.amax(dim=1) - scales.amin(dim=1))
-        return weight * (ratios.clamp_min(limit) - limit).mean()
+        if settings.scale_regularization and self.iteration % REGULARIZE_EVERY == 0:
+            # Penalty on elongated splats (PhysGaussian, Xie et al. 2024).
+            ratios = torch.exp(scales.amax(dim=1) - scales.amin(dim=1))
+            excess = ratios.clamp_min(settings.scale_max_ratio) - settings.scale_max_ratio
+            loss = loss + settings.scale_regularization * excess.mean()
+        if settings.opacity_regularization:
+            opacities = torch.sigmoid(self.splats["opacities"])
+            loss = loss + settings.opacity_regularization * opacities.mean()
+        if settings.size_regularization:
+            loss = loss + settings.size_regularization * torch.exp(scales).mean() / self.extent
+        if settings.sh_regularization and self.active_sh_degree:
+            loss = loss + settings.sh_regularization * self.splats["shN"].square().mean()
+        return loss
 
-    def _groups_of_one_size(self, views: Sequence[int]) -> list[list[int]]:
-        groups: dict[tuple[int, ...], list[int]] = {}
-        for view in views:
-            groups.setdefault(tuple(self.cameras.sizes[view].tolist()), []).append(view)
-        return list(groups.values())
-
-    def _set_learning_rate_of_means(self) -> None:
-        rates, progress = self.settings.learning_rates, self.iteration / self.settings.iterations
-        decay = (rates.means_final / rates.means) ** min(progress, 1.0)
-        self.optimizers["means"].param_groups[0]["lr"] = rates.means * self.extent * decay
+    def _rate_of_means(self) -> float:
+        rates = self.settings.learning_rates
+        return rates.means * self.extent * (rates.means_final / rates.means) ** self.progress
 
     def _check(self, loss: Tensor) -> None:
-        if self.device.type == "cuda" and self.iteration % CHECK_EVERY_ON_GPU:
+        thorough = self.iteration % CHECK_EVERY == 0
+        if self.device.type == "cuda" and not thorough:
             return
-        value = float(loss.detach())
+        value = float(loss)
         if not math.isfinite(value):
-            raise InputError(
-                f"training stopped at iteration {self.iteration} of {self.settings.iterations}: "
-                f"the loss became {value}; lower baseline.learning_rates or check the views"
+            raise self._diverged(f"the loss became {value}")
+        if value > EXPLODED:
+            raise self._diverged(f"the loss rose to {value:.4g}")
+        if thorough and (broken := self.broken_tensor()):
+            raise self._diverged(
+                f"the splats' {broken} are no longer finite, the loss is {value:.4g}"
             )
 
-    @property
-    def _refining(self) -> bool:
-        refine = self.settings.refine
-        return refine is not None and self.iteration < refine.stop
+    def _diverged(self, reason: str) -> DivergedError:
+        return DivergedError(
+            f"training stopped at iteration {self.iteration} of {self.settings.iterations}: "
+            f"{reason}; lower baseline.learning_rates or check the views"
+        )
 
-    def _refine(self, renderings: list[Rendering]) -> None:
-        refine = self.settings.refine
-        if self.strategy is None or refine is None or not self._refining:
-            return
-        # gsplat draws the new positions from the global generator.
-        devices = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(self._seed + self.iteration)
-            self.strategy.step_post_backward(
-                self.splats,
-                self.optimizers,
-                self.strategy_state,
-                self.iteration,
-                join_views([rendering.info for rendering in renderings]),
-            )
-        if self.iteration and self.iteration % refine.reset_opacity_every == 0:
-            reset_opacities(self.splats, self.optimizers, 2 * refine.cull_opacity)
+    def broken_tensor(self) -> str | None:
+        """Name of a tensor of the scene that holds a value which is not finite, or None."""
+        names = list(self.splats)
+        finite = [torch.isfinite(value.detach()).all() for value in self.splats.values()]
+        broken = torch.stack(finite).logical_not().tolist()
+        return next((name for name, bad in zip(names, broken, strict=True) if bad), None)
 
 
 def scene_extent(cameras: Cameras) -> float:
@@ -326,32 +315,28 @@ def split_views(count: int, holdout_every: int) -> tuple[list[int], list[int]]:
     return training, held
 
 
-def _optimizers(
-    splats: Splats, rates: LearningRates, extent: float
-) -> dict[str, torch.optim.Optimizer]:
-    sizes = {name: getattr(rates, name) * (extent if name == "means" else 1) for name in splats}
-    return {
-        name: torch.optim.Adam(
-            [{"params": [splats[name]], "lr": sizes[name], "name": name}], eps=1e-15, fused=True
-        )
-        for name in splats
-    }
-
-
-def _strategy(settings: TrainingSettings, views: int) -> CappedStrategy | None:
+def _strategy(settings: TrainingSettings, views: int) -> CappedStrategy | RelocatingStrategy | None:
     refine = settings.refine
     if refine is None:
         return None
+    times = {
+        "refine_start_iter": refine.start,
+        "refine_stop_iter": refine.stop,
+        "refine_every": refine.every,
+    }
+    if settings.strategy == "mcmc":
+        assert settings.max_splats is not None
+        return RelocatingStrategy(
+            cap_max=settings.max_splats, min_opacity=refine.cull_opacity, **times
+        )
     return CappedStrategy(
         prune_opa=refine.cull_opacity,
         grow_grad2d=refine.densify_gradient,
         grow_scale3d=refine.densify_size,
-        refine_start_iter=refine.start,
-        refine_stop_iter=refine.stop,
         reset_every=refine.reset_opacity_every,
-        refine_every=refine.every,
         # After a reset every view is seen once before splats are judged by their opacity.
         pause_refine_after_reset=min(views + refine.every, refine.reset_opacity_every - 1),
         absgrad=True,
         max_splats=settings.max_splats,
+        **times,
     )

@@ -205,11 +205,12 @@ def warp_backward(
     agree &= (z_back - z).abs() <= depth_tolerance * z
     agree &= (back - place).square().sum(dim=1) <= round_trip_px**2
     pixel, taps, weights = pixel[agree], taps[agree], weights[agree]
-    colors = source.colors.new_zeros((target.depth.numel(), 3))
-    colors[pixel] = (source.colors.reshape(-1, 3)[taps] * weights[..., None]).sum(dim=1)
+    channels = source.colors.shape[3]
+    colors = source.colors.new_zeros((target.depth.numel(), channels))
+    colors[pixel] = (source.colors.reshape(-1, channels)[taps] * weights[..., None]).sum(dim=1)
     valid = torch.zeros_like(target.sound).flatten()
     valid[pixel] = True
-    return colors.reshape(*shape, 3), valid.reshape(shape)
+    return colors.reshape(*shape, channels), valid.reshape(shape)
 
 
 def _centers(pixel: Tensor, like: Tensor) -> Tensor:

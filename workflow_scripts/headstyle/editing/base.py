@@ -32,7 +32,7 @@ class View:
 
 @dataclass(frozen=True)
 class Instruction:
-    """What every view of one avatar is edited with in one cycle."""
+    """What a view is edited with."""
 
     prompt: str
     """Identifier of the prompt, as in the prompts table."""
@@ -51,18 +51,51 @@ class Instruction:
 
 
 class Editor(Protocol):
-    """Edits many views by one instruction."""
+    """Edits many views, of one avatar or of several."""
 
-    def edit(self, views: Sequence[View], instruction: Instruction) -> list[RgbaImage]:
+    shares_batches: bool
+    """Whether editing several avatars in one call is worth while. What comes out is the same, but
+    for rounding; an editor that is asked for the same bytes in any company says no."""
+
+    def edit(
+        self, views: Sequence[View], instructions: Instruction | Sequence[Instruction]
+    ) -> list[RgbaImage]:
         """The edited views, in the given order, each with its photograph's size and alpha.
 
         The result of a view does not depend on the other views of the call.
+
+        Args:
+            views: The views.
+            instructions: One for all views, or one for each.
         """
+        ...
+
+    def expect(self, views: int) -> None:
+        """Say how many views are going to be edited, so that preparations can pay off."""
         ...
 
     def describe(self) -> dict[str, Any]:
         """What `run.json` says about the editor: its model, revision and own settings."""
         ...
+
+    def describe_machine(self) -> dict[str, Any]:
+        """What `timings.json` says: how the editor used the machine."""
+        ...
+
+
+def one_each(
+    views: Sequence[View], instructions: Instruction | Sequence[Instruction]
+) -> list[Instruction]:
+    """One instruction per view.
+
+    Raises:
+        ValueError: there are more or fewer instructions than views.
+    """
+    if isinstance(instructions, Instruction):
+        return [instructions] * len(views)
+    if len(instructions) != len(views):
+        raise ValueError(f"{len(instructions)} instructions for {len(views)} views")
+    return list(instructions)
 
 
 def check_editing(editing: Mapping[str, Any], prompts: Sequence[str]) -> None:
@@ -88,7 +121,7 @@ def make_editor(editing: Mapping[str, Any], device: str) -> Editor:
 
     Args:
         editing: The config's section `editing`.
-        device: Where a diffusion model runs, such as `cpu` or `cuda`.
+        device: Where a diffusion model runs, such as `cpu` or `cuda:1`.
 
     Raises:
         InputError: the editor is unknown, one of its settings is wrong, or its weights are missing.

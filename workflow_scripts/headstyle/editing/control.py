@@ -14,13 +14,13 @@ fraction r / 2). With r = 0 every view gets the very same operation.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from headstyle.editing.base import Instruction, View, with_alpha
+from headstyle.editing.base import Instruction, View, one_each, with_alpha
 from headstyle.errors import InputError
 from headstyle.images import Image, RgbaImage
 from headstyle.seeds import derived_seed
@@ -106,19 +106,33 @@ class ControlEditor:
             )
         return cls(dict(control["operations"]), float(randomness))
 
-    def edit(self, views: Sequence[View], instruction: Instruction) -> list[RgbaImage]:
+    shares_batches: ClassVar[bool] = False
+
+    def edit(
+        self, views: Sequence[View], instructions: Instruction | Sequence[Instruction]
+    ) -> list[RgbaImage]:
         """The edited views, in the given order.
 
         Raises:
-            InputError: no operation stands for the instruction's prompt.
+            InputError: no operation stands for an instruction's prompt.
         """
-        if instruction.prompt not in self.operations:
+        pairs = zip(views, one_each(views, instructions), strict=True)
+        return [self._edit_one(view, self._operation(i.prompt), i) for view, i in pairs]
+
+    def expect(self, views: int) -> None:
+        """There is nothing to prepare."""
+
+    def describe_machine(self) -> dict[str, Any]:
+        """There is nothing to say."""
+        return {}
+
+    def _operation(self, prompt: str) -> Operation:
+        if prompt not in self.operations:
             raise InputError(
-                f"editing.control.operations has no operation for prompt {instruction.prompt}; "
+                f"editing.control.operations has no operation for prompt {prompt}; "
                 f"give it one of {', '.join(OPERATIONS)}"
             )
-        operation = OPERATIONS[self.operations[instruction.prompt]]
-        return [self._edit_one(view, operation, instruction) for view in views]
+        return OPERATIONS[self.operations[prompt]]
 
     def describe(self) -> dict[str, Any]:
         """The editor's name and settings."""

@@ -1,13 +1,14 @@
 """InstructPix2Pix (Brooks et al. 2023) on the components of a diffusers pipeline.
 
 The edit starts from the avatar's render, noised to a part of the full noise, and is conditioned on
-the original photograph and on the instruction, as in Instruct-NeRF2NeRF (Haque et al. 2023). All
-views share one noise field. Images are laid over one background before and cut out again after.
+the original photograph and on the instruction, as in Instruct-NeRF2NeRF (Haque et al. 2023). Views
+with the same seed share one noise field. Images are laid over one background before and cut out
+again after.
 """
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,21 @@ from torch import Tensor
 from torch.nn.functional import pad
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from headstyle.editing.base import Instruction, View, with_alpha
-from headstyle.editing.weights import pipeline_files, pipeline_folder
+from headstyle.editing import acceleration
+from headstyle.editing.base import Instruction, View, one_each
+from headstyle.editing.latents import LatentCache
+from headstyle.editing.memory import DeviceMemory, even_batch, fitting_batch
+from headstyle.editing.solvers import Steps, denoise, make_steps
+from headstyle.editing.weights import pipeline_files, pipeline_folder, words_beyond
 from headstyle.errors import InputError
-from headstyle.images import Image, RgbaImage, composite
+from headstyle.images import RgbaImage
 
 logger = logging.getLogger("headstyle.editing")
+
+MOST_TOGETHER = 40
+"""Views in a batch beyond which a GPU gains nothing."""
+MOST_IN_VAE = 8
+TOGETHER_ON_CPU = 9
 
 
 @dataclass
@@ -37,12 +47,31 @@ class InstructPix2Pix:
     scheduler: DDIMScheduler
     diffusion_steps: int
     negative_prompt: str
-    batch_size: int | None
-    """Views edited together; None takes all of one size. Halved when memory runs out."""
+    batch_size: int | None = None
+    """Views edited together; None takes as many as fit. Halved when memory runs out."""
     background: tuple[float, float, float] = (0, 0, 0)
     """Color behind the head while it is edited, sRGB in [0, 1]."""
+    solver: str = "ddim"
     model: str = ""
     revision: str | None = None
+    compile: str = "never"
+    """Whether to compile the networks: never, auto, always or max."""
+    max_memory_gb: float | None = None
+    memory: DeviceMemory = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.device = torch.device(self.unet.device)
+        self.memory = DeviceMemory(self.device, self.max_memory_gb)
+        self.shares_batches = self.device.type == "cuda"
+        if self.device.type == "cuda":
+            acceleration.prepare_networks(self.unet, self.vae)
+        self._expected = 0
+        self._embeddings: dict[str, Tensor] = {}
+        self._latents = LatentCache()
+        self._fitting: dict[tuple[int, int], int] = {}
+        self._in_vae: dict[tuple[int, int], int] = {}
+        self._used: set[int] = set()
+        self._compiled: dict[str, acceleration.Compiled] = {}
 
     @classmethod
     def from_config(cls, editing: Mapping[str, Any], device: str) -> "InstructPix2Pix":
@@ -64,10 +93,13 @@ class InstructPix2Pix:
             scheduler=_load(DDIMScheduler, folder / "scheduler"),
             diffusion_steps=editing["diffusion_steps"],
             negative_prompt=editing["negative_prompt"],
-            batch_size=editing["batch_size"],
+            batch_size=editing.get("batch_size"),
             background=tuple(editing["background"]),
+            solver=editing.get("solver", "ddim"),
             model=model,
             revision=revision,
+            compile=editing.get("compile", "never"),
+            max_memory_gb=editing.get("max_memory_gb"),
         )
 
     def describe(self) -> dict[str, Any]:
@@ -77,152 +109,270 @@ class InstructPix2Pix:
             "model": self.model,
             "revision": self.revision,
             "diffusion_steps": self.diffusion_steps,
+            "solver": self.solver,
             "negative_prompt": self.negative_prompt,
             "background": list(self.background),
             "dtype": str(self.unet.dtype).removeprefix("torch."),
         }
 
+    def describe_machine(self) -> dict[str, Any]:
+        """Device, batch sizes and the most memory that was allocated on the device."""
+        return {
+            "device": str(self.device),
+            "batch_sizes": sorted(self._used),
+            "compiled": sorted(self._compiled),
+            "peak_memory_bytes": self.memory.peak_bytes(),
+        }
+
+    def expect(self, views: int) -> None:
+        """Say how many views are going to be edited: for many, the networks are compiled."""
+        self._expected += views
+
     @torch.inference_mode()
-    def edit(self, views: Sequence[View], instruction: Instruction) -> list[RgbaImage]:
+    def edit(
+        self, views: Sequence[View], instructions: Instruction | Sequence[Instruction]
+    ) -> list[RgbaImage]:
         """The edited views, in the given order. Views of one size are edited in batches.
 
         Raises:
             InputError: not even one view fits into the GPU's memory.
         """
-        # (3, tokens, width): the prompt, and nothing twice, in the order of `_guided_noise`.
-        prompt, nothing = self.embed(instruction.text), self.embed(self.negative_prompt)
-        embeddings = torch.cat([prompt, nothing, nothing])
+        chosen = one_each(views, instructions)
         edited: dict[int, RgbaImage] = {}
-        for batch in self._batches(views):
-            images = self._edit_batch([views[i] for i in batch], embeddings, instruction)
-            edited.update(zip(batch, images, strict=True))
-            logger.info("%d of %d views edited", len(edited), len(views))
+        with acceleration.fused_attention(self.device):
+            for batch in self._batches(views):
+                images = self._edit_batch([views[i] for i in batch], [chosen[i] for i in batch])
+                edited.update(zip(batch, images, strict=True))
+                logger.info("%d of %d views edited", len(edited), len(views))
         return [edited[i] for i in range(len(views))]
 
     def embed(self, text: str) -> Tensor:
         """The text encoder's states. Shape `(1, tokens, width)`. Says what does not fit in."""
-        longest = self.tokenizer.model_max_length
-        ids = self.tokenizer(text).input_ids
-        if len(ids) > longest:
-            cut = self.tokenizer.decode(ids[longest - 1 : -1])
-            logger.warning("the text encoder reads %d tokens and does not see: %s", longest, cut)
-        padded = self.tokenizer(
-            text, padding="max_length", max_length=longest, truncation=True, return_tensors="pt"
-        )
-        return self.text_encoder(padded.input_ids.to(self.text_encoder.device))[0]
+        if text not in self._embeddings:
+            if beyond := words_beyond(self.tokenizer, text):
+                logger.warning("the text encoder does not see the end of the prompt: %s", beyond)
+            padded = self.tokenizer(
+                text,
+                padding="max_length",
+                max_length=self.tokenizer.model_max_length,
+                truncation=True,
+                return_tensors="pt",
+            )
+            ids = padded.input_ids.to(self.text_encoder.device)
+            self._embeddings[text] = self.text_encoder(ids)[0]
+        return self._embeddings[text]
 
     def _batches(self, views: Sequence[View]) -> Iterator[list[int]]:
-        """Indices of views of one size, at most `batch_size` of them."""
-        by_size: dict[tuple[int, ...], list[int]] = {}
+        """Indices of views of one size, as many as fit together."""
+        by_size: dict[tuple[int, int], list[int]] = {}
         for i, view in enumerate(views):
-            by_size.setdefault(view.photograph.shape, []).append(i)
-        for indices in by_size.values():
+            by_size.setdefault(view.photograph.shape[:2], []).append(i)
+        for size, indices in by_size.items():
             while indices:
                 # Read anew each time, as running out of memory lowers it.
-                size = self.batch_size or len(indices)
-                yield indices[:size]
-                indices = indices[size:]
+                together = min(len(indices), self._batch_for(size, len(indices)))
+                yield indices[:together]
+                indices = indices[together:]
+
+    def _batch_for(self, size: tuple[int, int], count: int) -> int:
+        """Views of a size that are edited together, when `count` are left."""
+        if self.batch_size is not None:
+            return self.batch_size
+        if self.device.type == "cpu":
+            return TOGETHER_ON_CPU
+        if size not in self._fitting:
+            free = self._free_bytes()
+            most = fitting_batch(lambda n: self._needed(size, n), free, MOST_TOGETHER)
+            # One size for all later batches, too: a compiled network takes one shape only.
+            self._fitting[size] = even_batch(count, most)
+            logger.info("views of %dx%d px: %d in a batch", *size[::-1], self._fitting[size])
+        return self._fitting[size]
+
+    def _free_bytes(self) -> int:
+        self.memory.release()
+        free = self.memory.free_bytes()
+        assert free is not None
+        return free
+
+    def _needed(self, size: tuple[int, int], count: int) -> int:
+        """Memory of one denoising step of `count` views [bytes]."""
+        height, width = self._latent_size(size)
+        channels = self.vae.config.latent_channels
+        latents = torch.zeros((count, channels, height, width), device=self.device)
+        nothing = self.embed(self.negative_prompt).expand(3 * count, -1, -1)
+        times = torch.zeros(3 * count, dtype=torch.long, device=self.device)
+        inputs = torch.cat([latents, latents], dim=1).repeat(3, 1, 1, 1).to(self.unet.dtype)
+        return self.memory.needed_by(lambda: self._run_unet(inputs, times, nothing))
 
     def _edit_batch(
-        self, views: Sequence[View], embeddings: Tensor, instruction: Instruction
+        self, views: Sequence[View], instructions: Sequence[Instruction]
     ) -> list[RgbaImage]:
         try:
-            decoded = self._diffuse(
-                self._to_tensor([composite(v.render, self.background) for v in views]),
-                self._to_tensor([composite(v.photograph, self.background) for v in views]),
-                embeddings,
-                instruction,
-            )
-        except torch.cuda.OutOfMemoryError:
+            edited = self._diffuse(views, instructions)
+        except torch.OutOfMemoryError:
             if len(views) == 1:
+                height, width = views[0].photograph.shape[:2]
                 raise InputError(
-                    f"one view of {views[0].photograph.shape[1]}x{views[0].photograph.shape[0]} px "
-                    "does not fit into the GPU's memory; set images.size_px lower or "
-                    "editing.dtype to float16"
+                    f"one view of {width}x{height} px does not fit into the GPU's memory; set "
+                    "images.size_px lower, editing.dtype to float16 or editing.max_memory_gb higher"
                 ) from None
-            decoded = None
+            edited = None
         # Outside of the handler, where nothing holds on to the memory of the failed batch.
-        if decoded is None:
-            torch.cuda.empty_cache()
+        if edited is None:
+            self.memory.release()
             half = (len(views) + 1) // 2
             self.batch_size = half
             logger.warning("out of GPU memory with %d views; going on with %d", len(views), half)
             return [
-                *self._edit_batch(views[:half], embeddings, instruction),
-                *self._edit_batch(views[half:], embeddings, instruction),
+                *self._edit_batch(views[:half], instructions[:half]),
+                *self._edit_batch(views[half:], instructions[half:]),
             ]
-        return [self._cut_out(*pair) for pair in zip(decoded, views, strict=True)]
+        self._used.add(len(views))
+        return edited
 
     def _diffuse(
-        self, renders: Tensor, photographs: Tensor, embeddings: Tensor, instruction: Instruction
-    ) -> Image:
-        """Edit a batch of images in [-1, 1], shape `(B, 3, H, W)`, into sRGB `(B, H, W, 3)`."""
-        condition = self._encode(photographs)
-        scheduler = self.partial_schedule(instruction.noise_level)
-        generator = torch.Generator().manual_seed(instruction.seed)
-        noise = torch.randn((1, *condition.shape[1:]), generator=generator).to(condition.device)
-        latents = noise.expand_as(condition) * scheduler.init_noise_sigma
-        if instruction.noise_level < 1:
-            scale = self.vae.config.scaling_factor
-            start = scheduler.timesteps[:1].expand(len(condition))
-            latents = scheduler.add_noise(self._encode(renders).float() * scale, latents, start)
-        for timestep in scheduler.timesteps:
-            epsilon = self._guided_noise(latents, condition, timestep, embeddings, instruction)
-            latents = scheduler.step(epsilon, timestep, latents).prev_sample
-        decoded = self.vae.decode((latents / self.vae.config.scaling_factor).to(self.vae.dtype))
-        images = (decoded.sample.float() + 1) / 2
-        return images.permute(0, 2, 3, 1).clamp(0, 1).cpu().numpy()
+        self, views: Sequence[View], instructions: Sequence[Instruction]
+    ) -> list[RgbaImage]:
+        """Edit one batch of views of one size; nothing in it waits for the device but its end."""
+        size, count = views[0].photograph.shape[:2], len(views)
+        if self._compiling and count < self._batch_for(size, count):
+            # A compiled network takes one shape only: the last batch is filled up.
+            more = self._batch_for(size, count) - count
+            views = [*views, *[views[-1]] * more]
+            instructions = [*instructions, *[instructions[-1]] * more]
+        condition = self._encoded([view.photograph for view in views])
+        renders = self._encoded([view.render for view in views])
+        levels = [instruction.noise_level for instruction in instructions]
+        steps = make_steps(self.scheduler, self.diffusion_steps, levels, self.device)
+        latents = self._start(renders, instructions, steps)
+        predict = self._guided(condition, instructions)
+        latents = denoise(latents, steps, predict, self.solver)
+        edited = self._decoded(latents, [view.photograph for view in views])
+        return list(edited.cpu().numpy()[:count])
 
-    def _guided_noise(
-        self,
-        latents: Tensor,
-        condition: Tensor,
-        timestep: Tensor,
-        embeddings: Tensor,
-        instruction: Instruction,
-    ) -> Tensor:
-        """ε = ε(∅,∅) + s_I (ε(I,∅) − ε(∅,∅)) + s_P (ε(I,P) − ε(I,∅)), Brooks et al., eq. 3."""
+    def _start(self, renders: Tensor, instructions: Sequence[Instruction], steps: Steps) -> Tensor:
+        """The renders' latents at the noise of the first step, float32."""
+        fields: dict[int, Tensor] = {}
+        for instruction in instructions:
+            if instruction.seed not in fields:
+                generator = torch.Generator().manual_seed(instruction.seed)
+                # Drawn on the CPU, so that the noise is the same on every machine.
+                drawn = torch.randn(renders.shape[1:], generator=generator)
+                fields[instruction.seed] = drawn.to(self.device)
+        noise = torch.stack([fields[instruction.seed] for instruction in instructions])
+        scaled = renders.float() * self.vae.config.scaling_factor
+        levels = torch.tensor([i.noise_level for i in instructions], device=self.device)
+        # At full noise nothing of the render is left, as in diffusers' pipeline.
+        return torch.where(levels[:, None, None, None] < 1, steps.noised(scaled, noise), noise)
+
+    def _guided(self, condition: Tensor, instructions: Sequence[Instruction]) -> Any:
+        """The prediction ε(∅,∅) + s_I (ε(I,∅) − ε(∅,∅)) + s_P (ε(I,P) − ε(I,∅)) at a time step.
+
+        Brooks et al. 2023, eq. 3. The three are one call of the UNet.
+        """
+        prompts = torch.cat([self.embed(instruction.text) for instruction in instructions])
+        nothing = self.embed(self.negative_prompt).expand(len(prompts), -1, -1)
+        texts = torch.cat([prompts, nothing, nothing])
         conditions = torch.cat([condition, condition, torch.zeros_like(condition)])
-        inputs = torch.cat([torch.cat([latents] * 3).to(self.unet.dtype), conditions], dim=1)
-        texts = embeddings.repeat_interleave(len(latents), dim=0)
-        predicted = self.unet(inputs, timestep, encoder_hidden_states=texts).sample.float()
-        both, image_only, neither = predicted.chunk(3)
-        return (
-            neither
-            + instruction.image_guidance * (image_only - neither)
-            + instruction.text_guidance * (both - image_only)
+        scales = torch.tensor(
+            [[i.text_guidance, i.image_guidance] for i in instructions], device=self.device
         )
+        on_text, on_image = scales.T[:, :, None, None, None]
+        run = self._unet_for(len(instructions))
 
-    def partial_schedule(self, noise_level: float) -> DDIMScheduler:
-        """All diffusion steps spread over the first `noise_level` of the training's time steps."""
-        scheduler = DDIMScheduler.from_config(self.scheduler.config)
-        full = scheduler.config.num_train_timesteps
-        # Changed after construction, so that the noise of each time step stays the trained one.
-        part = max(self.diffusion_steps, round(noise_level * full))
-        scheduler.register_to_config(num_train_timesteps=min(part, full))
-        scheduler.set_timesteps(self.diffusion_steps, device=self.unet.device)
-        return scheduler
+        def predict(latents: Tensor, timesteps: Tensor) -> Tensor:
+            repeated = latents.repeat(3, 1, 1, 1).to(self.unet.dtype)
+            inputs = torch.cat([repeated, conditions], dim=1)
+            if self.device.type == "cuda":
+                inputs = inputs.contiguous(memory_format=torch.channels_last)
+            both, image_only, neither = run(inputs, timesteps.repeat(3), texts).float().chunk(3)
+            return neither + on_image * (image_only - neither) + on_text * (both - image_only)
+
+        return predict
+
+    def _run_unet(self, inputs: Tensor, timesteps: Tensor, texts: Tensor) -> Tensor:
+        return self.unet(inputs, timesteps, encoder_hidden_states=texts, return_dict=False)[0]
+
+    @property
+    def _compiling(self) -> bool:
+        return acceleration.wants_compilation(self.compile, self.device, self._expected)
+
+    def _unet_for(self, count: int) -> Any:
+        if not self._compiling:
+            return self._run_unet
+        graphs = self.device.type == "cuda" and count <= acceleration.GRAPHS_UP_TO
+        name = "unet with graphs" if graphs else "unet"
+        if name not in self._compiled:
+            self._compiled[name] = acceleration.Compiled(
+                self._run_unet, graphs=graphs, thorough=self.compile == "max"
+            )
+        return self._compiled[name]
+
+    def _encoded(self, images: Sequence[RgbaImage]) -> Tensor:
+        """Latents of images on the background; each image is encoded once."""
+
+        def encode(new: list[RgbaImage]) -> Tensor:
+            together = self._in_vae_for(new[0].shape[:2])
+            parts = [new[i : i + together] for i in range(0, len(new), together)]
+            return torch.cat([self._encode(self._to_tensor(part)) for part in parts])
+
+        return self._latents.encoded(images, encode)
 
     def _encode(self, images: Tensor) -> Tensor:
         # The mode, not a sample: the noise of the edit is the only randomness.
         return self.vae.encode(images).latent_dist.mode()
 
-    def _to_tensor(self, images: Sequence[Image]) -> Tensor:
-        """Images in [-1, 1], padded to whole latent pixels. Shape `(B, 3, H, W)`."""
-        stacked = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2) * 2 - 1
-        factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
-        down, right = (-size % factor for size in stacked.shape[2:])
-        return pad(stacked, (0, right, 0, down), mode="replicate").to(
-            self.vae.device, self.vae.dtype
-        )
+    def _decoded(self, latents: Tensor, photographs: Sequence[RgbaImage]) -> Tensor:
+        """Images with their photographs' alpha. Shape `(B, H, W, 4)`."""
+        scaled = (latents / self.vae.config.scaling_factor).to(self.vae.dtype)
+        together = self._in_vae_for(photographs[0].shape[:2])
+        images = [self.vae.decode(part).sample.float() for part in scaled.split(together)]
+        return self._cut_out(torch.cat(images), photographs)
 
-    def _cut_out(self, image: Image, view: View) -> RgbaImage:
+    def _in_vae_for(self, size: tuple[int, int]) -> int:
+        """Images that are encoded or decoded together."""
+        # On the CPU one by one: the bytes of an image then never depend on the others.
+        if self.device.type == "cpu":
+            return 1
+        if size not in self._in_vae:
+            height, width = self._latent_size(size)
+            shape = (self.vae.config.latent_channels, height, width)
+
+            def needed(count: int) -> int:
+                latents = torch.zeros((count, *shape), device=self.device, dtype=self.vae.dtype)
+                return self.memory.needed_by(lambda: self.vae.decode(latents))
+
+            self._in_vae[size] = fitting_batch(needed, self._free_bytes(), MOST_IN_VAE)
+        return self._in_vae[size]
+
+    @property
+    def _factor(self) -> int:
+        """Pixels per latent pixel."""
+        return 2 ** (len(self.vae.config.block_out_channels) - 1)
+
+    def _latent_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        height, width = (-(-length // self._factor) for length in size)
+        return height, width
+
+    def _to_tensor(self, images: Sequence[RgbaImage]) -> Tensor:
+        """Images on the background in [-1, 1], padded to whole latents. Shape `(B, 3, H, W)`."""
+        stacked = torch.from_numpy(np.stack(images)).to(self.device)
+        alpha = stacked[..., 3:]
+        background = stacked.new_tensor(self.background)
+        laid = stacked[..., :3] * alpha + background * (1 - alpha)
+        planes = laid.permute(0, 3, 1, 2) * 2 - 1
+        down, right = (-length % self._factor for length in planes.shape[2:])
+        return pad(planes, (0, right, 0, down), mode="replicate").to(self.vae.dtype)
+
+    def _cut_out(self, images: Tensor, photographs: Sequence[RgbaImage]) -> Tensor:
         """Take off the padding and half-transparent pixels' share of background, restore alpha."""
-        alpha = view.photograph[..., 3:]
-        image = image[: alpha.shape[0], : alpha.shape[1]]
-        background = np.float32(self.background)
-        edited = background + (image - background) / np.maximum(alpha, 0.05)
-        return with_alpha(edited, view.photograph)
+        height, width = photographs[0].shape[:2]
+        alphas = np.stack([photograph[..., 3:] for photograph in photographs])
+        alpha = torch.from_numpy(alphas).to(self.device)
+        colors = (images.permute(0, 2, 3, 1)[:, :height, :width] + 1) / 2
+        background = colors.new_tensor(self.background)
+        edited = background + (colors.clamp(0, 1) - background) / alpha.clamp_min(0.05)
+        return torch.cat([edited.clamp(0, 1), alpha], dim=-1)
 
 
 def _load(part: Any, folder: Path, **options: Any) -> Any:

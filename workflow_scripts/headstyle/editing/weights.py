@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 from headstyle.embedded import EMBEDDED_MODELS
 from headstyle.errors import InputError
@@ -74,11 +75,18 @@ def pipeline_folder(model: str, revision: str | None) -> Path:
         at = f" at revision {revision}" if revision else ""
         raise InputError(
             f"editing.model: {model}{at} is neither a folder nor in the model hub's cache "
-            f"{constants.HF_HUB_CACHE}; fill the cache with `{_download_command(model, revision)}` "
-            "(on another machine if this one has no network, and copy the cache), "
-            "or name a local folder"
+            f"{constants.HF_HUB_CACHE}; fill the cache with `snakemake --cores 1 models` or "
+            f"`{_download_command(model, revision)}` (on another machine if this one has no "
+            "network, and copy the cache), or name a local folder"
         )
     return Path(marker).parents[1]
+
+
+def words_beyond(tokenizer: Any, text: str) -> str:
+    """The end of a text that the text encoder does not see, as its window is too short; or ""."""
+    longest = tokenizer.model_max_length
+    ids = tokenizer(text).input_ids
+    return tokenizer.decode(ids[longest - 1 : -1]) if len(ids) > longest else ""
 
 
 def _download_command(model: str, revision: str | None) -> str:

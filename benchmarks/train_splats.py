@@ -1,0 +1,380 @@
+"""Train splats on one set of views by a plain loop and by headstyle; score views held out.
+
+    python benchmarks/train_splats.py --json train_splats.json
+    python benchmarks/train_splats.py --views results/A/views --variants ours,exposure,dropout
+    python benchmarks/train_splats.py --variants none --adjacency --profile
+
+Every variant starts from the same splats, sees the same training views in the same order for as
+many iterations, and is scored on the same held-out views (every 8th) over their foreground, on
+black, in the middle and at the end. `plain` has the settings of gsplat's example trainer
+(plain_trainer.py); `ours` are those of config/config.yaml; the others change one of them. Clocks
+stop while views are scored. Without `--views` a procedural head is photographed first; a folder
+that does not exist yet is filled with its views. `--adjacency` times iterations as avatars have
+them: 9 views of 512 x 765 px and 200,000 splats.
+"""
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import headstyle  # noqa: F401  (before torch: it sets how idle threads wait)
+import numpy as np
+import torch
+import yaml
+from headstyle.baseline import (
+    HISTORY_ROWS,
+    prepare_training,
+    read_points,
+    score_views,
+)
+from headstyle.cameras import Cameras, read_cameras
+from headstyle.files import write_json
+from headstyle.images import RgbaImage
+from headstyle.rendering import Splats, render_views
+from headstyle.splats import splats_from_points
+from headstyle.stage import keep_freed_memory
+from headstyle.training import (
+    SplatTrainer,
+    TrainingSettings,
+    scene_extent,
+    shuffled_views,
+    split_views,
+)
+from headstyle.views import read_views
+from machine import describe_machine
+from plain_trainer import PlainViews, train
+
+HOLDOUT_EVERY = 8
+MIDDLE = 7_000
+SEED = 0
+MCMC = {
+    "strategy": "mcmc",
+    "opacity_regularization": 0.01,
+    "size_regularization": 0.01,
+    "refine": {"stop": 25_000},
+}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "ours": {},
+    "exposure": {"exposure_rate": 1e-3},
+    "opacity": {"opacity_regularization": 0.01},
+    "size": {"size_regularization": 0.1},
+    "sh": {"sh_regularization": 0.1},
+    "degree1": {"sh_degree": 1},
+    "degree2": {"sh_degree": 2},
+    "dropout10": {"dropout": 0.1},
+    "dropout20": {"dropout": 0.2},
+    "cap30k": {"max_splats": 30_000},
+    "cap60k": {"max_splats": 60_000},
+    "mcmc30k": MCMC | {"max_splats": 30_000},
+    "mcmc60k": MCMC | {"max_splats": 60_000},
+    "means0.3": {"learning_rates": {"means": 5e-5, "means_final": 5e-7}},
+    "noalpha": {"alpha_weight": 0.0},
+    "coarse": {"refine": {"densify_gradient": 0.0016}},
+    "selection": {"selection_every": 8},
+}
+BARS = "bars: PSNR >= plain - 0.05 dB, SSIM >= plain - 0.002, wall <= 0.5 of plain"
+
+Row = dict[str, Any]
+
+
+class Views:
+    """The views of a folder and how they are split."""
+
+    def __init__(self, folder: Path) -> None:
+        self.cameras = read_cameras(folder / "cameras.json")
+        self.images = read_views(folder, self.cameras)
+        self.points, self.colors = read_points(folder / "points.npz")
+        self.training, self.held = split_views(len(self.cameras), HOLDOUT_EVERY)
+
+    def of(self, indices: list[int]) -> tuple[Cameras, list[RgbaImage]]:
+        names = [self.cameras.names[i] for i in indices]
+        return self.cameras.select(names), [self.images[i] for i in indices]
+
+    def score(self, splats: Splats) -> dict[str, float]:
+        """Foreground PSNR and SSIM of held-out and of training views."""
+        renders = {name: image for name, image, *_ in render_views(splats, self.cameras)}
+        scores = score_views(self.cameras, self.images, renders, HOLDOUT_EVERY)
+        return {
+            key: scores[key]
+            for key in ("heldout_psnr", "heldout_ssim", "heldout_psnr_corrected", "psnr")
+        }
+
+
+class Clock:
+    """Wall time of the device's work, with pauses."""
+
+    def __init__(self, device: str) -> None:
+        self.device, self.seconds = device, 0.0
+        self.go_on()
+
+    def go_on(self) -> None:
+        synchronize(self.device)
+        self.started = time.perf_counter()
+
+    def pause(self) -> None:
+        synchronize(self.device)
+        self.seconds += time.perf_counter() - self.started
+
+
+class Watch:
+    """Scores a training in the middle and at the end, with the clock stopped."""
+
+    def __init__(self, views: Views, iterations: int, device: str) -> None:
+        self.views, self.iterations = views, iterations
+        self.row: Row = {}
+        self.clock = Clock(device)
+
+    def __call__(self, iteration: int, splats: Splats) -> None:
+        last = iteration == self.iterations
+        if not last and iteration != MIDDLE:
+            return
+        self.clock.pause()
+        found: Row = {"iteration": iteration, "splats": len(splats["means"])}
+        self.row["end" if last else "middle"] = found | self.views.score(splats)
+        if last:
+            self.row["seconds"] = self.clock.seconds
+            self.row["milliseconds"] = 1000 * self.clock.seconds / self.iterations
+        else:
+            self.clock.go_on()
+
+
+def plain(views: Views, settings: TrainingSettings, device: str) -> Row:
+    """One row of the plain loop."""
+    cameras, images = views.of(views.training)
+    start = splats_from_points(views.points, views.colors, 3, SEED, settings.min_initial_splats)
+    splats = Splats({n: torch.nn.Parameter(v.detach().to(device)) for n, v in start.items()})
+    on_black = [torch.from_numpy(image[None, ..., :3] * image[None, ..., 3:]) for image in images]
+    resident = PlainViews(
+        torch.tensor(cameras.world_to_camera, dtype=torch.float32, device=device),
+        torch.tensor(cameras.intrinsics, dtype=torch.float32, device=device),
+        [image.to(device) for image in on_black],
+    )
+    watch = Watch(views, settings.iterations, device)
+    order = shuffled_views(range(len(cameras)), SEED)
+    train(splats, resident, order, scene_extent(cameras), settings.iterations, watch)
+    return watch.row
+
+
+def ours(views: Views, settings: TrainingSettings, device: str) -> Row:
+    """One row of headstyle's training."""
+    data = (views.cameras, views.images, views.points, views.colors)
+    trainer, selection = prepare_training(*data, settings, SEED, device)
+    watch = Watch(views, settings.iterations, device)
+    order = shuffled_views(range(len(trainer.cameras)), SEED)
+    every = max(1, settings.iterations // HISTORY_ROWS)
+    for iteration in range(1, settings.iterations + 1):
+        view = next(order)
+        loss = trainer.step([view])
+        last = iteration == settings.iterations
+        if iteration % every == 0 or last:
+            trainer.record(loss, [view])
+        selection.look(trainer.splats, iteration, last)
+        watch(iteration, selection.choose(trainer.splats) if last else trainer.splats)
+    if selection.iteration:
+        watch.row["chosen_iteration"] = selection.iteration
+    return watch.row
+
+
+def settings_of(changes: dict[str, Any], iterations: int) -> TrainingSettings:
+    """The study's baseline settings with changes, for as many iterations, with views held out."""
+    config = Path(__file__).parents[1] / "config" / "config.yaml"
+    section = yaml.safe_load(config.read_text(encoding="utf-8"))["baseline"]
+    for key, value in changes.items():
+        section[key] = section[key] | value if isinstance(value, dict) else value
+    section |= {"iterations": iterations, "holdout_every": HOLDOUT_EVERY, "checkpoint_every_s": 0}
+    return TrainingSettings.from_config(section)
+
+
+def adjacency_trainer(device: str, size: tuple[int, int], count: int) -> SplatTrainer:
+    """A trainer of head-like splats seen by 9 cameras on an arc, as at an avatar's iteration."""
+    from splats import DISTANCE, head_like
+
+    width, height = size
+    side = round((width * height) ** 0.5)
+    splats, _, _ = head_like(count, side)
+    angles = np.linspace(-0.4, 0.4, 9)
+    poses = np.tile(np.eye(4), (9, 1, 1))
+    poses[:, 0, 0] = poses[:, 2, 2] = np.cos(angles)
+    poses[:, 0, 2], poses[:, 2, 0] = np.sin(angles), -np.sin(angles)
+    poses[:, 2, 3] = DISTANCE
+    focal = DISTANCE * side
+    matrix = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1.0]])
+    names = tuple(f"view{i}" for i in range(9))
+    cameras = Cameras(names, np.tile(size, (9, 1)), np.tile(matrix, (9, 1, 1)), poses)
+    random = np.random.default_rng(0)
+    targets = {name: random.random((height, width, 4), dtype=np.float32) for name in names}
+    settings = settings_of({}, 30_000)
+    assert settings.refine is not None
+    # Statistics are taken as in an avatar's training; nothing is added while the clock runs.
+    refine = replace(settings.refine, start=10**9, stop=10**9, reset_opacity_every=10**9)
+    chosen = replace(settings, sh_degree_every=0, refine=refine)
+    return SplatTrainer(splats, cameras, targets, chosen, SEED, device)
+
+
+def adjacency_rows(device: str, size: tuple[int, int], count: int, repeats: int) -> list[Row]:
+    """Milliseconds of an iteration on 9 views and on one: loss, backward, optimizer, everything."""
+    rows = []
+    for views in (list(range(9)), [4]):
+        trainer = adjacency_trainer(device, size, count)
+        for _ in range(5):
+            trainer.step(views)
+        synchronize(device)
+        times = []
+        for _ in range(repeats):
+            start = time.perf_counter()
+            trainer.step(views)
+            synchronize(device)
+            times.append(1000 * (time.perf_counter() - start))
+        start = time.perf_counter()
+        for _ in range(repeats):
+            trainer.step(views)
+        synchronize(device)
+        together = 1000 * (time.perf_counter() - start) / repeats
+        what = f"iteration of {len(views)} views, {size[0]}x{size[1]} px, {count:,} splats"
+        rows.append(
+            {"what": what, "milliseconds": together, "median_alone": statistics.median(times)}
+        )
+    return rows
+
+
+def print_profile(step: Callable[[], Any], what: str, iterations: int = 30) -> None:
+    """Where an iteration goes: kernels by device time, operators by the host's."""
+    from torch.profiler import ProfilerActivity, profile
+
+    for _ in range(5):
+        step()
+    torch.cuda.synchronize()
+    start = time.perf_counter()
+    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiler:
+        for _ in range(iterations):
+            step()
+        torch.cuda.synchronize()
+    wall = 1000 * (time.perf_counter() - start) / iterations
+    rows = profiler.key_averages()
+    busy = sum(row.self_device_time_total for row in rows if row.device_type.name == "CUDA")
+    print(f"\n{what}: {wall:.2f} ms under the profiler, {busy / 1000 / iterations:.2f} on the GPU")
+    for order in ("self_cuda_time_total", "self_cpu_time_total"):
+        print(rows.table(sort_by=order, row_limit=20, max_name_column_width=60))
+
+
+def profiles(views: Views, device: str) -> None:
+    """Profiles of an iteration on one view with the trained number of splats, and on nine."""
+    data = (views.cameras, views.images, views.points, views.colors)
+    settings = replace(settings_of({}, 30_000), min_initial_splats=130_000)
+    trainer, _ = prepare_training(*data, settings, SEED, device)
+    trainer.iteration = 4_100
+    print_profile(lambda: trainer.step([0]), "one view, 130,000 splats")
+    many = adjacency_trainer(device, (512, 765), 200_000)
+    print_profile(lambda: many.step(range(9)), "nine views, 200,000 splats")
+
+
+def synchronize(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def show(name: str, row: Row, reference: Row | None) -> None:
+    """Print one row, with its distance from the plain loop's."""
+    parts = []
+    for key in ("middle", "end"):
+        if found := row.get(key):
+            parts.append(
+                f"at {found['iteration']:6}: {found['splats']:7,} splats, held out "
+                f"{found['heldout_psnr']:5.2f} dB ({found['heldout_psnr_corrected']:5.2f}) "
+                f"{found['heldout_ssim']:.4f}, trained {found['psnr']:5.2f} dB"
+            )
+    text = f"{name:10} {row['seconds']:7.1f} s {row['milliseconds']:6.2f} ms | {' | '.join(parts)}"
+    if reference and reference is not row:
+        end, other = row["end"], reference["end"]
+        text += (
+            f" | of plain: {row['seconds'] / reference['seconds']:.2f} x wall, "
+            f"{end['heldout_psnr'] - other['heldout_psnr']:+.2f} dB, "
+            f"{end['heldout_ssim'] - other['heldout_ssim']:+.4f}"
+        )
+    print(text, flush=True)
+
+
+def parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    parser.add_argument("--device", choices=["cpu", "cuda"], default=device)
+    parser.add_argument("--views", type=Path, help="folder R/{subject}/views")
+    parser.add_argument("--size", type=int, default=512, help="long side of a head's views [px]")
+    parser.add_argument("--iterations", type=int, default=30_000)
+    parser.add_argument(
+        "--variants",
+        default="plain,ours",
+        help=f"all, none, or of plain, {', '.join(VARIANTS)}, with commas between",
+    )
+    parser.add_argument("--adjacency", action="store_true", help="time iterations on 9 views")
+    parser.add_argument("--adjacency-splats", type=int, default=200_000)
+    parser.add_argument("--adjacency-size", type=int, nargs=2, default=(512, 765))
+    parser.add_argument("--repeats", type=int, default=50, help="of an iteration on 9 views")
+    parser.add_argument("--profile", action="store_true", help="show where an iteration goes")
+    parser.add_argument("--without-triton", action="store_true", help="plain operators instead")
+    parser.add_argument("--json", type=Path, help="write the rows here, too")
+    options = parser.parse_args()
+    chosen = ["plain", *VARIANTS] if options.variants == "all" else options.variants.split(",")
+    options.variants = [] if options.variants == "none" else chosen
+    unknown = [name for name in options.variants if name not in ("plain", *VARIANTS)]
+    if unknown:
+        parser.error(f"there is no variant {unknown[0]}; choose of plain, {', '.join(VARIANTS)}")
+    return options
+
+
+def views_of(options: argparse.Namespace, scratch: str) -> Views:
+    folder = options.views or Path(scratch) / "views"
+    if not (folder / "cameras.json").exists():
+        from head_views import make_views
+
+        print(f"photographing a head into {folder}", flush=True)
+        make_views(folder, options.size)
+    views = Views(folder)
+    sizes = sorted({tuple(size) for size in views.cameras.sizes.tolist()})
+    print(f"{len(views.training)} training and {len(views.held)} held-out views of {sizes} px")
+    return views
+
+
+def main() -> None:
+    options = parse_options()
+    keep_freed_memory()
+    if options.without_triton:
+        for module in ("losses", "rendering_cuda"):
+            __import__(f"headstyle.{module}")
+            sys.modules[f"headstyle.{module}"].has_triton = lambda: False
+    result: Row = {"machine": describe_machine(options.device), "variants": {}}
+    print(result["machine"])
+    with tempfile.TemporaryDirectory() as scratch:
+        if options.variants or options.profile:
+            views = views_of(options, scratch)
+        for name in options.variants:
+            run = plain if name == "plain" else ours
+            changes = VARIANTS.get(name, {})
+            # Kernels are compiled before the clock starts.
+            run(views, settings_of(changes, 3), options.device)
+            row = run(views, settings_of(changes, options.iterations), options.device)
+            result["variants"][name] = row
+            show(name, row, result["variants"].get("plain"))
+        if options.variants:
+            print(BARS)
+        if options.adjacency:
+            size = tuple(options.adjacency_size)
+            result["adjacency"] = adjacency_rows(
+                options.device, size, options.adjacency_splats, options.repeats
+            )
+            for row in result["adjacency"]:
+                print(f"{row['what']}: {row['milliseconds']:.2f} ms (bar for 9 views: 10 ms)")
+        if options.profile:
+            profiles(views, options.device)
+    if options.json:
+        write_json(options.json, result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""Whether the metrics measure what they claim: ladders of known inconsistency, and traps."""
+
+CALIBRATED = config["calibration"]["captures"]
+CALIBRATED = SUBJECTS if CALIBRATED is None else CALIBRATED
+
+
+rule calibrate_metrics:
+    input:
+        cameras=expand(f"{R}/{{subject}}/views/cameras.json", subject=CALIBRATED),
+        renders=expand(f"{R}/{{subject}}/baseline/renders", subject=CALIBRATED),
+        depth=expand(f"{R}/{{subject}}/baseline/depth", subject=CALIBRATED),
+    output:
+        metrics=f"{R}/tables/calibration.csv",
+        traps=f"{R}/tables/calibration_traps.csv",
+        scores=f"{R}/tables/calibration_scores.csv",
+        figures=[
+            f"{R}/plots/calibration/{name}.png" for name in ("ladders", "seen", "traps", "climbs")
+        ],
+        page=report(
+            f"{R}/tables/calibration.html",
+            caption="../report/calibration.rst",
+            category="7 Calibration",
+            labels={"table": "calibration"},
+        ),
+    log:
+        f"{R}/logs/calibrate_metrics.log",
+    benchmark:
+        f"{R}/benchmarks/calibrate_metrics.tsv"
+    conda:
+        "../envs/calibration.yaml"
+    threads: workflow.cores or 1
+    resources:
+        mem_mb=lambda wildcards, threads: 1_500 * threads,
+        runtime="4h",
+    params:
+        captures=CALIBRATED,
+        calibration=config["calibration"],
+        metrics=config["metrics"],
+        folder=f"{R}/calibration",
+        assets=page_assets(),
+        library=library_digest("calibrate_metrics"),
+    message:
+        "Calibrating the metrics on ladders of known inconsistency"
+    script:
+        "../workflow_scripts/calibrate_metrics.py"

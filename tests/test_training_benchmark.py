@@ -1,0 +1,42 @@
+"""The benchmark of the training: it runs on a small head, and its numbers belong together."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+
+@pytest.mark.slow
+def test_a_plain_and_our_training_are_scored_on_the_same_views(tmp_path):
+    from head_views import make_views
+
+    make_views(tmp_path / "views", size_px=72, grid=(2, 4, 1), coarseness=8.0)
+    options = "--device cpu --iterations 60 --variants plain,ours,selection,mcmc30k --adjacency"
+    done = subprocess.run(
+        [
+            *(sys.executable, str(ROOT / "benchmarks/train_splats.py"), *options.split()),
+            *("--views", str(tmp_path / "views"), "--json", str(tmp_path / "rows.json")),
+            *("--adjacency-splats", "500", "--adjacency-size", "40", "60", "--repeats", "2"),
+        ],
+        env={"PYTHONPATH": str(ROOT / "workflow_scripts"), "PATH": "", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "7 training and 2 held-out views of [(48, 72)] px" in done.stdout
+    result = json.loads((tmp_path / "rows.json").read_text())
+    assert list(result["variants"]) == ["plain", "ours", "selection", "mcmc30k"]
+    for row in result["variants"].values():
+        assert row["end"]["iteration"] == 60
+        assert 10 < row["end"]["heldout_psnr"] < 50
+        assert row["milliseconds"] == pytest.approx(1000 * row["seconds"] / 60)
+    assert 0 < result["variants"]["selection"]["chosen_iteration"] <= 60
+    assert [row["what"].split(",")[0] for row in result["adjacency"]] == [
+        "iteration of 9 views",
+        "iteration of 1 views",
+    ]

@@ -1,0 +1,124 @@
+"""Truths about the kernels for CUDA, run by Triton's interpreter, so without a GPU."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from headstyle.losses import photometric_loss
+from headstyle.rendering import render
+from headstyle.triton_kernels import has_triton
+from splat_reference import make_cameras, make_scene, reference_colors
+
+FOLDER = Path(__file__).parent
+
+pytestmark = pytest.mark.skipif(not has_triton(), reason="needs Triton")
+
+
+def in_interpreter(function):
+    """Run a function of this file in a process where Triton interprets its kernels."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"import headstyle, test_triton; test_triton.{function}()"],
+        env={
+            **os.environ,
+            "TRITON_INTERPRET": "1",
+            "PYTHONPATH": f"{FOLDER.parent / 'workflow_scripts'}{os.pathsep}{FOLDER}",
+        },
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def images(shape):
+    generator = torch.Generator().manual_seed(0)
+    rendered, target = (torch.rand(shape, generator=generator) for _ in range(2))
+    # Where the images are equal, L1 has no slope.
+    target[:, :5] = rendered[:, :5]
+    return rendered.requires_grad_(), target
+
+
+def check_loss(device="cpu"):
+    from headstyle.triton_loss import PhotometricLoss
+
+    # Images of less and more than one block of pixels, and blocks across two images.
+    for shape in ((2, 19, 23, 3), (1, 20, 61, 3)):
+        rendered, target = images(shape)
+        for weight in (0.0, 0.2, 1.0):
+            expected = photometric_loss(rendered, target, weight)
+            on_device = rendered.detach().to(device).requires_grad_()
+            found = PhotometricLoss.apply(on_device, target.to(device), weight)
+            torch.testing.assert_close(found.cpu(), expected, atol=1e-6, rtol=1e-5)
+            (of_expected,) = torch.autograd.grad(3 * expected, rendered)
+            (of_found,) = torch.autograd.grad(3 * found, on_device)
+            torch.testing.assert_close(of_found.cpu(), of_expected, atol=1e-8, rtol=1e-4)
+
+
+def check_colors(device="cpu"):
+    from headstyle.triton_colors import SplatColors
+
+    generator = torch.Generator().manual_seed(0)
+    for available, degree in ((0, 0), (1, 1), (2, 2), (3, 3), (3, 1)):
+        splats = make_scene(150, available, seed=degree)
+        poses, _ = make_cameras(3, 8, 8)
+        eyes = torch.linalg.inv(poses)[:, :3, 3]
+        radii = torch.randint(0, 5, (3, 150, 2), generator=generator, dtype=torch.int32)
+        seen = (radii > 0).all(dim=-1)
+        weights = torch.randn(3, 150, 3, generator=generator) * seen[..., None]
+        names = ("means", "sh0", "shN")
+        exact = {name: value.detach().double().requires_grad_() for name, value in splats.items()}
+        expected = reference_colors(exact, eyes.double(), degree)
+        (expected * weights).sum().backward()
+        moved = {name: splats[name].detach().to(device).requires_grad_() for name in names}
+        found = SplatColors.apply(*moved.values(), eyes.to(device), radii.to(device), degree)
+        (found * weights.to(device)).sum().backward()
+        torch.testing.assert_close(found.cpu()[seen].double(), expected[seen], atol=1e-5, rtol=0)
+        assert not found[~seen.to(device)].any()
+        for name in names:
+            gradient = exact[name].grad
+            gradient = torch.zeros_like(exact[name]) if gradient is None else gradient
+            of_found = moved[name].grad.cpu().double()
+            torch.testing.assert_close(of_found, gradient, atol=1e-5, rtol=1e-4)
+
+
+def test_the_loss_and_its_gradient_are_those_of_the_cpu():
+    in_interpreter("check_loss")
+
+
+def test_colors_and_their_gradients_are_those_of_the_reference():
+    in_interpreter("check_colors")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("check", [check_loss, check_colors])
+def test_the_kernels_hold_on_a_gpu_too(check):
+    check("cuda")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_the_steps_of_rendering_are_those_of_gsplats_own_function():
+    from gsplat import rasterization
+
+    splats = {name: value.detach().cuda() for name, value in make_scene(300, 3, size=0.06).items()}
+    poses, intrinsics = (tensor.cuda() for tensor in make_cameras(3, 96, 128))
+    background = torch.tensor([0.2, 0.5, 0.9], device="cuda")
+    ours = render(
+        splats, poses, intrinsics, 96, 128, sh_degree=2, background=background, with_depth=True
+    )
+    theirs, alphas, _ = rasterization(
+        splats["means"], splats["quats"], splats["scales"].exp(), splats["opacities"].sigmoid(),
+        torch.cat([splats["sh0"], splats["shN"]], dim=1), poses, intrinsics, 96, 128, sh_degree=2,
+        packed=False, backgrounds=background.expand(3, 3), render_mode="RGB+ED",
+    )  # fmt: skip
+    torch.testing.assert_close(ours.colors, theirs[..., :3], atol=1e-5, rtol=0)
+    torch.testing.assert_close(ours.alphas, alphas[..., 0], atol=1e-6, rtol=0)
+    seen = ours.alphas > 0.01
+    torch.testing.assert_close(
+        ours.expected_depth[seen], theirs[..., 3][seen], atol=1e-4, rtol=1e-4
+    )

@@ -1,0 +1,19 @@
+"""Download all weights that the configuration needs, and say where they are.
+
+Output: checksums   SHA256SUMS: digest and path of every file, for `sha256sum --check`
+"""
+
+from headstyle.downloads import checksums, download_all
+from headstyle.files import whole_file
+from headstyle.stage import stage
+
+if __name__ == "__main__":
+    with stage(snakemake) as log:
+        params = snakemake.params
+        files = download_all(
+            params.config, with_avatars=params.with_avatars, with_matting=params.with_matting
+        )
+        with whole_file(snakemake.output.checksums) as partial:
+            partial.write_text(checksums(files), encoding="utf-8")
+        folders = sorted({str(path.parent) for path in files})
+        log.info("%d files in %s", len(files), ", ".join(folders) or "no folder: none is needed")

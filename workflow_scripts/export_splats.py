@@ -1,0 +1,14 @@
+"""Write a scene in the small `.splat` format of web viewers.
+
+Input:  splats    splats.ply, 3DGS layout
+Output: exported  splats.splat: 32 bytes a splat, without direction-dependent color
+"""
+
+from headstyle.splats import read_ply, write_splat
+from headstyle.stage import stage
+
+if __name__ == "__main__":
+    with stage(snakemake) as log:
+        splats = read_ply(snakemake.input.splats)
+        write_splat(snakemake.output.exported, splats)
+        log.info("%d splats", len(splats["means"]))

@@ -1,0 +1,209 @@
+"""Ladders of known inconsistency between views.
+
+Every ladder takes consistent views and makes them differ from each other by a known amount. The
+amount grows linearly with the level; what is random is drawn once per view and seed, the same on
+all levels, so that a level differs from the next in nothing but its amount.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from skimage.color import rgb2lab
+
+from headstyle.calibration.fields import (
+    colors_from_lab,
+    continued_colors,
+    moved_colors,
+    moved_image,
+    smooth_field,
+    solid_field,
+)
+from headstyle.calibration.scenes import NO_EDIT, EditedViews
+from headstyle.capture.head import HeadMesh
+from headstyle.capture.photograph import photograph_views
+from headstyle.images import RgbaImage
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """One kind of inconsistency."""
+
+    units: str
+    """Of its amount."""
+    apply: Callable[[EditedViews, float, np.random.Generator], list[RgbaImage]]
+    """Views made inconsistent by an amount above 0."""
+    needs_edit: bool = False
+    """Whether it means nothing on views that were not edited."""
+
+
+def climbed(
+    views: EditedViews, ladder: str, amount: float, rng: np.random.Generator
+) -> EditedViews:
+    """The views at one place of a ladder; at amount 0 they stay as they are."""
+    if amount == 0:
+        return views
+    return views.with_images(LADDERS[ladder].apply(views, amount, rng))
+
+
+def color_shift(views: EditedViews, amount: float, rng: np.random.Generator) -> list[RgbaImage]:
+    """Every view gets its own constant added in CIELAB, of length `amount` [ΔE76].
+
+    The directions balance: pairs of views go opposite ways, so that no seed draws alike views.
+    """
+    shifted = []
+    for image, direction in zip(views.edited, _directions(len(views.edited), 3, rng), strict=True):
+        lab = rgb2lab(image[..., :3]) + np.float32(amount * direction)
+        colors = colors_from_lab(lab)
+        shifted.append(np.concatenate([colors, image[..., 3:]], axis=2))
+    return shifted
+
+
+def displacement(views: EditedViews, amount: float, rng: np.random.Generator) -> list[RgbaImage]:
+    """The colors of every view are moved by its own smooth field, `amount` [px] in rms."""
+    return [
+        moved_colors(
+            image,
+            np.float32(amount) * smooth_field(*image.shape[:2], 0.12 * views.head_size_px, rng),
+        )
+        for image in views.edited
+    ]
+
+
+def texture(views: EditedViews, amount: float, rng: np.random.Generator) -> list[RgbaImage]:
+    """Every view gets its own random texture added to its lightness, `amount` [ΔE76] in rms."""
+    grained = []
+    for image in views.edited:
+        field = smooth_field(*image.shape[:2], 0.012 * views.head_size_px, rng)[..., 0]
+        lab = rgb2lab(image[..., :3])
+        # One of the field's two components, each of which has half of its square.
+        lab[..., 0] = np.clip(lab[..., 0] + np.float32(amount * np.sqrt(2)) * field, 0, 100)
+        colors = colors_from_lab(lab)
+        grained.append(np.concatenate([colors, image[..., 3:]], axis=2))
+    return grained
+
+
+def local_blur(views: EditedViews, amount: float, rng: np.random.Generator) -> list[RgbaImage]:
+    """In every view other regions, half of it, are blurred by a Gaussian of `amount` [px]."""
+    blurred = []
+    for image in views.edited:
+        field = smooth_field(*image.shape[:2], 0.15 * views.head_size_px, rng)[..., 0]
+        # Soft borders: fully blurred and fully sharp regions of about the same area.
+        share = np.clip(0.5 + 3 * field, 0, 1)[..., None]
+        colors = continued_colors(image)
+        soft = cv2.GaussianBlur(colors, (0, 0), amount)
+        mixed = colors + share * (soft - colors)
+        blurred.append(np.concatenate([mixed, image[..., 3:]], axis=2))
+    return blurred
+
+
+def misplaced_features(
+    views: EditedViews, amount: float, rng: np.random.Generator
+) -> list[RgbaImage]:
+    """Mouth and eyes of every view are moved by `amount` [px], each in a direction of its own."""
+    moved = []
+    radius = 0.09 * views.head_size_px
+    turns = rng.uniform(0, 2 * np.pi, (len(views.edited), len(views.features)))
+    for view, image in enumerate(views.edited):
+        offsets = np.zeros((*image.shape[:2], 2), dtype=np.float32)
+        rows, columns = np.indices(image.shape[:2]) + 0.5
+        for (x, y), turn in zip(_projected(views, view), turns[view], strict=True):
+            distance = np.hypot(columns - x, rows - y) / radius
+            # 1 on the feature, smoothly down to 0 at twice its radius.
+            weight = np.clip(2 - distance, 0, 1)
+            weight = weight * weight * (3 - 2 * weight)
+            offsets += np.float32(amount) * weight[..., None] * [np.cos(turn), np.sin(turn)]
+        moved.append(moved_colors(image, offsets.astype(np.float32)))
+    return moved
+
+
+def style_strength(views: EditedViews, amount: float, rng: np.random.Generator) -> list[RgbaImage]:
+    """Views keep between all of the edit and 1 − `amount` of it, in even steps between views."""
+    blended = []
+    drops = rng.permutation(np.linspace(0, 1, len(views.edited)))
+    for image, plain, drop in zip(views.edited, views.unedited, drops, strict=True):
+        share = np.float32(1 - amount * drop)
+        alpha = share * image[..., 3:] + (1 - share) * plain[..., 3:]
+        light = share * image[..., :3] * image[..., 3:]
+        light += (1 - share) * plain[..., :3] * plain[..., 3:]
+        blended.append(np.concatenate([light / np.maximum(alpha, 1e-6), alpha], axis=2))
+    return blended
+
+
+def geometry(views: EditedViews, amount: float, rng: np.random.Generator) -> list[RgbaImage]:
+    """Every view shows another shape: the surface displaced by a smooth field in space.
+
+    The field's length is `amount` [px at the surface] in rms. Procedural heads are photographed
+    anew; renders of a capture are moved by the field's image at their own surface.
+    """
+    length = amount / views.pixels_per_unit
+    wavelength = 1.2 * views.head_size_px / views.pixels_per_unit
+    fields = [np.random.default_rng(seed) for seed in rng.integers(2**48, size=len(views.edited))]
+    draw = _photographed_anew if views.mesh is not None else _moved_by_shape
+    return [draw(views, view, length, wavelength, field) for view, field in enumerate(fields)]
+
+
+LADDERS: Mapping[str, Ladder] = MappingProxyType(
+    {
+        "color_shift": Ladder("ΔE", color_shift),
+        "displacement": Ladder("px", displacement),
+        "texture": Ladder("ΔE", texture),
+        "local_blur": Ladder("px", local_blur),
+        "misplaced_features": Ladder("px", misplaced_features),
+        "style_strength": Ladder("fraction", style_strength, needs_edit=True),
+        "geometry": Ladder("px", geometry),
+    }
+)
+"""All ladders by name."""
+
+
+def fits(ladder: str, prompt: str) -> bool:
+    """Whether a ladder means anything for views of this prompt."""
+    return prompt != NO_EDIT or not LADDERS[ladder].needs_edit
+
+
+def _directions(count: int, dimensions: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Unit vectors in opposite pairs, in random order. Shape `(count, dimensions)`."""
+    vectors = rng.standard_normal((-(-count // 2), dimensions))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return rng.permutation(np.concatenate([vectors, -vectors])[:count])
+
+
+def _projected(views: EditedViews, view: int) -> NDArray[np.float64]:
+    """Places of the features in a view [px]. Shape `(K, 2)`."""
+    pose = views.cameras.world_to_camera[view]
+    in_camera = views.features @ pose[:3, :3].T + pose[:3, 3]
+    homogeneous = in_camera @ views.cameras.intrinsics[view].T
+    return homogeneous[:, :2] / homogeneous[:, 2:]
+
+
+def _photographed_anew(
+    views: EditedViews, view: int, length: float, wavelength: float, rng: np.random.Generator
+) -> RgbaImage:
+    mesh = views.mesh
+    offsets = length * solid_field(mesh.vertices, wavelength, rng)
+    bent = HeadMesh(mesh.vertices + offsets, mesh.faces, mesh.albedo, mesh.irradiance, mesh.parts)
+    camera = views.cameras.select([views.cameras.names[view]])
+    [(image, _)] = photograph_views(bent, camera, 2)
+    return image
+
+
+def _moved_by_shape(
+    views: EditedViews, view: int, length: float, wavelength: float, rng: np.random.Generator
+) -> RgbaImage:
+    depth = views.depths[view]
+    rows, columns = np.indices(depth.shape) + 0.5
+    # The background moves with the nearest surface.
+    z = np.where(depth > 0, depth, np.median(depth[depth > 0])).astype(np.float64)
+    pixels = np.stack([columns * z, rows * z, z], axis=-1)
+    rays = pixels @ np.linalg.inv(views.cameras.intrinsics[view]).T
+    pose = views.cameras.world_to_camera[view]
+    points = (rays - pose[:3, 3]) @ pose[:3, :3]
+    offsets = length * solid_field(points.reshape(-1, 3), wavelength, rng).reshape(points.shape)
+    there = (points + offsets) @ pose[:3, :3].T + pose[:3, 3]
+    there = there @ views.cameras.intrinsics[view].T
+    shift = there[..., :2] / there[..., 2:] - np.stack([columns, rows], axis=-1)
+    return moved_image(views.edited[view], -shift.astype(np.float32))

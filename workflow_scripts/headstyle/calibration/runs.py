@@ -1,0 +1,67 @@
+"""Score all cases side by side, and take up again what an earlier run left."""
+
+import logging
+import multiprocessing
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+from headstyle.calibration.cases import Case
+from headstyle.calibration.scoring import case_folder, score_case
+from headstyle.files import read_json, write_json
+from headstyle.stage import progress
+
+logger = logging.getLogger("headstyle.calibration")
+
+
+def score_cases(cases: Sequence[Case], folder: Path, processes: int) -> None:
+    """Score all cases into a folder; see `headstyle.calibration.scoring.score_case`.
+
+    Args:
+        cases: What to score.
+        folder: Where the scores are kept; what is there already is not scored again.
+        processes: Cases that are scored at the same time, each by one thread.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    left = [case for case in cases if not _is_done(case, folder)]
+    logger.info("%d of %d cases are scored already", len(cases) - len(left), len(cases))
+    if processes == 1:
+        for case in progress(left, "cases"):
+            score_case(case, folder)
+        return
+    # Forked processes inherit the locks of threads that do not exist in them.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+        jobs = [pool.submit(score_case, case, folder) for case in left]
+        for job in progress(_Finishing(jobs), "cases"):
+            job.result()
+
+
+def keep_only(folder: Path, key: str) -> None:
+    """Remove scores that were made with other settings or another library, known by their key."""
+    note = folder / "key.json"
+    if note.exists() and read_json(note) == key:
+        return
+    for path in folder.glob("*/*.csv"):
+        path.unlink()
+    write_json(note, key)
+
+
+def _is_done(case: Case, folder: Path) -> bool:
+    own = case_folder(case, folder)
+    names = ["consistent", "traps", "seconds"]
+    names += [f"{ladder}_{seed}" for ladder in case.ladders() for seed in case.settings.seeds]
+    return all((own / f"{name}.csv").exists() for name in names)
+
+
+class _Finishing:
+    """Jobs as they finish, with their number."""
+
+    def __init__(self, jobs: list) -> None:
+        self.jobs = jobs
+
+    def __len__(self) -> int:
+        return len(self.jobs)
+
+    def __iter__(self):
+        return as_completed(self.jobs)

@@ -1,0 +1,73 @@
+"""How much memory a device has left, and how many views fit into it together."""
+
+from collections.abc import Callable
+
+import torch
+
+GIB = 2**30
+# The allocator's blocks never fit exactly, and compiled networks keep some memory of their own.
+USABLE = 0.85
+
+
+class DeviceMemory:
+    """The memory of one device; on the CPU nothing is measured or limited."""
+
+    def __init__(self, device: str | torch.device, max_gb: float | None = None) -> None:
+        """Limit this process to `max_gb` gibibytes of a CUDA device; None sets no limit."""
+        self.device = torch.device(device)
+        self.is_cuda = self.device.type == "cuda"
+        self._peak = 0
+        self._limit: int | None = None
+        if self.is_cuda:
+            total = torch.cuda.get_device_properties(self.device).total_memory
+            if max_gb is not None and max_gb * GIB < total:
+                self._limit = round(max_gb * GIB)
+                torch.cuda.set_per_process_memory_fraction(self._limit / total, self.device)
+
+    def free_bytes(self) -> int | None:
+        """What can still be allocated, the allocator's unused blocks included; None on the CPU."""
+        if not self.is_cuda:
+            return None
+        allocated = torch.cuda.memory_allocated(self.device)
+        unused = torch.cuda.memory_reserved(self.device) - allocated
+        free = torch.cuda.mem_get_info(self.device)[0] + unused
+        return free if self._limit is None else min(free, self._limit - allocated)
+
+    def needed_by(self, action: Callable[[], object]) -> int:
+        """Memory that an action needs beyond what is allocated before it [bytes]."""
+        self._peak = self.peak_bytes() or 0
+        torch.cuda.reset_peak_memory_stats(self.device)
+        before = torch.cuda.memory_allocated(self.device)
+        action()
+        return torch.cuda.max_memory_allocated(self.device) - before
+
+    def peak_bytes(self) -> int | None:
+        """The most that was allocated at any time; None on the CPU."""
+        if not self.is_cuda:
+            return None
+        return max(self._peak, torch.cuda.max_memory_allocated(self.device))
+
+    def release(self) -> None:
+        """Give unused blocks back to the device, for other allocations of any size."""
+        if self.is_cuda:
+            torch.cuda.empty_cache()
+
+
+def fitting_batch(needed: Callable[[int], int], free_bytes: int, most: int) -> int:
+    """How many views fit together: at least 1, at most `most`.
+
+    Args:
+        needed: Memory that a number of views needs [bytes]; called with 1 and 2.
+        free_bytes: Memory that is there.
+        most: More views would not be faster.
+    """
+    one, two = needed(1), needed(2)
+    each = max(two - one, 1)
+    shared = max(one - each, 0)
+    return int(max(1, min(most, (USABLE * free_bytes - shared) // each)))
+
+
+def even_batch(count: int, most: int) -> int:
+    """The batch size that divides `count` views into the fewest batches as evenly as possible."""
+    batches = -(-count // most)
+    return -(-count // batches)

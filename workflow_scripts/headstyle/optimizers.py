@@ -1,0 +1,55 @@
+"""Adam for splats: one fused call per tensor, and the state that gsplat's strategies edit."""
+
+from collections.abc import Iterable
+
+import torch
+
+EPSILON = 1e-15
+"""As in 3D Gaussian splatting: gradients of single splats are tiny."""
+
+
+def adam(parameter: torch.nn.Parameter, rate: float, name: str) -> torch.optim.Optimizer:
+    """An optimizer of one tensor with its moments at zero; `adam_step` makes its steps."""
+    optimizer = torch.optim.Adam(
+        [{"params": [parameter], "lr": rate, "name": name}], eps=EPSILON, fused=True
+    )
+    optimizer.state[parameter] = {
+        "step": torch.zeros((), dtype=torch.float32, device=parameter.device),
+        "exp_avg": torch.zeros_like(parameter),
+        "exp_avg_sq": torch.zeros_like(parameter),
+    }
+    return optimizer
+
+
+@torch.no_grad()
+def adam_step(optimizers: Iterable[torch.optim.Optimizer]) -> None:
+    """One step of each of the optimizers made by `adam`, and no gradient any more.
+
+    What `optimizer.step()` computes, without its bookkeeping, which costs the host more than the
+    kernel costs the device. A tensor without gradient stays.
+    """
+    parts = [(optimizer, optimizer.param_groups[0]) for optimizer in optimizers]
+    parts = [part for part in parts if part[1]["params"][0].grad is not None]
+    if not parts:
+        return
+    states = [optimizer.state[group["params"][0]] for optimizer, group in parts]
+    torch._foreach_add_([state["step"] for state in states], 1)
+    for (_, group), state in zip(parts, states, strict=True):
+        parameter = group["params"][0]
+        beta1, beta2 = group["betas"]
+        torch._fused_adam_(
+            [parameter],
+            [parameter.grad],
+            [state["exp_avg"]],
+            [state["exp_avg_sq"]],
+            [],
+            [state["step"]],
+            lr=group["lr"],
+            beta1=beta1,
+            beta2=beta2,
+            weight_decay=0.0,
+            eps=group["eps"],
+            amsgrad=False,
+            maximize=False,
+        )
+        parameter.grad = None

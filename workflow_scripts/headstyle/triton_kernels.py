@@ -1,0 +1,10 @@
+"""Whether this machine can compile the kernels for CUDA in `triton_loss` and `triton_colors`."""
+
+import importlib.util
+from functools import cache
+
+
+@cache
+def has_triton() -> bool:
+    """Whether Triton is installed, as PyTorch for CUDA on Linux has it do."""
+    return importlib.util.find_spec("triton") is not None
