@@ -213,6 +213,18 @@ def test_a_rabbit_has_fur_instead_of_skin_and_keeps_its_shirt(head):
     assert red > 1.5 * blue
 
 
+@pytest.mark.parametrize("operator", ["rabbit", "cowboy_hat"])
+def test_what_is_added_has_a_color_that_the_hair_tells(head, operator):
+    def color(seed, hair):
+        who = dataclasses.replace(head.who, seed=seed, hair=hair)
+        after = edited(dataclasses.replace(head, who=who), operator)
+        return np.median(after.albedo[len(head.albedo) :], axis=0)
+
+    dark, same, bright = color(1, (0.1, 0.1, 0.1)), color(2, (0.1, 0.1, 0.1)), color(1, (0.9,) * 3)
+    assert np.abs(dark - same).max() < 0.03
+    assert luminance(bright) > luminance(dark) + 0.05
+
+
 def test_an_elf_is_paler(head, stranger):
     dark = sculpt_head(3, COARSENESS)
     for surface in (head, stranger, dark):

@@ -1,7 +1,9 @@
 """Three small models from one set of heads, and what a second call does."""
 
+import dataclasses
 import json
 import logging
+import re
 
 import headstyle.learning.editor_scores
 import headstyle.learning.head_files
@@ -9,6 +11,8 @@ import headstyle.learning.train_all
 import numpy as np
 import pytest
 import torch
+import yaml
+from conftest import ROOT
 from headstyle.editing.weights import pipeline_files
 from headstyle.embedded import EMBEDDED_MODELS
 from headstyle.errors import InputError
@@ -136,6 +140,25 @@ def check_editor(folder):
     again = evaluate_shipped(folder, Sample(12, 1, 6.0, operators=("rabbit",)), "cpu")
     for key, value in again["operators"]["rabbit"].items():
         assert value == pytest.approx(scores["operators"]["rabbit"][key], rel=1e-3, abs=1e-4), key
+
+
+def test_the_configuration_names_settings_of_the_trainings():
+    models = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())["models"]
+    assert set(models) == set(MODELS)
+    kinds = {"perceptual": PerceptualSettings, "matting": MattingSettings, "editor": EditorSettings}
+    for name, kind in kinds.items():
+        known = {field.name for field in dataclasses.fields(kind)}
+        # The stage splits the editor's minutes.
+        assert set(models[name]) - {"minutes", "autoencoder_share"} <= known
+    defaults, editor = EditorSettings(), models["editor"]
+    minutes = defaults.minutes_autoencoder + defaults.minutes_denoiser
+    assert minutes == editor["minutes"]
+    assert defaults.minutes_autoencoder == pytest.approx(minutes * editor["autoencoder_share"])
+
+
+def test_each_model_is_trained_by_a_rule(study):
+    planned = study().snakemake("--dry-run", *(f"train_{name}" for name in MODELS))
+    assert all(re.search(rf"^train_{name} +1$", planned, re.MULTILINE) for name in MODELS)
 
 
 @pytest.mark.slow

@@ -68,7 +68,8 @@ def train_all(
     if not missing:
         log.info("%s: nothing is left to train", out)
         return
-    with opened_banks(settings.editor, device, out / "heads" if keep_heads else None) as banks:
+    cache = out / "heads" if keep_heads else None
+    with opened_banks(_patient(settings.editor, cache), device, cache) as banks:
         for name in missing:
             log.info("training %s, %d heads so far", name, len(banks.training))
             with whole_folder(out / name) as folder:
@@ -80,6 +81,12 @@ def train_all(
                     banks=banks,
                 )
             log.info("%s is whole", out / name)
+
+
+def _patient(settings: EditorSettings, cache: Path | None) -> EditorSettings:
+    """Wait for half of the heads that an earlier call kept, which are soon there."""
+    kept = len(list(cache.glob("head_*.npz"))) if cache else 0
+    return replace(settings, first_heads=min(settings.heads, max(settings.first_heads, kept // 2)))
 
 
 def settings_for(

@@ -8,6 +8,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from headstyle.capture.identity import Color
 from headstyle.capture.noise import Noise
 from headstyle.capture.shapes import Points, Scalars
 from headstyle.capture.surface import MM, HeadSurface, Part, to_linear
@@ -33,6 +34,8 @@ COLORS: Mapping[str, tuple[float, float, float]] = MappingProxyType(
 )
 """Colors by name [sRGB]."""
 
+HAIR_BRIGHTNESS = (0.2, 0.4)
+"""Mean sRGB values up to which hair is dark, and medium."""
 LUMINANCE = np.float32([0.2126, 0.7152, 0.0722])
 """Weights of linear red, green and blue in the relative luminance (IEC 61966-2-1)."""
 
@@ -76,6 +79,16 @@ def named_color(name: str) -> Albedo:
 def linear(red: float, green: float, blue: float) -> Albedo:
     """The linear value of a color in sRGB. Shape `(3,)`."""
     return to_linear(np.array([red, green, blue]))
+
+
+def like_hair(dark: Color, medium: Color, bright: Color, hair: Color) -> Albedo:
+    """One of three colors [sRGB], by how bright the hair is; linear. Shape `(3,)`.
+
+    What an edit adds differs between heads, but so that a photograph tells it: nobody, and no
+    network, can foresee a color drawn by chance.
+    """
+    place = np.searchsorted(HAIR_BRIGHTNESS, float(np.mean(hair)))
+    return linear(*(dark, medium, bright)[place])
 
 
 @lru_cache(maxsize=4)

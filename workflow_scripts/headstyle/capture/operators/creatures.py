@@ -12,6 +12,7 @@ from headstyle.capture.operators.base import (
     Piece,
     blended,
     is_part,
+    like_hair,
     linear,
     luminance,
     noise_of,
@@ -22,8 +23,8 @@ from headstyle.capture.operators.pieces import Leaf, leaf_mesh, outward, ring_fa
 from headstyle.capture.shapes import Points, Scalars, smoothstep, vertex_normals
 from headstyle.capture.surface import MM, HeadSurface, Part
 
-FURS = ((0.93, 0.91, 0.88), (0.60, 0.58, 0.57), (0.60, 0.43, 0.29))
-"""White, grey and brown."""
+FURS = ((0.60, 0.43, 0.29), (0.60, 0.58, 0.57), (0.93, 0.91, 0.88))
+"""Brown, grey and white: of heads with dark, medium and bright hair."""
 PALE_FUR = (0.95, 0.93, 0.90)
 PINK = (0.93, 0.58, 0.60)
 NOSE_PINK = (0.88, 0.42, 0.46)
@@ -33,9 +34,9 @@ PALE_SKIN = (0.95, 0.84, 0.77)
 
 def rabbit(surface: HeadSurface, edit: Edit) -> HeadSurface:
     """P1: fur over skin and hair, two long ears with pink inside, a small pink nose, whiskers."""
-    strength, frame, seed = edit.strength, surface.frame, surface.who.seed
-    noise, p = noise_of(seed), points_of(surface)
-    fur = linear(*FURS[seed % len(FURS)])
+    strength, frame = edit.strength, surface.frame
+    noise, p = noise_of(surface.who.seed), points_of(surface)
+    fur = like_hair(*FURS, hair=surface.who.hair)
     furry = is_part(surface, Part.SKIN, Part.LIPS, Part.BEARD, Part.BROW, Part.HAIR)
     chosen = np.flatnonzero(furry)
     q = p[chosen]

@@ -11,6 +11,7 @@ from headstyle.capture.operators.base import (
     Piece,
     blended,
     is_part,
+    like_hair,
     linear,
     noise_of,
     points_of,
@@ -20,8 +21,8 @@ from headstyle.capture.operators.pieces import outward, ring_faces
 from headstyle.capture.shapes import Points, smoothstep
 from headstyle.capture.surface import HeadSurface, Part
 
-FELTS = ((0.44, 0.28, 0.16), (0.55, 0.37, 0.21), (0.33, 0.20, 0.12))
-"""Browns."""
+FELTS = ((0.33, 0.20, 0.12), (0.44, 0.28, 0.16), (0.55, 0.37, 0.21))
+"""Browns: over dark, medium and bright hair."""
 BAND = (0.12, 0.08, 0.06)
 SEAT_MM = np.float64([0, 53, -10])
 """The middle of the hat's opening."""
@@ -41,7 +42,7 @@ def cowboy_hat(surface: HeadSurface, edit: Edit) -> HeadSurface:
     """
     strength = edit.strength
     noise = noise_of(surface.who.seed)
-    felt = linear(*FELTS[surface.who.seed % len(FELTS)])
+    felt = like_hair(*FELTS, hair=surface.who.hair)
     hair = surface.albedo[surface.parts == Part.HAIR]
     if len(hair):
         felt = blended(hair.mean(axis=0), felt, 2 * strength)
