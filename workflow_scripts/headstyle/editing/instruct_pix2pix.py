@@ -32,7 +32,7 @@ logger = logging.getLogger("headstyle.editing")
 
 MOST_TOGETHER = 40
 """Views in a batch beyond which a GPU gains nothing."""
-MOST_IN_VAE = 8
+MOST_IN_VAE = 20
 TOGETHER_ON_CPU = 9
 
 
@@ -278,7 +278,8 @@ class InstructPix2Pix:
             [[i.text_guidance, i.image_guidance] for i in instructions], device=self.device
         )
         on_text, on_image = scales.T[:, :, None, None, None]
-        run = self._unet_for(len(instructions))
+        graphs = self.device.type == "cuda" and len(prompts) <= acceleration.GRAPHS_UP_TO
+        run = self._fast("unet with graphs" if graphs else "unet", self._run_unet, graphs)
 
         def predict(latents: Tensor, timesteps: Tensor) -> Tensor:
             repeated = latents.repeat(3, 1, 1, 1).to(self.unet.dtype)
@@ -297,24 +298,24 @@ class InstructPix2Pix:
     def _compiling(self) -> bool:
         return acceleration.wants_compilation(self.compile, self.device, self._expected)
 
-    def _unet_for(self, count: int) -> Any:
+    def _fast(self, name: str, function: Any, graphs: bool = False) -> Any:
+        """A function of the networks, compiled if that is worth while."""
         if not self._compiling:
-            return self._run_unet
-        graphs = self.device.type == "cuda" and count <= acceleration.GRAPHS_UP_TO
-        name = "unet with graphs" if graphs else "unet"
+            return function
         if name not in self._compiled:
-            self._compiled[name] = acceleration.Compiled(
-                self._run_unet, graphs=graphs, thorough=self.compile == "max"
-            )
+            thorough = self.compile == "max"
+            self._compiled[name] = acceleration.Compiled(function, graphs=graphs, thorough=thorough)
         return self._compiled[name]
 
     def _encoded(self, images: Sequence[RgbaImage]) -> Tensor:
         """Latents of images on the background; each image is encoded once."""
 
         def encode(new: list[RgbaImage]) -> Tensor:
-            together = self._in_vae_for(new[0].shape[:2])
+            together = self._in_vae_for(new[0].shape[:2], len(new))
             parts = [new[i : i + together] for i in range(0, len(new), together)]
-            return torch.cat([self._encode(self._to_tensor(part)) for part in parts])
+            run = self._fast("encoder", self._encode)
+            latents = [run(_filled(self._to_tensor(p), self._filling(together))) for p in parts]
+            return torch.cat([some[: len(p)] for some, p in zip(latents, parts, strict=True)])
 
         return self._latents.encoded(images, encode)
 
@@ -325,12 +326,20 @@ class InstructPix2Pix:
     def _decoded(self, latents: Tensor, photographs: Sequence[RgbaImage]) -> Tensor:
         """Images with their photographs' alpha. Shape `(B, H, W, 4)`."""
         scaled = (latents / self.vae.config.scaling_factor).to(self.vae.dtype)
-        together = self._in_vae_for(photographs[0].shape[:2])
-        images = [self.vae.decode(part).sample.float() for part in scaled.split(together)]
+        together = self._in_vae_for(photographs[0].shape[:2], len(scaled))
+        parts, run = scaled.split(together), self._fast("decoder", self._decode)
+        images = [run(_filled(p, self._filling(together)))[: len(p)].float() for p in parts]
         return self._cut_out(torch.cat(images), photographs)
 
-    def _in_vae_for(self, size: tuple[int, int]) -> int:
-        """Images that are encoded or decoded together."""
+    def _decode(self, latents: Tensor) -> Tensor:
+        return self.vae.decode(latents, return_dict=False)[0]
+
+    def _filling(self, together: int) -> int:
+        """Images that a batch of the VAE is filled up to: compiled, it takes one shape only."""
+        return together if self._compiling else 0
+
+    def _in_vae_for(self, size: tuple[int, int], count: int) -> int:
+        """Images that are encoded or decoded together, when there are `count`."""
         # On the CPU one by one: the bytes of an image then never depend on the others.
         if self.device.type == "cpu":
             return 1
@@ -340,9 +349,10 @@ class InstructPix2Pix:
 
             def needed(count: int) -> int:
                 latents = torch.zeros((count, *shape), device=self.device, dtype=self.vae.dtype)
-                return self.memory.needed_by(lambda: self.vae.decode(latents))
+                return self.memory.needed_by(lambda: self._decode(latents))
 
-            self._in_vae[size] = fitting_batch(needed, self._free_bytes(), MOST_IN_VAE)
+            most = fitting_batch(needed, self._free_bytes(), MOST_IN_VAE)
+            self._in_vae[size] = even_batch(count, most)
         return self._in_vae[size]
 
     @property
@@ -373,6 +383,16 @@ class InstructPix2Pix:
         background = colors.new_tensor(self.background)
         edited = background + (colors.clamp(0, 1) - background) / alpha.clamp_min(0.05)
         return torch.cat([edited.clamp(0, 1), alpha], dim=-1)
+
+
+def _filled(tensor: Tensor, count: int) -> Tensor:
+    """A batch with its last entry repeated until there are at least `count`."""
+    missing = count - len(tensor)
+    return (
+        torch.cat([tensor, tensor[-1:].expand(missing, *tensor.shape[1:])])
+        if missing > 0
+        else tensor
+    )
 
 
 def _load(part: Any, folder: Path, **options: Any) -> Any:
