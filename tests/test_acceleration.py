@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from headstyle.editing import acceleration, make_editor
-from headstyle.editing.acceleration import COMPILE_FROM, Compiled, wants_compilation
+from headstyle.editing.acceleration import COMPILE_FROM, Accelerator, Compiled
 from headstyle.editing.memory import exact_device
 from test_instruct_pix2pix import INSTRUCTION, make_view, settings
 from tiny_pipeline import write_tiny_pipeline
@@ -19,22 +19,30 @@ def folder(tmp_path_factory):
     return write_tiny_pipeline(tmp_path_factory.mktemp("models") / "tiny")
 
 
-def test_networks_are_compiled_on_a_gpu_when_many_views_are_expected():
-    assert wants_compilation("auto", CUDA, COMPILE_FROM)
-    assert not wants_compilation("auto", CUDA, COMPILE_FROM - 1)
-    assert not wants_compilation("auto", CPU, 10 * COMPILE_FROM)
-    assert wants_compilation("always", CUDA, 1)
-    assert wants_compilation("max", CPU, 1)
-    assert not wants_compilation("never", CUDA, 10 * COMPILE_FROM)
+@pytest.mark.parametrize(
+    ("setting", "device", "views", "compiled"),
+    [
+        ("auto", CUDA, COMPILE_FROM, True),
+        ("auto", CUDA, COMPILE_FROM - 1, False),
+        ("auto", CPU, 10 * COMPILE_FROM, False),
+        ("always", CUDA, 1, True),
+        ("max", CPU, 1, True),
+        ("never", CUDA, 10 * COMPILE_FROM, False),
+    ],
+)
+def test_networks_are_compiled_on_a_gpu_when_many_views_are_expected(
+    setting, device, views, compiled
+):
+    accelerator = Accelerator(device, setting)
+    accelerator.expected_views = views
+    assert accelerator.compiling is compiled
 
 
 def test_an_editor_is_told_how_many_views_to_expect(folder):
     editor = make_editor(settings(folder, compile="auto"), "cpu")
-    editor.device = CUDA
-    editor.expect(COMPILE_FROM // 2)
-    assert not editor._compiling
-    editor.expect(COMPILE_FROM // 2)
-    assert editor._compiling
+    editor.expect(30)
+    editor.expect(40)
+    assert editor.accelerator.expected_views == 70
 
 
 def test_compiled_networks_see_one_shape_and_edit_the_same(folder, monkeypatch):

@@ -94,7 +94,7 @@ class Job:
         apart = exact_device(self.editor_device) != exact_device(self.subject.device)
         stopped: dict[str, InputError] = {}
         try:
-            if editor.shares_batches and apart:
+            if apart:
 
                 def starts() -> Iterator[Callable[[], AvatarRun]]:
                     yield lambda: self._run(first, expected)

@@ -26,10 +26,13 @@ class DeviceMemory:
         self.is_cuda = self.device.type == "cuda"
         self._peak = 0
         self._limit: int | None = None
+        self.total_bytes = 0
+        """What this process may take at most; 0 on the CPU, where nothing is measured."""
         if self.is_cuda:
             total = torch.cuda.get_device_properties(self.device).total_memory
+            self.total_bytes = total
             if max_gb is not None and max_gb * GIB < total:
-                self._limit = round(max_gb * GIB)
+                self._limit = self.total_bytes = round(max_gb * GIB)
                 torch.cuda.set_per_process_memory_fraction(self._limit / total, self.device)
 
     def free_bytes(self) -> int | None:
