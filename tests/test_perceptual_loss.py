@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from ball import ball_subject, control_editing, order
+from ball_avatars import ball_subject, control_editing, order
 from headstyle import avatar_runs
 from headstyle.avatar_files import AvatarFolder
 from headstyle.avatar_runs import AvatarRun, make_together

@@ -50,23 +50,13 @@ def render_parts(
     if with_depth:
         colors = torch.cat([colors, depths.detach()[..., None]], dim=-1)
         background = torch.nn.functional.pad(background, (0, 1))
-    across, down = -(-width // TILE), -(-height // TILE)
-    _, tile_ids, flatten_ids = isect_tiles(means2d, radii, depths, TILE, across, down)
-    offsets = isect_offset_encode(tile_ids, views, across, down)
-    info = {
-        "means2d": means2d,
-        "radii": radii,
-        "depths": depths,
-        "conics": conics,
-        "opacities": opacities.expand(views, -1),
-        "width": width,
-        "height": height,
-        "tile_size": TILE,
-        "isect_offsets": offsets,
-        "flatten_ids": flatten_ids,
-        "n_cameras": views,
-        "gaussian_ids": None,
-    }
+    tiles = (-(-width // TILE), -(-height // TILE))
+    _, tile_ids, flatten_ids = isect_tiles(means2d, radii, depths, TILE, *tiles)
+    offsets = isect_offset_encode(tile_ids, views, *tiles)
+    info = {"means2d": means2d, "radii": radii, "depths": depths, "conics": conics}
+    info |= {"opacities": opacities.expand(views, -1), "n_cameras": views, "gaussian_ids": None}
+    info |= {"width": width, "height": height, "tile_size": TILE}
+    info |= {"isect_offsets": offsets, "flatten_ids": flatten_ids}
     images, alphas = rasterize_to_pixels(
         means2d, conics, colors, info["opacities"], width, height, TILE, offsets, flatten_ids,
         backgrounds=background, absgrad=absolute_gradients,

@@ -131,6 +131,14 @@ def colors_forward(
 
 
 @triton.jit
+def _store(place, inside, first, second, third):
+    """Store three values of one channel that follow each other."""
+    tl.store(place, first, mask=inside)
+    tl.store(place + 3, second, mask=inside)
+    tl.store(place + 6, third, mask=inside)
+
+
+@triton.jit
 def colors_backward(
     means, sh0, rest, eyes, radii, colors, d_colors, d_means, d_sh0, d_rest, count, views,
     DEGREE: tl.constexpr, REST: tl.constexpr, BLOCK: tl.constexpr,
@@ -168,22 +176,14 @@ def colors_backward(
         tl.store(d_sh0 + 3 * n + channel, s0, mask=inside)
         p = d_rest + n * REST + channel
         if DEGREE > 0:
-            tl.store(p, s1, mask=inside)
-            tl.store(p + 3, s2, mask=inside)
-            tl.store(p + 6, s3, mask=inside)
+            _store(p, inside, s1, s2, s3)
         if DEGREE > 1:
-            tl.store(p + 9, s4, mask=inside)
-            tl.store(p + 12, s5, mask=inside)
-            tl.store(p + 15, s6, mask=inside)
+            _store(p + 9, inside, s4, s5, s6)
             tl.store(p + 18, s7, mask=inside)
             tl.store(p + 21, s8, mask=inside)
         if DEGREE > 2:
-            tl.store(p + 24, s9, mask=inside)
-            tl.store(p + 27, s10, mask=inside)
-            tl.store(p + 30, s11, mask=inside)
-            tl.store(p + 33, s12, mask=inside)
-            tl.store(p + 36, s13, mask=inside)
-            tl.store(p + 39, s14, mask=inside)
+            _store(p + 24, inside, s9, s10, s11)
+            _store(p + 33, inside, s12, s13, s14)
             tl.store(p + 42, s15, mask=inside)
     tl.store(d_means + 3 * n, dx, mask=inside)
     tl.store(d_means + 3 * n + 1, dy, mask=inside)

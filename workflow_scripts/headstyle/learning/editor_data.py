@@ -189,8 +189,3 @@ class Renewal:
 def turn(iteration: int, sizes: int) -> int:
     """Which picture size an iteration is about: three times of four the first one."""
     return 0 if sizes == 1 or iteration % 4 else 1 + iteration // 4 % (sizes - 1)
-
-
-def latent_scale(latents: Sequence[Tensor]) -> float:
-    """The factor that gives latents a standard deviation of 1."""
-    return float(1 / torch.cat([part.flatten() for part in latents]).std())

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+from diffusers import AutoencoderKL
 from torch import Tensor
 from torch.nn import functional
 
@@ -19,7 +20,6 @@ from headstyle.learning.editor_data import (
     LatentPool,
     PicturePool,
     Renewal,
-    latent_scale,
     turn,
 )
 from headstyle.learning.editor_model import EditorModel
@@ -50,7 +50,7 @@ def train_autoencoder(
     seed: int,
     save: Callable[[EditorModel], None] = lambda model: None,
 ) -> None:
-    """Train the VAE on photographs and edits, and set its scaling factor.
+    """Train the VAE on photographs and edits, and standardize its latents.
 
     Args:
         model: What is trained.
@@ -83,8 +83,29 @@ def train_autoencoder(
     vae.eval().requires_grad_(False)
     with torch.no_grad():
         shown = pools[0].draw(SCALE_PICTURES, generator).split(stage.batch)
-        latents = [vae.encode(images).latent_dist.mode() for images in shown]
-    vae.register_to_config(scaling_factor=latent_scale(latents))
+        standardize(vae, torch.cat([vae.encode(images).latent_dist.mode() for images in shown]))
+
+
+@torch.no_grad()
+def standardize(vae: AutoencoderKL, latents: Tensor) -> None:
+    """Give each channel of the latents mean 0 and deviation 1, without a change of any picture.
+
+    The denoiser is shown a photograph's latents as they are; those to be denoised are scaled by the
+    factor in the VAE's configuration, which becomes 1.
+
+    Args:
+        vae: Its two convolutions next to the latents are changed.
+        latents: What it makes of some pictures. Shape `(N, C, h, w)`.
+    """
+    mean, deviation = latents.mean(dim=(0, 2, 3)), latents.std(dim=(0, 2, 3))
+    count, before, after = len(mean), vae.quant_conv, vae.post_quant_conv
+    after.bias += after.weight[:, :, 0, 0] @ mean
+    after.weight *= deviation[:, None, None]
+    # The first half of the channels are means, the second logarithms of variances.
+    before.weight[:count] /= deviation[:, None, None, None]
+    before.bias[:count] = (before.bias[:count] - mean) / deviation
+    before.bias[count:] -= 2 * deviation.log()
+    vae.register_to_config(scaling_factor=1.0)
 
 
 def reconstruction_loss(decoded: Tensor, images: Tensor) -> Tensor:

@@ -22,13 +22,12 @@ from torch import Tensor
 
 from headstyle.capture.operators import OPERATORS, STUDY_OPERATORS, Edit
 from headstyle.errors import InputError
-from headstyle.learning.head_files import keep_head, read_head
+from headstyle.learning.head_files import made_head, read_head
 from headstyle.learning.photographer import SurfelBatch, unpacked
 from headstyle.learning.surfels import (
     GEOMETRY,
     PAINT,
     PackedHead,
-    pack_head,
 )
 
 STUDY_SHARE = 0.75
@@ -300,13 +299,13 @@ def _heads_in_order(
     """Heads in the order of their seeds, a few ahead of what is asked for."""
     if workers == 0:
         for seed in seeds:
-            yield _received(_sent(seed, coarseness, cache), seed)
+            yield _received(made_head(seed, coarseness, cache), seed)
         return
     # Spawned, not forked: a fork of a process that uses CUDA cannot live.
     with _one_thread_each(), ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         ahead: deque[tuple[int, Future[PackedHead | Path]]] = deque()
         for seed in seeds:
-            ahead.append((seed, pool.submit(_sent, seed, coarseness, cache)))
+            ahead.append((seed, pool.submit(made_head, seed, coarseness, cache)))
             if len(ahead) > 2 * workers:
                 first, future = ahead.popleft()
                 yield _received(future.result(), first)
@@ -316,11 +315,6 @@ def _heads_in_order(
             first, future = ahead.popleft()
             yield _received(future.result(), first)
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _sent(seed: int, coarseness: float, cache: Path | None) -> PackedHead | Path:
-    """What a worker returns: the head, or the file that keeps it, which is quicker to take."""
-    return pack_head(seed, coarseness) if cache is None else keep_head(cache, seed, coarseness)
 
 
 def _received(sent: PackedHead | Path, seed: int) -> PackedHead:

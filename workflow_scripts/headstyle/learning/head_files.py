@@ -1,6 +1,7 @@
 """Sculpted heads on disk, so that several trainings and several runs need not sculpt them again.
 
-One uncompressed .npz file per head, about 8 MB at the trainings' coarseness; no pickle.
+One uncompressed .npz file per head, several MB at the trainings' coarseness; no pickle. Worker
+processes write them, so nothing here needs torch.
 """
 
 import logging
@@ -22,6 +23,11 @@ from headstyle.learning.surfels import (
 )
 
 logger = logging.getLogger("headstyle.learning")
+
+
+def made_head(seed: int, coarseness: float, cache: Path | None) -> PackedHead | Path:
+    """What a worker returns: the head, or the file that keeps it, which is quicker to hand over."""
+    return pack_head(seed, coarseness) if cache is None else keep_head(cache, seed, coarseness)
 
 
 def head_file(folder: Path, seed: int, coarseness: float) -> Path:
