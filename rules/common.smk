@@ -184,7 +184,7 @@ def write_stylization_plan(jobs):
             "folder": str(Path(job.output.run).parent),
         }
         for job in jobs
-        if job.rule.name == "stylize_avatar"
+        if getattr(job, "rule", None) is not None and job.rule.name == "stylize_avatar"
     ]
     order = {name: place for place, name in enumerate(AVATARS)}
     avatars.sort(key=lambda avatar: order[f"{avatar['prompt']}_{avatar['strength']}"])

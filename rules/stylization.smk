@@ -65,7 +65,8 @@ rule stylize_avatar:
         "../envs/stylization.yaml"
     threads: share_of_cores(len(SUBJECTS) * len(AVATARS))
     resources:
-        gpu=GPUS_PER_JOB,
+        # An editor on a GPU of its own takes a second one.
+        gpu=GPUS_PER_JOB * (2 if config["editing"]["device"] else 1),
         mem_mb=6_000,
         runtime="4h",
     params:

@@ -332,6 +332,29 @@ def test_an_avatar_killed_in_any_phase_goes_on_and_ends_with_the_same_bytes(
     assert_same(killed, make(subject, order(tmp_path / "whole")))
 
 
+def test_an_avatar_whose_delivery_was_interrupted_is_written_again(subject, tmp_path):
+    made, whole = order(tmp_path / "stopped"), make(subject, order(tmp_path / "whole"))
+    job(subject).make(made)
+    files = AvatarFolder(made.folder, made.task("inputs"))
+    (files.finished / "splats.ply").unlink()
+    (files.edits / "cycle1" / ".a.partial-1.png").write_bytes(b"half written")
+    assert not files.is_finished()
+    folder = make(subject, made)
+    assert read_json(folder / "timings.json")["resumed_at_iteration"] == 12
+    assert_same(folder, whole)
+    assert not list(folder.rglob("*.partial-*"))
+
+
+def test_a_damaged_checkpoint_is_left_and_the_avatar_begun_anew(subject, tmp_path, caplog):
+    made, whole = order(tmp_path / "stopped"), make(subject, order(tmp_path / "whole"))
+    job(subject).make(made)
+    files = AvatarFolder(made.folder, made.task("inputs"))
+    (files.finished / "splats.ply").unlink()
+    (files.checkpoint / "training.safetensors").write_bytes(b"damaged")
+    assert_same(make(subject, made), whole)
+    assert "cannot be read" in caplog.text
+
+
 def test_single_edits_are_resumed_from_the_last_checkpoint(subject, tmp_path, monkeypatch):
     changes = {"schedule": "in2n", "iterations": 40, "edit_every": 2}
     monkeypatch.setattr("headstyle.schedules.In2nSchedule.checkpoint_every", 10)

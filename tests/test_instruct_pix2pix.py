@@ -123,8 +123,8 @@ def test_there_is_one_instruction_for_all_views_or_one_for_each(editor):
 def test_photographs_and_prompts_are_encoded_once(folder, monkeypatch):
     editor = make_editor(settings(folder), "cpu")
     encoded, read = [], []
-    encode, read_text = editor._encode, editor.text_encoder.forward
-    monkeypatch.setattr(editor, "_encode", lambda x: encoded.append(len(x)) or encode(x))
+    encode, read_text = editor.coder._encode, editor.text_encoder.forward
+    monkeypatch.setattr(editor.coder, "_encode", lambda x: encoded.append(len(x)) or encode(x))
     monkeypatch.setattr(
         editor.text_encoder, "forward", lambda *a, **k: read.append(1) or read_text(*a, **k)
     )
@@ -142,9 +142,9 @@ def test_what_was_encoded_is_forgotten_with_its_image(folder):
     editor = make_editor(settings(folder), "cpu")
     view = make_view("gone", 9)
     editor.edit([view], INSTRUCTION)
-    assert len(editor._latents) == 2
+    assert len(editor.coder.known) == 2
     del view
-    assert len(editor._latents) == 0
+    assert len(editor.coder.known) == 0
 
 
 def test_a_cheaper_solver_edits_about_the_same(folder):

@@ -154,6 +154,18 @@ def test_the_same_inputs_give_the_same_bytes(copy):
         assert filecmp.cmp(folder / name, again / name, shallow=False), name
 
 
+def test_one_job_makes_the_avatars_of_a_subject_that_are_wanted_and_no_others(copy):
+    avatars = [f"results/A/avatars/recolor_{strength}/run.json" for strength in ("low", "high")]
+    again = ("--cores", "1", "--forcerun", "stylize_avatar", "--")
+    copy.snakemake(*again, *avatars)
+    logs = [path.read_text() for path in (copy.folder / "results/logs/A").glob("stylize_*.log")]
+    assert sum("made by another job" in log for log in logs) == 1
+    before = (copy.folder / avatars[1]).stat().st_mtime_ns
+    copy.snakemake(*again, avatars[0])
+    assert (copy.folder / avatars[1]).stat().st_mtime_ns == before
+    assert not list((copy.folder / "results/A/avatars").glob("*/.partial"))
+
+
 @pytest.mark.parametrize(
     ("stage", "target", "product"),
     [

@@ -82,6 +82,8 @@ class AvatarFolder:
         """Keep what is left of the same task, and nothing of another one."""
         marker = self.state / "task"
         if marker.is_file() and marker.read_text(encoding="ascii") == self.task:
+            for leftover in list(self.state.rglob(".*.partial-*")):
+                _remove(leftover)
             return
         if self.state.exists():
             for path in self.state.iterdir():

@@ -12,8 +12,6 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-import torch
-
 from headstyle.avatar_files import AvatarFolder, Order
 from headstyle.avatar_runs import (
     AvatarRun,
@@ -25,6 +23,7 @@ from headstyle.avatar_runs import (
 from headstyle.cameras import read_cameras
 from headstyle.editing import make_editor
 from headstyle.editing.base import Editor
+from headstyle.editing.memory import exact_device
 from headstyle.errors import InputError
 from headstyle.schedules import all_edits, make_schedule
 from headstyle.splats import read_ply
@@ -92,10 +91,10 @@ class Job:
             return 0
         held = [first]
         editor = self._editor(first.order, expected)
-        apart = torch.device(self.editor_device) != torch.device(self.subject.device)
+        apart = exact_device(self.editor_device) != exact_device(self.subject.device)
         stopped: dict[str, InputError] = {}
         try:
-            if editor.shares_batches and apart:
+            if apart:
 
                 def starts() -> Iterator[Callable[[], AvatarRun]]:
                     yield lambda: self._run(first, expected)

@@ -65,7 +65,7 @@ class Subject:
     @cached_property
     def renders(self) -> dict[str, RgbaImage]:
         """The baseline in every view, which the first edits of all avatars start from."""
-        on_device = {name: value.to(self.device) for name, value in self.splats.items()}
+        on_device = {name: value.detach().to(self.device) for name, value in self.splats.items()}
         return dict(render_images(on_device, self.cameras))
 
 

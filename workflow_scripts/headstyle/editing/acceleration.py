@@ -44,11 +44,40 @@ def fused_attention(device: torch.device) -> Iterator[None]:
         yield
 
 
-def wants_compilation(setting: str, device: torch.device, expected_views: int) -> bool:
-    """Whether to compile, by `editing.compile`: never, auto, always or max."""
-    if setting == "auto":
-        return device.type == "cuda" and expected_views >= COMPILE_FROM
-    return setting in ("always", "max")
+class Accelerator:
+    """Decides whether a device's networks are compiled, and keeps what was compiled."""
+
+    def __init__(self, device: torch.device, setting: str) -> None:
+        """`setting` is `editing.compile`: never, auto, always or max."""
+        self.device = device
+        self.setting = setting
+        self.expected_views = 0
+        """How many views are going to be edited, as far as was said."""
+        self.compiled: dict[str, Compiled] = {}
+
+    @property
+    def compiling(self) -> bool:
+        """Whether functions are compiled from now on."""
+        if self.setting == "auto":
+            return self.device.type == "cuda" and self.expected_views >= COMPILE_FROM
+        return self.setting in ("always", "max")
+
+    def fast(self, name: str, function: Callable[..., Any], graphs: bool = False) -> Any:
+        """A function of tensors, compiled if that is worth while."""
+        if not self.compiling:
+            return function
+        if name not in self.compiled:
+            thorough = self.setting == "max"
+            self.compiled[name] = Compiled(function, graphs=graphs, thorough=thorough)
+        return self.compiled[name]
+
+
+def filled(tensor: Tensor, count: int) -> Tensor:
+    """A batch with its last entry repeated until there are at least `count`."""
+    missing = count - len(tensor)
+    if missing <= 0:
+        return tensor
+    return torch.cat([tensor, tensor[-1:].expand(missing, *tensor.shape[1:])])
 
 
 class Compiled:

@@ -12,17 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import Tensor
-from torch.nn.functional import pad
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from headstyle.editing import acceleration
 from headstyle.editing.base import Instruction, View, one_each
-from headstyle.editing.latents import LatentCache
-from headstyle.editing.memory import DeviceMemory, even_batch, fitting_batch
+from headstyle.editing.coder import ImageCoder
+from headstyle.editing.memory import GIB, DeviceMemory, even_batch, fitting_batch
 from headstyle.editing.solvers import Steps, denoise, make_steps
 from headstyle.editing.weights import pipeline_files, pipeline_folder, words_beyond
 from headstyle.errors import InputError
@@ -32,8 +30,8 @@ logger = logging.getLogger("headstyle.editing")
 
 MOST_TOGETHER = 40
 """Views in a batch beyond which a GPU gains nothing."""
-MOST_IN_VAE = 8
 TOGETHER_ON_CPU = 9
+MEMORY_TO_SHARE = 16 * GIB
 
 
 @dataclass
@@ -62,16 +60,15 @@ class InstructPix2Pix:
     def __post_init__(self) -> None:
         self.device = torch.device(self.unet.device)
         self.memory = DeviceMemory(self.device, self.max_memory_gb)
-        self.shares_batches = self.device.type == "cuda"
+        # Avatars that share batches are in the making at once, which takes memory.
+        self.shares_batches = self.memory.total_bytes >= MEMORY_TO_SHARE
         if self.device.type == "cuda":
             acceleration.prepare_networks(self.unet, self.vae)
-        self._expected = 0
+        self.accelerator = acceleration.Accelerator(self.device, self.compile)
+        self.coder = ImageCoder(self.vae, self.background, self.memory, self.accelerator)
         self._embeddings: dict[str, Tensor] = {}
-        self._latents = LatentCache()
         self._fitting: dict[tuple[int, int], int] = {}
-        self._in_vae: dict[tuple[int, int], int] = {}
         self._used: set[int] = set()
-        self._compiled: dict[str, acceleration.Compiled] = {}
 
     @classmethod
     def from_config(cls, editing: Mapping[str, Any], device: str) -> "InstructPix2Pix":
@@ -120,13 +117,13 @@ class InstructPix2Pix:
         return {
             "device": str(self.device),
             "batch_sizes": sorted(self._used),
-            "compiled": sorted(self._compiled),
+            "compiled": sorted(self.accelerator.compiled),
             "peak_memory_bytes": self.memory.peak_bytes(),
         }
 
     def expect(self, views: int) -> None:
         """Say how many views are going to be edited: for many, the networks are compiled."""
-        self._expected += views
+        self.accelerator.expected_views += views
 
     @torch.inference_mode()
     def edit(
@@ -181,24 +178,17 @@ class InstructPix2Pix:
         if self.device.type == "cpu":
             return TOGETHER_ON_CPU
         if size not in self._fitting:
-            free = self._free_bytes()
+            self.memory.release()
+            free = self.memory.free_bytes() or 0
             most = fitting_batch(lambda n: self._needed(size, n), free, MOST_TOGETHER)
             # One size for all later batches, too: a compiled network takes one shape only.
             self._fitting[size] = even_batch(count, most)
             logger.info("views of %dx%d px: %d in a batch", *size[::-1], self._fitting[size])
         return self._fitting[size]
 
-    def _free_bytes(self) -> int:
-        self.memory.release()
-        free = self.memory.free_bytes()
-        assert free is not None
-        return free
-
     def _needed(self, size: tuple[int, int], count: int) -> int:
         """Memory of one denoising step of `count` views [bytes]."""
-        height, width = self._latent_size(size)
-        channels = self.vae.config.latent_channels
-        latents = torch.zeros((count, channels, height, width), device=self.device)
+        latents = torch.zeros((count, *self.coder.latent_shape(size)), device=self.device)
         nothing = self.embed(self.negative_prompt).expand(3 * count, -1, -1)
         times = torch.zeros(3 * count, dtype=torch.long, device=self.device)
         inputs = torch.cat([latents, latents], dim=1).repeat(3, 1, 1, 1).to(self.unet.dtype)
@@ -235,19 +225,19 @@ class InstructPix2Pix:
     ) -> list[RgbaImage]:
         """Edit one batch of views of one size; nothing in it waits for the device but its end."""
         size, count = views[0].photograph.shape[:2], len(views)
-        if self._compiling and count < self._batch_for(size, count):
+        if self.accelerator.compiling and count < self._batch_for(size, count):
             # A compiled network takes one shape only: the last batch is filled up.
             more = self._batch_for(size, count) - count
             views = [*views, *[views[-1]] * more]
             instructions = [*instructions, *[instructions[-1]] * more]
-        condition = self._encoded([view.photograph for view in views])
-        renders = self._encoded([view.render for view in views])
+        condition = self.coder.encoded([view.photograph for view in views])
+        renders = self.coder.encoded([view.render for view in views])
         levels = [instruction.noise_level for instruction in instructions]
         steps = make_steps(self.scheduler, self.diffusion_steps, levels, self.device)
         latents = self._start(renders, instructions, steps)
         predict = self._guided(condition, instructions)
         latents = denoise(latents, steps, predict, self.solver)
-        edited = self._decoded(latents, [view.photograph for view in views])
+        edited = self.coder.decoded(latents, [view.photograph for view in views])
         return list(edited.cpu().numpy()[:count])
 
     def _start(self, renders: Tensor, instructions: Sequence[Instruction], steps: Steps) -> Tensor:
@@ -278,7 +268,9 @@ class InstructPix2Pix:
             [[i.text_guidance, i.image_guidance] for i in instructions], device=self.device
         )
         on_text, on_image = scales.T[:, :, None, None, None]
-        run = self._unet_for(len(instructions))
+        graphs = self.device.type == "cuda" and len(prompts) <= acceleration.GRAPHS_UP_TO
+        name = "unet with graphs" if graphs else "unet"
+        run = self.accelerator.fast(name, self._run_unet, graphs)
 
         def predict(latents: Tensor, timesteps: Tensor) -> Tensor:
             repeated = latents.repeat(3, 1, 1, 1).to(self.unet.dtype)
@@ -292,87 +284,6 @@ class InstructPix2Pix:
 
     def _run_unet(self, inputs: Tensor, timesteps: Tensor, texts: Tensor) -> Tensor:
         return self.unet(inputs, timesteps, encoder_hidden_states=texts, return_dict=False)[0]
-
-    @property
-    def _compiling(self) -> bool:
-        return acceleration.wants_compilation(self.compile, self.device, self._expected)
-
-    def _unet_for(self, count: int) -> Any:
-        if not self._compiling:
-            return self._run_unet
-        graphs = self.device.type == "cuda" and count <= acceleration.GRAPHS_UP_TO
-        name = "unet with graphs" if graphs else "unet"
-        if name not in self._compiled:
-            self._compiled[name] = acceleration.Compiled(
-                self._run_unet, graphs=graphs, thorough=self.compile == "max"
-            )
-        return self._compiled[name]
-
-    def _encoded(self, images: Sequence[RgbaImage]) -> Tensor:
-        """Latents of images on the background; each image is encoded once."""
-
-        def encode(new: list[RgbaImage]) -> Tensor:
-            together = self._in_vae_for(new[0].shape[:2])
-            parts = [new[i : i + together] for i in range(0, len(new), together)]
-            return torch.cat([self._encode(self._to_tensor(part)) for part in parts])
-
-        return self._latents.encoded(images, encode)
-
-    def _encode(self, images: Tensor) -> Tensor:
-        # The mode, not a sample: the noise of the edit is the only randomness.
-        return self.vae.encode(images).latent_dist.mode()
-
-    def _decoded(self, latents: Tensor, photographs: Sequence[RgbaImage]) -> Tensor:
-        """Images with their photographs' alpha. Shape `(B, H, W, 4)`."""
-        scaled = (latents / self.vae.config.scaling_factor).to(self.vae.dtype)
-        together = self._in_vae_for(photographs[0].shape[:2])
-        images = [self.vae.decode(part).sample.float() for part in scaled.split(together)]
-        return self._cut_out(torch.cat(images), photographs)
-
-    def _in_vae_for(self, size: tuple[int, int]) -> int:
-        """Images that are encoded or decoded together."""
-        # On the CPU one by one: the bytes of an image then never depend on the others.
-        if self.device.type == "cpu":
-            return 1
-        if size not in self._in_vae:
-            height, width = self._latent_size(size)
-            shape = (self.vae.config.latent_channels, height, width)
-
-            def needed(count: int) -> int:
-                latents = torch.zeros((count, *shape), device=self.device, dtype=self.vae.dtype)
-                return self.memory.needed_by(lambda: self.vae.decode(latents))
-
-            self._in_vae[size] = fitting_batch(needed, self._free_bytes(), MOST_IN_VAE)
-        return self._in_vae[size]
-
-    @property
-    def _factor(self) -> int:
-        """Pixels per latent pixel."""
-        return 2 ** (len(self.vae.config.block_out_channels) - 1)
-
-    def _latent_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        height, width = (-(-length // self._factor) for length in size)
-        return height, width
-
-    def _to_tensor(self, images: Sequence[RgbaImage]) -> Tensor:
-        """Images on the background in [-1, 1], padded to whole latents. Shape `(B, 3, H, W)`."""
-        stacked = torch.from_numpy(np.stack(images)).to(self.device)
-        alpha = stacked[..., 3:]
-        background = stacked.new_tensor(self.background)
-        laid = stacked[..., :3] * alpha + background * (1 - alpha)
-        planes = laid.permute(0, 3, 1, 2) * 2 - 1
-        down, right = (-length % self._factor for length in planes.shape[2:])
-        return pad(planes, (0, right, 0, down), mode="replicate").to(self.vae.dtype)
-
-    def _cut_out(self, images: Tensor, photographs: Sequence[RgbaImage]) -> Tensor:
-        """Take off the padding and half-transparent pixels' share of background, restore alpha."""
-        height, width = photographs[0].shape[:2]
-        alphas = np.stack([photograph[..., 3:] for photograph in photographs])
-        alpha = torch.from_numpy(alphas).to(self.device)
-        colors = (images.permute(0, 2, 3, 1)[:, :height, :width] + 1) / 2
-        background = colors.new_tensor(self.background)
-        edited = background + (colors.clamp(0, 1) - background) / alpha.clamp_min(0.05)
-        return torch.cat([edited.clamp(0, 1), alpha], dim=-1)
 
 
 def _load(part: Any, folder: Path, **options: Any) -> Any:

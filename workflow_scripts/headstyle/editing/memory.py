@@ -9,19 +9,30 @@ GIB = 2**30
 USABLE = 0.85
 
 
+def exact_device(device: str | torch.device) -> torch.device:
+    """A device with its number: `cuda` is the current CUDA device."""
+    device = torch.device(device)
+    if device.type == "cuda" and device.index is None:
+        return torch.device("cuda", torch.cuda.current_device())
+    return device
+
+
 class DeviceMemory:
     """The memory of one device; on the CPU nothing is measured or limited."""
 
     def __init__(self, device: str | torch.device, max_gb: float | None = None) -> None:
         """Limit this process to `max_gb` gibibytes of a CUDA device; None sets no limit."""
-        self.device = torch.device(device)
+        self.device = exact_device(device)
         self.is_cuda = self.device.type == "cuda"
         self._peak = 0
         self._limit: int | None = None
+        self.total_bytes = 0
+        """What this process may take at most; 0 on the CPU, where nothing is measured."""
         if self.is_cuda:
             total = torch.cuda.get_device_properties(self.device).total_memory
+            self.total_bytes = total
             if max_gb is not None and max_gb * GIB < total:
-                self._limit = round(max_gb * GIB)
+                self._limit = self.total_bytes = round(max_gb * GIB)
                 torch.cuda.set_per_process_memory_fraction(self._limit / total, self.device)
 
     def free_bytes(self) -> int | None:
@@ -34,7 +45,11 @@ class DeviceMemory:
         return free if self._limit is None else min(free, self._limit - allocated)
 
     def needed_by(self, action: Callable[[], object]) -> int:
-        """Memory that an action needs beyond what is allocated before it [bytes]."""
+        """Memory that an action needs beyond what is allocated before it [bytes].
+
+        The action runs twice: at first also the kernels are chosen, which takes more.
+        """
+        action()
         self._peak = self.peak_bytes() or 0
         torch.cuda.reset_peak_memory_stats(self.device)
         before = torch.cuda.memory_allocated(self.device)

@@ -1,0 +1,130 @@
+"""Truths about compiling the editor's networks."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from headstyle.editing import acceleration, make_editor
+from headstyle.editing.acceleration import COMPILE_FROM, Accelerator, Compiled
+from headstyle.editing.memory import exact_device
+from test_instruct_pix2pix import INSTRUCTION, make_view, settings
+from tiny_pipeline import write_tiny_pipeline
+
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_tiny_pipeline(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.mark.parametrize(
+    ("setting", "device", "views", "compiled"),
+    [
+        ("auto", CUDA, COMPILE_FROM, True),
+        ("auto", CUDA, COMPILE_FROM - 1, False),
+        ("auto", CPU, 10 * COMPILE_FROM, False),
+        ("always", CUDA, 1, True),
+        ("max", CPU, 1, True),
+        ("never", CUDA, 10 * COMPILE_FROM, False),
+    ],
+)
+def test_networks_are_compiled_on_a_gpu_when_many_views_are_expected(
+    setting, device, views, compiled
+):
+    accelerator = Accelerator(device, setting)
+    accelerator.expected_views = views
+    assert accelerator.compiling is compiled
+
+
+def test_an_editor_is_told_how_many_views_to_expect(folder):
+    editor = make_editor(settings(folder, compile="auto"), "cpu")
+    editor.expect(30)
+    editor.expect(40)
+    assert editor.accelerator.expected_views == 70
+
+
+def test_compiled_networks_see_one_shape_and_edit_the_same(folder, monkeypatch):
+    shapes = {}
+
+    class Recorded:
+        def __init__(self, function, *, graphs, thorough):
+            self.function = function
+
+        def __call__(self, *tensors):
+            seen = shapes.setdefault(self.function.__name__, set())
+            seen.add(tensors[0].shape)
+            return self.function(*tensors)
+
+    monkeypatch.setattr(acceleration, "Compiled", Recorded)
+    views = [make_view(str(i), i) for i in range(5)]
+    expected = make_editor(settings(folder), "cpu").edit(views, INSTRUCTION)
+    editor = make_editor(settings(folder, compile="always"), "cpu")
+    for edited, alone in zip(editor.edit(views, INSTRUCTION), expected, strict=True):
+        np.testing.assert_allclose(edited, alone, atol=1e-5)
+    assert set(shapes) == {"_run_unet", "_encode", "_decode"}
+    assert all(len(seen) == 1 for seen in shapes.values()), shapes
+
+
+def test_a_network_that_cannot_be_compiled_is_used_as_it_is(monkeypatch, caplog):
+    def failing(function, **options):
+        def compiled(*arguments):
+            raise RuntimeError("no compiler here\nand a long story")
+
+        return compiled
+
+    monkeypatch.setattr(torch, "compile", failing)
+    double = Compiled(lambda x: 2 * x, graphs=False, thorough=False)
+    assert double(torch.tensor(3)) == 6
+    assert "compiling failed (no compiler here); going on without" in caplog.text
+    caplog.clear()
+    assert double(torch.tensor(4)) == 8
+    assert not caplog.text
+
+
+def test_running_out_of_memory_is_no_failure_of_the_compiler(monkeypatch):
+    def failing(function, **options):
+        def compiled(*arguments):
+            raise torch.OutOfMemoryError
+
+        return compiled
+
+    monkeypatch.setattr(torch, "compile", failing)
+    with pytest.raises(torch.OutOfMemoryError):
+        Compiled(lambda x: x, graphs=False, thorough=False)(torch.tensor(3))
+
+
+def test_the_cpu_has_no_number():
+    assert exact_device("cpu") == CPU
+    assert exact_device("cuda:1") == torch.device("cuda", 1)
+
+
+gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+@pytest.mark.gpu
+@gpu
+@pytest.mark.parametrize("count", [1, 5])
+def test_compiled_edits_on_the_gpu_are_the_eager_ones(folder, count):
+    views = [make_view(str(i), i) for i in range(count)]
+    edits = [
+        make_editor(settings(folder, compile=c, dtype="float32"), "cuda").edit(views, INSTRUCTION)
+        for c in ("never", "always")
+    ]
+    for eager, compiled in zip(*edits, strict=True):
+        assert np.abs(eager - compiled).mean() < 1e-2
+
+
+@pytest.mark.gpu
+@gpu
+def test_the_batch_on_the_gpu_is_found_from_its_memory(folder):
+    views = [make_view(str(i), i) for i in range(7)]
+    editor = make_editor(settings(folder, batch_size=None, max_memory_gb=8), "cuda")
+    changed = [dataclasses.replace(INSTRUCTION, noise_level=0.7 + i / 40) for i in range(7)]
+    together = editor.edit(views, changed)
+    assert editor.describe_machine()["batch_sizes"] == [7]
+    assert 0 < editor.describe_machine()["peak_memory_bytes"] < 8 * 2**30
+    for view, instruction, edited in zip(views, changed, together, strict=True):
+        [alone] = editor.edit([view], instruction)
+        assert np.abs(edited - alone).mean() < 1e-2

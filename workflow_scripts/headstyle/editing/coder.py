@@ -1,0 +1,118 @@
+"""From images to latents and back: a diffusion pipeline's autoencoder, in fitting batches."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+from torch import Tensor
+from torch.nn.functional import pad
+
+from headstyle.editing.acceleration import Accelerator, filled
+from headstyle.editing.latents import LatentCache
+from headstyle.editing.memory import DeviceMemory, even_batch, fitting_batch
+from headstyle.images import RgbaImage
+
+MOST_TOGETHER = 20
+"""Images in a batch beyond which a GPU gains nothing."""
+
+
+class ImageCoder:
+    """Lays images over a background and encodes them, decodes latents and cuts them out again."""
+
+    def __init__(
+        self,
+        vae: AutoencoderKL,
+        background: tuple[float, float, float],
+        memory: DeviceMemory,
+        accelerator: Accelerator,
+    ) -> None:
+        self.vae = vae
+        self.background = background
+        self.memory = memory
+        self.accelerator = accelerator
+        self.device = torch.device(vae.device)
+        self.known = LatentCache()
+        """Photographs and renders that were encoded already."""
+        self._fitting: dict[tuple[int, int], int] = {}
+
+    def latent_shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
+        """Channels, height and width of the latents of images of a size (height, width)."""
+        height, width = (-(-length // self._factor) for length in size)
+        return self.vae.config.latent_channels, height, width
+
+    def encoded(self, images: Sequence[RgbaImage]) -> Tensor:
+        """Latents of images on the background; each image is encoded once. `(B, C, h, w)`."""
+
+        def encode(new: list[RgbaImage]) -> Tensor:
+            together = self._batch_for(new[0].shape[:2], len(new))
+            parts = [new[i : i + together] for i in range(0, len(new), together)]
+            run = self.accelerator.fast("encoder", self._encode)
+            latents = [run(filled(self._to_tensor(p), self._shape_for(together))) for p in parts]
+            return torch.cat([some[: len(p)] for some, p in zip(latents, parts, strict=True)])
+
+        return self.known.encoded(images, encode)
+
+    def decoded(self, latents: Tensor, photographs: Sequence[RgbaImage]) -> Tensor:
+        """Images with their photographs' alpha. Shape `(B, H, W, 4)`."""
+        scaled = (latents / self.vae.config.scaling_factor).to(self.vae.dtype)
+        together = self._batch_for(photographs[0].shape[:2], len(scaled))
+        run = self.accelerator.fast("decoder", self._decode)
+        images = [
+            run(filled(part, self._shape_for(together)))[: len(part)].float()
+            for part in scaled.split(together)
+        ]
+        return self._cut_out(torch.cat(images), photographs)
+
+    def _encode(self, images: Tensor) -> Tensor:
+        # The mode, not a sample: the noise of the edit is the only randomness.
+        return self.vae.encode(images).latent_dist.mode()
+
+    def _decode(self, latents: Tensor) -> Tensor:
+        return self.vae.decode(latents, return_dict=False)[0]
+
+    def _shape_for(self, together: int) -> int:
+        """Images that a batch is filled up to: compiled, the networks take one shape only."""
+        return together if self.accelerator.compiling else 0
+
+    def _batch_for(self, size: tuple[int, int], count: int) -> int:
+        """Images that are encoded or decoded together, when there are `count`."""
+        # On the CPU one by one: the bytes of an image then never depend on the others.
+        if self.device.type == "cpu":
+            return 1
+        if size not in self._fitting:
+
+            def needed(images: int) -> int:
+                shape = (images, *self.latent_shape(size))
+                latents = torch.zeros(shape, device=self.device, dtype=self.vae.dtype)
+                return self.memory.needed_by(lambda: self._decode(latents))
+
+            self.memory.release()
+            most = fitting_batch(needed, self.memory.free_bytes() or 0, MOST_TOGETHER)
+            self._fitting[size] = even_batch(count, most)
+        return self._fitting[size]
+
+    @property
+    def _factor(self) -> int:
+        """Pixels per latent pixel."""
+        return 2 ** (len(self.vae.config.block_out_channels) - 1)
+
+    def _to_tensor(self, images: Sequence[RgbaImage]) -> Tensor:
+        """Images on the background in [-1, 1], padded to whole latents. Shape `(B, 3, H, W)`."""
+        stacked = torch.from_numpy(np.stack(images)).to(self.device)
+        alpha = stacked[..., 3:]
+        background = stacked.new_tensor(self.background)
+        laid = stacked[..., :3] * alpha + background * (1 - alpha)
+        planes = laid.permute(0, 3, 1, 2) * 2 - 1
+        down, right = (-length % self._factor for length in planes.shape[2:])
+        return pad(planes, (0, right, 0, down), mode="replicate").to(self.vae.dtype)
+
+    def _cut_out(self, images: Tensor, photographs: Sequence[RgbaImage]) -> Tensor:
+        """Take off the padding and half-transparent pixels' share of background, restore alpha."""
+        height, width = photographs[0].shape[:2]
+        alphas = np.stack([photograph[..., 3:] for photograph in photographs])
+        alpha = torch.from_numpy(alphas).to(self.device)
+        colors = (images.permute(0, 2, 3, 1)[:, :height, :width] + 1) / 2
+        background = colors.new_tensor(self.background)
+        edited = background + (colors.clamp(0, 1) - background) / alpha.clamp_min(0.05)
+        return torch.cat([edited.clamp(0, 1), alpha], dim=-1)
