@@ -262,7 +262,7 @@ SCRIPT = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-import ball
+import ball_avatars
 from headstyle import avatar_runs
 from headstyle.avatar_job import Job
 from headstyle.training import SplatTrainer
@@ -286,8 +286,8 @@ def stopping(*arguments, **options):
     return real(*arguments, **options)
 
 setattr(owner, name, stopping)
-order = ball.order(Path(sys.argv[1]), schedule=sys.argv[4])
-Job(ball.ball_subject(), "inputs", {{}}, "cpu").make(order)
+order = ball_avatars.order(Path(sys.argv[1]), schedule=sys.argv[4])
+Job(ball_avatars.ball_subject(), "inputs", {{}}, "cpu").make(order)
 """
 
 
