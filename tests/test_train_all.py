@@ -139,7 +139,10 @@ def check_editor(folder):
     assert set(COLUMNS) <= set(scores["operators"]["stone"])
     again = evaluate_shipped(folder, Sample(12, 1, 6.0, operators=("rabbit",)), "cpu")
     for key, value in again["operators"]["rabbit"].items():
-        assert value == pytest.approx(scores["operators"]["rabbit"][key], rel=1e-3, abs=1e-4), key
+        before = scores["operators"]["rabbit"][key]
+        assert value == (before if value is None else pytest.approx(before, rel=1e-2, abs=2e-3)), (
+            key
+        )
 
 
 def test_the_configuration_names_settings_of_the_trainings():

@@ -19,6 +19,7 @@ from headstyle.learning.editor_classifier import (
     Judge,
     cut_to,
     draw_examples,
+    load_classifier,
     save_classifier,
     train_classifier,
 )
@@ -134,6 +135,8 @@ def evaluate_folder(
     judge = train_judge(editor, bank, stage, effort.judge_pictures, seed)
     with whole_file(folder / "evaluation" / "judge.safetensors") as path:
         save_classifier(path, judge)
+    # As it is rounded in its file, so that the scores can be computed again.
+    judge = load_classifier(folder / "evaluation" / "judge.safetensors", device)
     sheet = folder / "evaluation" / "edits.jpg"
     return evaluate(editor, judge, unseen, seed, effort.pictures, sheet=sheet)
 
