@@ -52,6 +52,7 @@ def seen(table: pd.DataFrame, half: str) -> Figure:
     axes.set(xlabel="", ylabel="")
     axes.tick_params(length=0)
     axes.set_xticks(axes.get_xticks(), axes.get_xticklabels(), rotation=30, ha="right")
+    axes.tick_params(axis="y", rotation=0)
     axes.set_title("Which metric sees which inconsistency")
     _note(figure, f"Spearman correlation with the known level, {HALF_NAMES[half]} ranked as one")
     return figure
@@ -131,6 +132,7 @@ def moved_by_traps(table: pd.DataFrame, half: str) -> Figure:
     axes.set(xlabel="", ylabel="")
     axes.tick_params(length=0)
     axes.set_xticks(axes.get_xticks(), axes.get_xticklabels(), rotation=30, ha="right")
+    axes.tick_params(axis="y", rotation=0)
     axes.set_title("What must not move a score")
     _note(
         figure,
