@@ -172,16 +172,20 @@ def test_the_shipped_editor_scores_as_its_card_says():
     if not (folder / "evaluation" / "judge.safetensors").is_file():
         pytest.skip("the model is not trained yet")
     said = json.loads((folder / "evaluation" / "scores.json").read_text())
-    operators = ("stone", "red_hair_blue_shirt")
-    again = evaluate_shipped(folder, Sample(6, 2, 2.5, operators=operators), "cpu")
-    for operator in operators:
-        for key, found in again["operators"][operator].items():
-            expected = said["operators"][operator][key]
-            if key.startswith("psnr") and found is not None:
-                # A few other pictures: heads differ by about so much.
-                assert found == pytest.approx(expected, abs=3), (operator, key)
-            elif key.startswith("change"):
-                assert found == pytest.approx(expected, rel=0.5, abs=0.02), (operator, key)
+    operators = ("stone",)
+    # The card's own sample where that is small enough, else a part of it.
+    heads, pictures = (
+        min(said["sample"][key], most) for key, most in (("heads", 12), ("pictures", 4))
+    )
+    again = evaluate_shipped(folder, Sample(heads, pictures, 2.0, operators=operators), "cpu")
+    same = said["sample"] | {"heads": heads, "pictures": pictures} == said["sample"]
+    for key, found in again["operators"]["stone"].items():
+        expected = said["operators"]["stone"][key]
+        if key.startswith("psnr") and found is not None:
+            # Other pictures of other heads differ by about so much.
+            assert found == pytest.approx(expected, abs=0.1 if same else 3), key
+        elif key.startswith("change"):
+            assert found == pytest.approx(expected, rel=0.02 if same else 0.5, abs=0.03), key
     card = (folder / "MODEL_CARD.md").read_text()
     assert f"{said['operators']['stone']['psnr_edit']:.1f}" in card
 

@@ -96,9 +96,11 @@ def evaluate(
         operators: To evaluate.
         sheet: JPEG file for a contact sheet; None writes none.
     """
-    stream = PairStream(unseen, *SIZE_PX, seed + SEED_OF_UNSEEN, held_out=True, full_strength=True)
     rows, shown, right = {}, [], []
     for operator in operators:
+        # Of its own, so that an edit's scores do not depend on which others are evaluated.
+        own_seed = seed + SEED_OF_UNSEEN + CLASSES.index(operator)
+        stream = PairStream(unseen, *SIZE_PX, own_seed, held_out=True, full_strength=True)
         batch = stream.draw(count, [operator])
         texts = [study_text(operator), *texts_of(operator, held_out=True)[:2]]
         judged = [judge_edits(editor, batch, fill_in(text, "the head")) for text in texts]
