@@ -167,6 +167,7 @@ def test_a_trap_is_measured_in_ladder_steps():
     ]
     found = trap_table(pd.DataFrame(rows), steps, ["sure"])
     assert found["mean_steps"].tolist() == [2]
+    assert found["beyond_step"].tolist() == [1]
 
 
 def test_the_halves_share_no_head_and_the_held_out_one_has_more_prompts():

@@ -109,6 +109,7 @@ _COLUMNS = {
     "mean_steps": Label("Moved by", "steps", "mean; positive is worse; one step is one level"),
     "low_steps": Label("At least", "steps"),
     "high_steps": Label("At most", "steps"),
+    "beyond_step": Label("Beyond one step", "", "scenes that it moves by more than one step"),
     "key": Label("Setting"),
     "value": Label("Value"),
     "study": Label("In the study", "", "the published study's value, where this run has another"),

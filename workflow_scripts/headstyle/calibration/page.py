@@ -7,6 +7,7 @@ import pandas as pd
 from PIL import Image
 
 from headstyle.calibration.figures import LADDER_NAMES
+from headstyle.calibration.traps import TRAPS
 from headstyle.labels import metric_label
 from headstyle.pages import data_uri, meanings, page, table
 
@@ -69,12 +70,15 @@ def headline_verdict(metrics: pd.DataFrame, traps: pd.DataFrame) -> str:
     ]
     if others:
         sentences[0] += f" (across them {', '.join(others)})"
+    # Blurring or undoing an edit is no trap: that must cost something, or be seen beside the score.
+    moved = moved[[not TRAPS[trap].may_lower for trap in moved["trap"]]]
     if len(moved):
         means = moved.set_index(["trap", "ladder"])["mean_steps"]
         trap, _ = means.abs().idxmax()
         sentences.append(
             f"The trap that moves it most on average is {trap.replace('_', ' ')}, by"
-            f" {means.abs().max():.1f} steps of a ladder"
+            f" {means.abs().max():.1f} steps of a ladder; {moved['beyond_step'].sum()} of"
+            f" {moved['scenes'].sum()} times a trap moved a scene by more than one step"
         )
     return ". ".join(sentences) + "."
 

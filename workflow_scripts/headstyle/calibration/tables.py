@@ -63,7 +63,8 @@ def trap_table(
 
     Returns:
         trap, ladder (what it was set on), metric, scenes, mean_steps, low_steps, high_steps: the
-        mean and the extremes of the change over the scenes. Positive is worse than without.
+        mean and the extremes of the change over the scenes, positive is worse than without; and
+        beyond_step: how many scenes it moves by more than one step.
     """
     keys = ["subject", "prompt", "ladder"]
     plain = traps[traps["trap"] == NO_TRAP].set_index(keys)
@@ -77,7 +78,7 @@ def trap_table(
             rows.append(
                 {"trap": trap, "ladder": ladder, "metric": metric, "scenes": change.count()}
                 | {"mean_steps": change.mean(), "low_steps": change.min()}
-                | {"high_steps": change.max()}
+                | {"high_steps": change.max(), "beyond_step": (change.abs() > 1).sum()}
             )
     return pd.DataFrame(rows)
 
