@@ -8,16 +8,21 @@ avatar      a whole avatar: 37 views, two cycles, 5,000 iterations in batches of
 job         several avatars in one job, extrapolated to the study's 64
 presets     the peak memory of the three variants of Instruct-NeRF2NeRF
 
-`--toy` runs all parts in small on a CPU. `--json FILE` is written anew after every part.
+`--toy` runs all parts in small on a CPU. `--json FILE` is written anew after every row, and a part
+that fails does not stop the next one: what was measured is kept.
 """
 
 import argparse
+import gc
 import json
+import logging
 import platform
+import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +35,15 @@ from headstyle import avatar_job
 from headstyle.avatar_files import AvatarFolder, Order
 from headstyle.avatar_job import Job
 from headstyle.avatar_runs import Subject
-from headstyle.cameras import Cameras
+from headstyle.editing.acceleration import fused_attention
 from headstyle.editing.base import Instruction, View
+from headstyle.editing.coder import downloaded
 from headstyle.editing.instruct_pix2pix import InstructPix2Pix
+from headstyle.editing.solvers import denoise, make_steps
 from headstyle.files import write_json
 from headstyle.metrics.lpips import package_network
-from headstyle.splats import splats_from_points
 from headstyle.stage import keep_freed_memory
-from headstyle.stylization import render_images
+from stylize_scene import FULL, TOY, Size, make_subject
 
 UNET_TFLOP = 0.68
 """Arithmetic of one forward pass of the UNet at 512x512 for one image [TFLOP]."""
@@ -48,27 +54,6 @@ STUDY = 64
 """Avatars of the study."""
 ROOT = Path(__file__).parents[1]
 NEGATIVE = "low quality, deformed, bad"
-
-
-@dataclass(frozen=True)
-class Size:
-    """How large everything is."""
-
-    toy: bool
-    device: str
-    views: int = 37
-    side_px: int = 512
-    width_px: int = 512
-    height_px: int = 765
-    steps: int = 20
-    loop_views: int = 3
-    iterations: int = 5000
-    splats: int = 150_000
-    avatars: int = 4
-
-
-FULL = Size(False, "cuda")
-TOY = Size(True, "cpu", 4, 64, 48, 64, 2, 1, 6, 400, 2)
 
 
 def make_editor(size: Size, compile: str = "never", dtype: torch.dtype | None = None, **more: Any):
@@ -111,12 +96,18 @@ def peak_gb(device: str) -> float | None:
     if not device.startswith("cuda"):
         return None
     peak = torch.cuda.max_memory_allocated() / 1e9
+    # An editor and its compiled functions hold each other.
+    gc.collect()
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
     return round(peak, 2)
 
 
-def part_loop(size: Size, options: argparse.Namespace) -> dict[str, Any]:
+Rows = Iterator[dict[str, Any]]
+"""A part gives its numbers row by row, so that what was measured is kept."""
+
+
+def part_loop(size: Size, options: argparse.Namespace) -> Rows:
     """The original's loop."""
     dtype = torch.float32 if size.device == "cpu" else torch.float16
     networks = make_networks(size.toy, size.device, dtype)
@@ -130,12 +121,13 @@ def part_loop(size: Size, options: argparse.Namespace) -> dict[str, Any]:
     for view in views[1:]:
         edit_as_the_original(networks, view, texts, size.steps)
     seconds = synchronized(size.device) - started
-    return {"images_per_second": size.loop_views / seconds, "peak_gb": peak_gb(size.device)}
+    yield {"images_per_second": size.loop_views / seconds, "peak_gb": peak_gb(size.device)}
 
 
-def part_throughput(size: Size, options: argparse.Namespace) -> dict[str, Any]:
+def part_throughput(size: Size, options: argparse.Namespace) -> Rows:
     """The editor, with each way of compiling."""
-    return {name: throughput(size, name) for name in options.compile}
+    for name in options.compile:
+        yield {name: throughput(size, name)}
 
 
 def throughput(size: Size, compile: str) -> dict[str, Any]:
@@ -150,54 +142,54 @@ def throughput(size: Size, compile: str) -> dict[str, Any]:
         editor.edit(views, INSTRUCTION)
     seconds = synchronized(size.device) - started
     rate = len(repeats) * size.views / seconds
+    # As in a job: the photographs of a subject are encoded once for all of its edits.
+    again = [replace(view, render=view.render.copy()) for view in repeats[-1]]
+    started = synchronized(size.device)
+    editor.edit(again, INSTRUCTION)
+    known = synchronized(size.device) - started
     row = {
         "images_per_second": rate,
+        "of_known_photographs": size.views / known,
         "first_pass_s": first,
-        "batches": editor.describe_machine()["batch_sizes"],
+        **editor.describe_machine(),
         "share_of_nominal": rate * size.steps * 3 * UNET_TFLOP / NOMINAL_TFLOPS,
         "share_of_practical": rate * size.steps * 3 * UNET_TFLOP / PRACTICAL_TFLOPS,
+        "pieces": pieces(size, editor),
     }
     del editor
     return row | {"peak_gb": peak_gb(size.device)}
 
 
-def make_subject(size: Size) -> Subject:
-    """A bust of splats in the middle of a grid of cameras, each with up to 8 neighbors."""
-    random = np.random.default_rng(0)
-    directions = random.normal(size=(size.splats, 3))
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    points = directions * [0.4, 0.6, 0.45]
-    splats = splats_from_points(points, 0.5 + 0.4 * np.sin(9 * points), 3, 0)
-    splats["opacities"].data.fill_(2.0)
-    columns = max(2, round(np.sqrt(size.views * 1.6)))
-    places = [divmod(i, columns) for i in range(size.views)]
-    poses = np.stack([camera_at(-40 + 80 * c / columns, -20 + 12 * r) for r, c in places])
-    intrinsics = np.diag([1.3 * size.width_px, 1.3 * size.width_px, 1.0])
-    intrinsics[:2, 2] = size.width_px / 2, size.height_px / 2
-    cameras = Cameras(
-        tuple(f"v{i:02}" for i in range(size.views)),
-        np.tile([size.width_px, size.height_px], (size.views, 1)),
-        np.tile(intrinsics, (size.views, 1, 1)),
-        poses,
-    )
-    neighbors = [
-        [j for j, (r, c) in enumerate(places) if j != i and abs(r - y) <= 1 and abs(c - x) <= 1]
-        for i, (y, x) in enumerate(places)
-    ]
-    on_device = {name: value.detach().to(size.device) for name, value in splats.items()}
-    photographs = dict(render_images(on_device, cameras))
-    return Subject(cameras, photographs, splats, neighbors, size.device)
+def pieces(size: Size, editor: InstructPix2Pix) -> dict[str, float]:
+    """Where an image's time goes [ms]: all steps of the UNet, the autoencoder, the transfers."""
+    views = random_views(size, size.views, 9)
+    photographs = [view.photograph for view in views]
+    latents = editor.coder.encoded(photographs)
+    empty = torch.zeros((size.views, *photographs[0].shape), device=size.device)
+    timed = {
+        "unet": lambda: denoised(size, editor, latents),
+        "encoding": lambda: editor.coder.encoded([image.copy() for image in photographs]),
+        "decoding": lambda: editor.coder.decoded(latents, photographs),
+        "download": lambda: downloaded(
+            torch.zeros((size.views, *photographs[0].shape)).to(latents)
+        ),
+    }
+    found = {}
+    for name, action in timed.items():
+        with torch.inference_mode():
+            action()
+            started = synchronized(size.device)
+            action()
+        found[name] = 1e3 * (synchronized(size.device) - started) / size.views
+    return found
 
 
-def camera_at(azimuth_deg: float, elevation_deg: float) -> np.ndarray:
-    """World-to-camera of a camera that looks at the origin from 2 units."""
-    a, e = np.deg2rad([azimuth_deg, elevation_deg])
-    turn = np.array([[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]])
-    tilt = np.array([[1, 0, 0], [0, np.cos(e), -np.sin(e)], [0, np.sin(e), np.cos(e)]])
-    pose = np.eye(4)
-    pose[:3, :3] = tilt @ turn
-    pose[2, 3] = 2
-    return pose
+def denoised(size: Size, editor: InstructPix2Pix, latents: torch.Tensor) -> torch.Tensor:
+    """The denoising of latents of all views, without anything before and after."""
+    steps = make_steps(editor.scheduler, size.steps, [0.9] * len(latents), editor.device)
+    predict = editor._guided(latents, [INSTRUCTION] * len(latents))
+    with fused_attention(editor.unet, latents[0, 0].numel()):
+        return denoise(latents.float(), steps, predict, "ddim")
 
 
 def make_orders(size: Size, folder: Path, count: int, **stylization: Any) -> list[Order]:
@@ -238,20 +230,20 @@ def phases(orders: list[Order]) -> dict[str, float]:
     return {phase: float(np.mean([times[phase] for times in read])) for phase in read[0]}
 
 
-def part_avatar(size: Size, options: argparse.Namespace) -> dict[str, Any]:
+def part_avatar(size: Size, options: argparse.Namespace) -> Rows:
     """One avatar in a job of its own, after the networks are loaded."""
-    subject, editor = make_subject(size), make_editor(size, "auto")
+    subject, editor = make_subject(size), make_editor(size, options.job_compile)
     with tempfile.TemporaryDirectory() as folder:
         warm = make_orders(size, Path(folder) / "warm", 1, iterations=2, edit_every=2)
         make_all(size, editor, subject, warm)
         orders = make_orders(size, Path(folder) / "one", 1)
         seconds = make_all(size, editor, subject, orders)
-        row = {"seconds": seconds, "phases": phases(orders)}
+        yield {"seconds": seconds, "phases": phases(orders), "editor": editor.describe_machine()}
     del editor, subject
-    return row | {"peak_gb": peak_gb(size.device)}
+    yield {"peak_gb": peak_gb(size.device)}
 
 
-def part_job(size: Size, options: argparse.Namespace) -> dict[str, Any]:
+def part_job(size: Size, options: argparse.Namespace) -> Rows:
     """Several avatars in one job, the loading of networks and compiling included."""
     started = synchronized(size.device)
     subject, editor = make_subject(size), make_editor(size, options.job_compile)
@@ -262,13 +254,13 @@ def part_job(size: Size, options: argparse.Namespace) -> dict[str, Any]:
     total = synchronized(size.device) - started
     row |= {"seconds": total, "study_min": total / size.avatars * STUDY / 60}
     row |= {"loading_s": total - made, "editor": editor.describe_machine()}
+    yield row
     del editor, subject
-    return row | {"peak_gb": peak_gb(size.device)}
+    yield {"peak_gb": peak_gb(size.device)}
 
 
-def part_presets(size: Size, options: argparse.Namespace) -> dict[str, Any]:
+def part_presets(size: Size, options: argparse.Namespace) -> Rows:
     """Peak memory of the variants of Instruct-NeRF2NeRF, some dozen iterations of each."""
-    rows = {}
     with tempfile.TemporaryDirectory() as folder:
         weights = Path(folder) / "alex.pth"
         state = package_network("alex").net.state_dict()
@@ -284,11 +276,10 @@ def part_presets(size: Size, options: argparse.Namespace) -> dict[str, Any]:
             orders = make_orders(size, Path(folder) / name, 1, **settings)
             seconds = make_all(size, editor, subject, orders)
             del editor, subject
-            rows[name] = {"seconds": seconds, "peak_gb": peak_gb(size.device)}
-    return rows
+            yield {name: {"seconds": seconds, "peak_gb": peak_gb(size.device)}}
 
 
-PARTS: dict[str, Callable[[Size, argparse.Namespace], dict[str, Any]]] = {
+PARTS: dict[str, Callable[[Size, argparse.Namespace], Rows]] = {
     "loop": part_loop,
     "throughput": part_throughput,
     "avatar": part_avatar,
@@ -300,15 +291,14 @@ PARTS: dict[str, Callable[[Size, argparse.Namespace], dict[str, Any]]] = {
 def verdicts(results: dict[str, Any]) -> dict[str, Any]:
     """What the bars say of the parts that ran."""
     found: dict[str, float] = {}
-    if "throughput" in results:
-        rates = [row["images_per_second"] for row in results["throughput"].values()]
-        found["images_per_second"] = max(rates)
-        if "loop" in results:
-            found["ratio"] = max(rates) / results["loop"]["images_per_second"]
-    if "avatar" in results:
-        found["avatar_s"] = results["avatar"]["seconds"]
-    if "job" in results:
-        found["study_min"] = results["job"]["study_min"]
+    rows = [row for row in results.get("throughput", {}).values() if isinstance(row, dict)]
+    if rows:
+        found["images_per_second"] = max(row["images_per_second"] for row in rows)
+        if loop := results.get("loop", {}).get("images_per_second"):
+            found["ratio"] = found["images_per_second"] / loop
+    for part, key, name in (("avatar", "seconds", "avatar_s"), ("job", "study_min", "study_min")):
+        if key in results.get(part, {}):
+            found[name] = results[part][key]
     at_least = ("images_per_second", "ratio")
     return {
         name: {
@@ -350,23 +340,46 @@ def main() -> None:
         "--compile", nargs="+", choices=["never", "always", "max"], default=["never", "always"]
     )
     parser.add_argument("--job-compile", choices=["auto", "never", "always"], default="auto")
+    parser.add_argument("--into", action="store_true", help="keep the other parts of --json's file")
     options = parser.parse_args()
+    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("headstyle.editing").setLevel(logging.INFO)
     keep_freed_memory()
     size = TOY if options.toy else FULL
     if options.toy:
         options.compile = ["never"]
     results: dict[str, Any] = {"machine": machine(size)}
-    for name in options.parts:
-        started = time.monotonic()
-        results[name] = PARTS[name](size, options)
-        print_row(name, results[name])
-        print(f"  part took {time.monotonic() - started:.0f} s", flush=True)
+    if options.into and options.json and options.json.exists():
+        results |= json.loads(options.json.read_text())
+    failed = [name for name in options.parts if not measured(name, size, options, results)]
+    if "bars" in results:
+        print_row("bars", results["bars"])
+    sys.exit(f"failed: {', '.join(failed)}" if failed else 0)
+
+
+def measured(name: str, size: Size, options: argparse.Namespace, results: dict[str, Any]) -> bool:
+    """Measure a part, keeping each of its rows; False if it fails, which `results` then tell."""
+    started = time.monotonic()
+    results[name] = {}
+
+    def keep(row: dict[str, Any]) -> None:
+        results[name] |= row
         if not size.toy:
             results["bars"] = verdicts(results)
         if options.json:
             write_json(options.json, results)
-    if "bars" in results:
-        print_row("bars", results["bars"])
+
+    try:
+        for row in PARTS[name](size, options):
+            keep(row)
+    except Exception as error:
+        traceback.print_exc()
+        keep({"error": f"{type(error).__name__}: {error}"[:500]})
+        gc.collect()
+    keep({"part_s": time.monotonic() - started})
+    print_row(name, results[name])
+    sys.stdout.flush()
+    return "error" not in results[name]
 
 
 if __name__ == "__main__":

@@ -1,15 +1,25 @@
 """Truths about compiling the editor's networks."""
 
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
 from headstyle.editing import acceleration, make_editor
-from headstyle.editing.acceleration import COMPILE_FROM, Accelerator, Compiled
+from headstyle.editing.acceleration import (
+    COMPILE_FROM,
+    GRAPHS_UP_TO,
+    SURE,
+    Accelerator,
+    Compiled,
+    fastest_attention,
+    graphs_help,
+)
 from headstyle.editing.memory import exact_device
 from test_instruct_pix2pix import INSTRUCTION, make_view, settings
 from tiny_pipeline import write_tiny_pipeline
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
@@ -49,6 +59,8 @@ def test_compiled_networks_see_one_shape_and_edit_the_same(folder, monkeypatch):
     shapes = {}
 
     class Recorded:
+        failed = False
+
         def __init__(self, function, *, graphs, thorough):
             self.function = function
 
@@ -81,6 +93,38 @@ def test_a_network_that_cannot_be_compiled_is_used_as_it_is(monkeypatch, caplog)
     caplog.clear()
     assert double(torch.tensor(4)) == 8
     assert not caplog.text
+
+
+def test_a_network_that_compiles_only_with_the_surest_attention_stays_compiled(monkeypatch, caplog):
+    chosen = []
+
+    def choosy(function, *, options, **_):
+        def compiled(*arguments):
+            if torch._C._get_cudnn_sdp_enabled():
+                raise RuntimeError("no plan for this attention")
+            chosen.append(options["triton.cudagraphs"])
+            return function(*arguments)
+
+        return compiled
+
+    monkeypatch.setattr(torch, "compile", choosy)
+    double = Compiled(lambda x: 2 * x, graphs=True, thorough=False)
+    with sdpa_kernel([SDPBackend.CUDNN_ATTENTION, *SURE], set_priority=True):
+        assert [double(torch.tensor(i)) for i in (1, 2)] == [2, 4]
+    assert (chosen, double.failed) == ([False, False], False)
+    assert caplog.text.count("trying again in the surest way") == 1
+
+
+def test_a_device_is_asked_which_attentions_it_has():
+    assert fastest_attention((1, 16, 2, 8), torch.float32, CPU) == (SDPBackend.FLASH_ATTENTION,)
+
+
+def test_graphs_are_for_few_views_in_the_main_thread():
+    assert graphs_help(CUDA, GRAPHS_UP_TO)
+    assert not graphs_help(CUDA, GRAPHS_UP_TO + 1)
+    assert not graphs_help(CPU, 1)
+    with ThreadPoolExecutor(1) as pool:
+        assert not pool.submit(graphs_help, CUDA, 1).result()
 
 
 def test_running_out_of_memory_is_no_failure_of_the_compiler(monkeypatch):

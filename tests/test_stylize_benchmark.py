@@ -27,6 +27,28 @@ def test_the_benchmark_runs_in_small_and_writes_its_numbers(tmp_path):
     assert "images_per_second" in printed
 
 
+def test_a_part_that_fails_keeps_its_rows_and_does_not_stop_the_next(tmp_path):
+    written = tmp_path / "numbers.json"
+    program = f"""
+import sys
+sys.path.insert(0, {str(ROOT / "benchmarks")!r})
+import stylize
+def failing(size, options):
+    yield {{"images_per_second": 3.0}}
+    raise RuntimeError("no memory")
+stylize.PARTS |= {{"loop": failing, "throughput": lambda size, options: iter([{{"never": {{}}}}])}}
+sys.argv = ["stylize", "--toy", "--json", {str(written)!r}, "--parts", "loop", "throughput"]
+stylize.main()
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert ended.stderr.rstrip().endswith("failed: loop")
+    numbers = json.loads(written.read_text())
+    assert numbers["loop"]["images_per_second"] == 3.0
+    assert numbers["loop"]["error"] == "RuntimeError: no memory"
+    assert "never" in numbers["throughput"]
+
+
 @pytest.mark.parametrize("preset", sorted((ROOT / "config/presets").glob("*.yaml")), ids=str)
 def test_every_preset_is_a_valid_configuration_over_the_study(preset):
     study, changes = (

@@ -2,14 +2,19 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.functional import scaled_dot_product_attention
 
 logger = logging.getLogger("headstyle.editing")
 
@@ -17,13 +22,12 @@ COMPILE_FROM = 400
 """`auto` compiles when at least so many views are to be edited: below, compiling takes longer."""
 GRAPHS_UP_TO = 4
 """Views in a batch up to which launching kernels takes longer than running them."""
-# On Hopper cuDNN's fused attention is the fastest; each backend refuses what it cannot do.
-BACKENDS = [
-    SDPBackend.CUDNN_ATTENTION,
-    SDPBackend.FLASH_ATTENTION,
-    SDPBackend.EFFICIENT_ATTENTION,
-    SDPBackend.MATH,
-]
+FUSED = (SDPBackend.CUDNN_ATTENTION, SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION)
+"""Attentions that write no matrix of all pairs; each refuses what it cannot do."""
+SURE = (SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH)
+"""Attentions that compiled networks have used for years."""
+TRIED_AT_ONCE = 24
+TRIALS = 5
 
 
 def prepare_networks(unet: nn.Module, vae: nn.Module) -> None:
@@ -35,13 +39,80 @@ def prepare_networks(unet: nn.Module, vae: nn.Module) -> None:
 
 
 @contextmanager
-def fused_attention(device: torch.device) -> Iterator[None]:
-    """Prefer the fastest attention that the device has."""
-    if device.type != "cuda":
+def fused_attention(unet: nn.Module, tokens: int) -> Iterator[None]:
+    """Prefer the attention that the UNet's device is fastest with.
+
+    Args:
+        unet: With fused projections if it is on CUDA.
+        tokens: Latent pixels of a view.
+    """
+    weight = next(unet.parameters())
+    if weight.device.type != "cuda":
         yield
         return
-    with sdpa_kernel(BACKENDS, set_priority=True):
+    heads, width = attention_heads(unet)
+    order = fastest_attention((TRIED_AT_ONCE, tokens, heads, width), weight.dtype, weight.device)
+    with sdpa_kernel([*order, SDPBackend.MATH], set_priority=True):
         yield
+
+
+def attention_heads(unet: nn.Module) -> tuple[int, int]:
+    """Heads of the first attention, which sees most tokens, and channels of a head."""
+    first = next(m for m in unet.modules() if hasattr(m, "heads") and hasattr(m, "inner_dim"))
+    return first.heads, first.inner_dim // first.heads
+
+
+@cache
+def fastest_attention(
+    shape: tuple[int, int, int, int], dtype: torch.dtype, device: torch.device
+) -> tuple[SDPBackend, ...]:
+    """Those of `FUSED` that can attend on a device, the fastest first.
+
+    Args:
+        shape: Views, tokens, heads and channels of a head.
+        dtype: Of the queries.
+        device: Where to try.
+    """
+    views, tokens, heads, width = shape
+    # As fused projections give them: queries, keys and values lie side by side.
+    fused = torch.randn((views, tokens, 3, heads, width), device=device, dtype=dtype)
+    parts = tuple(part.transpose(1, 2) for part in fused.unbind(2))
+    seconds = {}
+    for backend in FUSED:
+        # What a backend refuses it says in warnings, and then in an error.
+        with warnings.catch_warnings(), sdpa_kernel([backend]):
+            warnings.simplefilter("ignore")
+            try:
+                seconds[backend] = _seconds(lambda: scaled_dot_product_attention(*parts), device)
+            except RuntimeError as error:
+                logger.debug("no %s here: %s", backend.name, error)
+    order = tuple(sorted(seconds, key=lambda backend: seconds[backend]))
+    times = ", ".join(f"{backend.name} {1e3 * seconds[backend]:.1f} ms" for backend in order)
+    logger.info("attention of %d tokens: %s", tokens, times)
+    return order
+
+
+def _seconds(action: Callable[[], Any], device: torch.device) -> float:
+    """How long an action takes on a device, the first time left out [s]."""
+    action()
+    _finish(device)
+    started = time.perf_counter()
+    for _ in range(TRIALS):
+        action()
+    _finish(device)
+    return (time.perf_counter() - started) / TRIALS
+
+
+def _finish(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def graphs_help(device: torch.device, views: int) -> bool:
+    """Whether a compiled network gains by CUDA graphs for so many views."""
+    # PyTorch keeps the graphs for its main thread alone.
+    main = threading.current_thread() is threading.main_thread()
+    return device.type == "cuda" and main and views <= GRAPHS_UP_TO
 
 
 class Accelerator:
@@ -71,6 +142,10 @@ class Accelerator:
             self.compiled[name] = Compiled(function, graphs=graphs, thorough=thorough)
         return self.compiled[name]
 
+    def working(self) -> list[str]:
+        """The names of the functions that run compiled."""
+        return sorted(name for name, function in self.compiled.items() if not function.failed)
+
 
 def filled(tensor: Tensor, count: int) -> Tensor:
     """A batch with its last entry repeated until there are at least `count`."""
@@ -93,29 +168,49 @@ class Compiled:
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache / "headstyle" / "inductor"))
         self._eager = function
         self._graphs = graphs
-        options = {
+        self._options = {
             "triton.cudagraphs": graphs,
             "max_autotune": thorough,
+            # cuDNN's convolutions are good, and trying out others takes most of the time.
+            "max_autotune_conv_backends": "ATEN",
             "conv_1x1_as_mm": True,
             "coordinate_descent_tuning": thorough,
         }
-        self._compiled: Callable[..., Any] | None = torch.compile(
-            function, fullgraph=False, dynamic=False, options=options
-        )
+        self._attention: Sequence[SDPBackend] = ()
+        """Instead of what the caller prefers, once that could not be compiled."""
+        self.failed = False
+        """Whether the function runs as it is."""
+        self._compiled = self._compile()
 
     def __call__(self, *arguments: Tensor) -> Any:
-        if self._compiled is None:
-            return self._eager(*arguments)
+        while not self.failed:
+            try:
+                return self._run(*arguments)
+            except torch.OutOfMemoryError:
+                raise
+            except Exception as error:
+                # A compiler may be missing or may fail on a new device; the network is fine.
+                self._give_up(error)
+        return self._eager(*arguments)
+
+    def _compile(self) -> Callable[..., Any]:
+        return torch.compile(self._eager, fullgraph=False, dynamic=False, options=self._options)
+
+    def _run(self, *arguments: Tensor) -> Any:
         if self._graphs:
             # The output of the last replay is no longer needed.
             torch.compiler.cudagraph_mark_step_begin()
-        try:
+        if not self._attention:
             return self._compiled(*arguments)
-        except torch.OutOfMemoryError:
-            raise
-        except Exception as error:
-            # A compiler may be missing or may fail on a new device; the network itself is fine.
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            logger.warning("compiling failed (%s); going on without", reason)
-            self._compiled = None
-            return self._eager(*arguments)
+        with sdpa_kernel(list(self._attention), set_priority=True):
+            return self._compiled(*arguments)
+
+    def _give_up(self, error: Exception) -> None:
+        """Go on without the newest attention and without graphs, or else without compiling."""
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        self.failed = bool(self._attention)
+        then = "going on without" if self.failed else "trying again in the surest way"
+        logger.warning("compiling failed (%s); %s", reason, then)
+        self._attention, self._graphs = SURE, False
+        self._options = {**self._options, "triton.cudagraphs": False}
+        self._compiled = self._compile()

@@ -34,6 +34,7 @@ class ImageCoder:
         self.device = torch.device(vae.device)
         self.known = LatentCache()
         """Photographs and renders that were encoded already."""
+        self._alphas = LatentCache()
         self._fitting: dict[tuple[int, int], int] = {}
 
     def latent_shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
@@ -56,6 +57,7 @@ class ImageCoder:
     def decoded(self, latents: Tensor, photographs: Sequence[RgbaImage]) -> Tensor:
         """Images with their photographs' alpha. Shape `(B, H, W, 4)`."""
         scaled = (latents / self.vae.config.scaling_factor).to(self.vae.dtype)
+        scaled = scaled.contiguous(memory_format=self._layout)
         together = self._batch_for(photographs[0].shape[:2], len(scaled))
         run = self.accelerator.fast("decoder", self._decode)
         images = [
@@ -99,20 +101,40 @@ class ImageCoder:
 
     def _to_tensor(self, images: Sequence[RgbaImage]) -> Tensor:
         """Images on the background in [-1, 1], padded to whole latents. Shape `(B, 3, H, W)`."""
-        stacked = torch.from_numpy(np.stack(images)).to(self.device)
+        stacked = self._uploaded(images)
         alpha = stacked[..., 3:]
         background = stacked.new_tensor(self.background)
         laid = stacked[..., :3] * alpha + background * (1 - alpha)
         planes = laid.permute(0, 3, 1, 2) * 2 - 1
         down, right = (-length % self._factor for length in planes.shape[2:])
-        return pad(planes, (0, right, 0, down), mode="replicate").to(self.vae.dtype)
+        laid = pad(planes, (0, right, 0, down), mode="replicate").to(self.vae.dtype)
+        return laid.contiguous(memory_format=self._layout)
 
     def _cut_out(self, images: Tensor, photographs: Sequence[RgbaImage]) -> Tensor:
         """Take off the padding and half-transparent pixels' share of background, restore alpha."""
         height, width = photographs[0].shape[:2]
-        alphas = np.stack([photograph[..., 3:] for photograph in photographs])
-        alpha = torch.from_numpy(alphas).to(self.device)
+        alpha = self._alphas.encoded(photographs, lambda new: self._uploaded(new)[..., 3:].clone())
         colors = (images.permute(0, 2, 3, 1)[:, :height, :width] + 1) / 2
         background = colors.new_tensor(self.background)
         edited = background + (colors.clamp(0, 1) - background) / alpha.clamp_min(0.05)
         return torch.cat([edited.clamp(0, 1), alpha], dim=-1)
+
+    def _uploaded(self, images: Sequence[RgbaImage]) -> Tensor:
+        """Images on the device. Shape `(B, H, W, 4)`."""
+        # One by one: to stack them on the host first would take as long again.
+        return torch.stack([torch.from_numpy(image).to(self.device) for image in images])
+
+    @property
+    def _layout(self) -> torch.memory_format:
+        """Of the images, as `prepare_networks` lays out the networks."""
+        cuda = self.device.type == "cuda"
+        return torch.channels_last if cuda else torch.contiguous_format
+
+
+def downloaded(images: Tensor) -> np.ndarray:
+    """A tensor in the host's memory, copied at the bus's full speed from a GPU."""
+    if images.device.type != "cuda":
+        return images.numpy()
+    # The allocator keeps such memory for the next batch.
+    host = torch.empty(images.shape, dtype=images.dtype, pin_memory=True)
+    return host.copy_(images).numpy()

@@ -19,7 +19,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from headstyle.editing import acceleration
 from headstyle.editing.base import Instruction, View, one_each
-from headstyle.editing.coder import ImageCoder
+from headstyle.editing.coder import ImageCoder, downloaded
 from headstyle.editing.memory import GIB, DeviceMemory, even_batch, fitting_batch
 from headstyle.editing.solvers import Steps, denoise, make_steps
 from headstyle.editing.weights import pipeline_files, pipeline_folder, words_beyond
@@ -117,7 +117,7 @@ class InstructPix2Pix:
         return {
             "device": str(self.device),
             "batch_sizes": sorted(self._used),
-            "compiled": sorted(self.accelerator.compiled),
+            "compiled": self.accelerator.working(),
             "peak_memory_bytes": self.memory.peak_bytes(),
         }
 
@@ -136,11 +136,10 @@ class InstructPix2Pix:
         """
         chosen = one_each(views, instructions)
         edited: dict[int, RgbaImage] = {}
-        with acceleration.fused_attention(self.device):
-            for batch in self._batches(views):
-                images = self._edit_batch([views[i] for i in batch], [chosen[i] for i in batch])
-                edited.update(zip(batch, images, strict=True))
-                logger.info("%d of %d views edited", len(edited), len(views))
+        for batch in self._batches(views):
+            images = self._edit_batch([views[i] for i in batch], [chosen[i] for i in batch])
+            edited.update(zip(batch, images, strict=True))
+            logger.info("%d of %d views edited", len(edited), len(views))
         return [edited[i] for i in range(len(views))]
 
     def embed(self, text: str) -> Tensor:
@@ -197,8 +196,10 @@ class InstructPix2Pix:
     def _edit_batch(
         self, views: Sequence[View], instructions: Sequence[Instruction]
     ) -> list[RgbaImage]:
+        _, down, across = self.coder.latent_shape(views[0].photograph.shape[:2])
         try:
-            edited = self._diffuse(views, instructions)
+            with acceleration.fused_attention(self.unet, down * across):
+                edited = self._diffuse(views, instructions)
         except torch.OutOfMemoryError:
             if len(views) == 1:
                 height, width = views[0].photograph.shape[:2]
@@ -238,7 +239,7 @@ class InstructPix2Pix:
         predict = self._guided(condition, instructions)
         latents = denoise(latents, steps, predict, self.solver)
         edited = self.coder.decoded(latents, [view.photograph for view in views])
-        return list(edited.cpu().numpy()[:count])
+        return list(downloaded(edited[:count]))
 
     def _start(self, renders: Tensor, instructions: Sequence[Instruction], steps: Steps) -> Tensor:
         """The renders' latents at the noise of the first step, float32."""
@@ -268,7 +269,7 @@ class InstructPix2Pix:
             [[i.text_guidance, i.image_guidance] for i in instructions], device=self.device
         )
         on_text, on_image = scales.T[:, :, None, None, None]
-        graphs = self.device.type == "cuda" and len(prompts) <= acceleration.GRAPHS_UP_TO
+        graphs = acceleration.graphs_help(self.device, len(prompts))
         name = "unet with graphs" if graphs else "unet"
         run = self.accelerator.fast(name, self._run_unet, graphs)
 
