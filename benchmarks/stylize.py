@@ -170,9 +170,7 @@ def pieces(size: Size, editor: InstructPix2Pix) -> dict[str, float]:
         "unet": lambda: denoised(size, editor, latents),
         "encoding": lambda: editor.coder.encoded([image.copy() for image in photographs]),
         "decoding": lambda: editor.coder.decoded(latents, photographs),
-        "download": lambda: downloaded(
-            torch.zeros((size.views, *photographs[0].shape)).to(latents)
-        ),
+        "download": lambda: downloaded(empty),
     }
     found = {}
     for name, action in timed.items():

@@ -23,7 +23,7 @@ def test_the_benchmark_runs_in_small_and_writes_its_numbers(tmp_path):
     assert numbers["throughput"]["never"]["images_per_second"] > 0
     assert set(numbers["avatar"]["phases"]) == {"edit", "train", "write"}
     assert numbers["job"]["avatars"] == 2
-    assert set(numbers["presets"]) == {"in2n", "in2n-small", "in2n-tiny"}
+    assert set(numbers["presets"]) == {"in2n", "in2n-small", "in2n-tiny", "part_s"}
     assert "images_per_second" in printed
 
 
