@@ -160,6 +160,7 @@ def throughput(size: Size, compile: str) -> dict[str, Any]:
     return row | {"peak_gb": peak_gb(size.device)}
 
 
+@torch.inference_mode()
 def pieces(size: Size, editor: InstructPix2Pix) -> dict[str, float]:
     """Where an image's time goes [ms]: all steps of the UNet, the autoencoder, the transfers."""
     views = random_views(size, size.views, 9)
@@ -174,10 +175,9 @@ def pieces(size: Size, editor: InstructPix2Pix) -> dict[str, float]:
     }
     found = {}
     for name, action in timed.items():
-        with torch.inference_mode():
-            action()
-            started = synchronized(size.device)
-            action()
+        action()
+        started = synchronized(size.device)
+        action()
         found[name] = 1e3 * (synchronized(size.device) - started) / size.views
     return found
 
