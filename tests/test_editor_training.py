@@ -103,23 +103,23 @@ def test_three_of_four_iterations_are_about_the_first_size():
     assert {turn(i, 1) for i in range(9)} == {0}
 
 
-def test_pools_are_filled_at_once_and_renewed_at_each_quarter():
+def test_pools_are_half_filled_at_first_and_then_in_each_eighth():
     stream = ToyStream(*SIZE)
     stage = Stage(1, 1e-3, 4)
-    renew = Renewal(stage, [PicturePool(stream, 8, 0)])
-    assert stream.drawn == 8
-    for done, drawn in ((0.1, 8), (0.25, 10), (0.3, 10), (0.6, 12), (0.9, 14), (0.95, 14)):
+    renew = Renewal(stage, [PicturePool(stream, 20, 0)])
+    assert stream.drawn == 10
+    for done, drawn in ((0.1, 10), (0.13, 13), (0.2, 13), (0.25, 16), (0.9, 19), (0.95, 19)):
         stage.done = done
         renew()
         assert stream.drawn == drawn
 
 
-def test_a_training_that_goes_on_late_is_renewed_only_at_the_next_quarter():
+def test_a_training_that_goes_on_late_is_renewed_only_at_the_next_eighth():
     stream = ToyStream(*SIZE)
     stage = Stage(1, 1e-3, 4, done=0.6)
-    renew = Renewal(stage, [PicturePool(stream, 8, 0)])
+    renew = Renewal(stage, [PicturePool(stream, 20, 0)])
     renew()
-    assert stream.drawn == 8
+    assert stream.drawn == 10
 
 
 def parabola(start=1.0):

@@ -1,5 +1,6 @@
 """Banks of heads and the training pairs drawn from them."""
 
+import headstyle.learning.head_bank
 import numpy as np
 import pytest
 import torch
@@ -15,7 +16,7 @@ from headstyle.learning.pairs import (
     concerned_pixels,
 )
 from headstyle.learning.photographer import Pictures
-from headstyle.learning.surfels import draw_edits
+from headstyle.learning.surfels import draw_edits, pack_head
 from headstyle.learning.wording import PEOPLE, fill_in, texts_of
 
 SEEDS = range(1000, 1008)
@@ -95,6 +96,26 @@ def test_a_bank_needs_seeds_and_tells_why_it_failed():
         HeadBank([])
     with HeadBank([-1]) as bank, pytest.raises(RuntimeError, match="making heads"):
         bank.wait_for(1)
+
+
+def test_a_head_that_cannot_be_sculpted_is_left_out(caplog):
+    with HeadBank([1000, -1, 1001], 8.0) as bank:
+        bank.wait_for(3)
+        assert (len(bank), bank.ended) == (2, True)
+        assert len(bank.draw(3, rng())) == 3
+    assert "head -1 cannot be sculpted" in caplog.text
+
+
+def test_a_bank_that_breaks_keeps_its_heads(monkeypatch, caplog):
+    def breaking(*_):
+        yield pack_head(1000, 8.0)
+        raise OSError("no memory")
+
+    monkeypatch.setattr(headstyle.learning.head_bank, "_heads_in_order", breaking)
+    with HeadBank([1000, 1001], 8.0) as bank:
+        bank.wait_for(2)
+        assert len(bank.draw(3, rng())) == 3
+    assert "no more heads after 1" in caplog.text
 
 
 def test_an_empty_bank_says_what_to_do(bank):

@@ -19,7 +19,7 @@ from headstyle.errors import InputError
 from headstyle.learning.editor_card import COLUMNS
 from headstyle.learning.evaluate_editor import Sample, evaluate_shipped
 from headstyle.learning.head_bank import HeadBank
-from headstyle.learning.head_files import head_file, keep_head, read_head
+from headstyle.learning.head_files import head_file, keep_head, made_head, read_head
 from headstyle.learning.surfels import pack_head
 from headstyle.learning.train_all import MODELS, AllSettings, settings_for, train_all
 from headstyle.learning.train_editor import EditorSettings
@@ -87,6 +87,13 @@ def test_a_broken_file_of_a_head_is_written_again(tmp_path, caplog):
     assert keep_head(tmp_path, 1000, 8.0) == path
     assert "sculpted again" in caplog.text
     assert read_head(path, 1000) is not None
+
+
+def test_a_head_that_finds_no_room_on_the_disk_is_handed_over(tmp_path, caplog):
+    (tmp_path / "file").touch()
+    head = made_head(1000, 8.0, tmp_path / "file")
+    assert len(head.edits) == 4
+    assert "takes no more heads" in caplog.text
 
 
 def test_a_bank_of_kept_heads_is_the_same_bank(tmp_path):

@@ -24,7 +24,7 @@ class Checkpoint:
     """The latest state of one training, in a folder that is replaced as a whole."""
 
     def __init__(
-        self, folder: Path | None, stages: Mapping[str, Stage], every_seconds: float = 45
+        self, folder: Path | None, stages: Mapping[str, Stage], every_seconds: float = 30
     ) -> None:
         """The checkpoint in `folder`; None keeps none.
 

@@ -21,7 +21,9 @@ from headstyle.learning.pairs import EditBatch, PairStream
 CLUTTERED_SHARE = 0.15
 """Of the pictures for the autoencoder; the others lie on black, as the workflow edits them."""
 PAIRS_AT_ONCE = 64
-RENEWALS, RENEWED_SHARE = 4, 0.25
+FIRST_SHARE = 0.5
+"""Of a pool, filled before a training starts."""
+RENEWALS, RENEWED_SHARE = 8, 0.15
 """Equal parts of a stage, before each of which but the first this share of the pools is renewed."""
 
 
@@ -135,11 +137,14 @@ class LatentPool:
         batch = self._stream.draw(pairs)
         device = batch.photographs.device
         either = torch.maximum(batch.photographs[:, 3:], batch.edited[:, 3:])
-        added = LatentPairs(
-            *(
+        # In the precision that the workflow encodes in.
+        with torch.autocast(device.type, torch.float16, enabled=device.type == "cuda"):
+            latents = [
                 self._model.vae.encode(on_black(rgba)).latent_dist.mode()
                 for rgba in (batch.photographs, batch.edited)
-            ),
+            ]
+        added = LatentPairs(
+            *latents,
             self._model.tokens(batch.instructions).to(device),
             functional.avg_pool2d(batch.concerned[:, None].float(), LATENT_FACTOR),
             functional.avg_pool2d(either, LATENT_FACTOR),
@@ -168,11 +173,11 @@ class Renewal:
     """Renews pools in between, so that a training sees the heads that were sculpted meanwhile."""
 
     def __init__(self, stage: Stage, pools: Sequence[Pool]) -> None:
-        """Fill the pools."""
+        """Fill the pools in part."""
         self._stage, self._pools = stage, pools
         self._next = self._part + 1
         for pool in pools:
-            take_in(pool, pool.capacity)
+            take_in(pool, max(1, round(FIRST_SHARE * pool.capacity)))
 
     def __call__(self) -> None:
         """To be called in every iteration: renews the pools when it is time."""

@@ -165,7 +165,7 @@ def load_editor(folder: Path, device: str, steps: int = DIFFUSION_STEPS) -> Inst
         {
             "model": str(folder),
             "revision": None,
-            "dtype": "float16" if device == "cuda" else "float32",
+            "dtype": "float16" if torch.device(device).type == "cuda" else "float32",
             "diffusion_steps": steps,
             "negative_prompt": NEGATIVE_PROMPT,
             "batch_size": 64,

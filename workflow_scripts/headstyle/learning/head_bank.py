@@ -5,13 +5,15 @@ Edits that only paint share the geometry of their original. All heads lie one af
 two tensors, so that a batch is gathered in two steps.
 """
 
+import logging
 import os
 import threading
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -30,9 +32,13 @@ from headstyle.learning.surfels import (
     PackedHead,
 )
 
+logger = logging.getLogger("headstyle.learning")
+
 STUDY_SHARE = 0.75
 """Share of the study's operators among the edits, the rest are everyday recolorings."""
 MEMORY_LIMIT_BYTES = 32 * 2**30
+NICENESS = 10
+"""Of the processes that sculpt: what trains meanwhile goes first."""
 
 
 @dataclass(frozen=True)
@@ -210,7 +216,11 @@ class HeadBank:
                 if not self._add(head) or self._stop.is_set():
                     break
         except BaseException as failure:
-            self._failure = failure
+            # Hours of training are worth more than further heads.
+            if self._heads:
+                logger.warning("no more heads after %d: %r", self._heads, failure)
+            else:
+                self._failure = failure
         with self._change:
             self._ended = True
             self._change.notify_all()
@@ -297,33 +307,51 @@ def _heads_in_order(
     stop: threading.Event,
 ) -> Iterator[PackedHead]:
     """Heads in the order of their seeds, a few ahead of what is asked for."""
+    some = False
+    for seed, made in _made_in_order(seeds, coarseness, workers, cache, stop):
+        try:
+            head = made()
+        except BrokenExecutor:
+            raise
+        except Exception as error:
+            # That all of them fail is no accident.
+            if not some:
+                raise
+            logger.warning("head %d cannot be sculpted (%r); it is left out", seed, error)
+            continue
+        whole = head if isinstance(head, PackedHead) else read_head(head, seed)
+        if whole is not None:
+            some = True
+            yield whole
+
+
+def _made_in_order(
+    seeds: Sequence[int],
+    coarseness: float,
+    workers: int,
+    cache: Path | None,
+    stop: threading.Event,
+) -> Iterator[tuple[int, Callable[[], PackedHead | Path]]]:
+    """Seeds with what gives their heads or tells why there is none."""
     if workers == 0:
         for seed in seeds:
-            yield _received(made_head(seed, coarseness, cache), seed)
+            yield seed, partial(made_head, seed, coarseness, cache)
         return
     # Spawned, not forked: a fork of a process that uses CUDA cannot live.
-    with _one_thread_each(), ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+    spawned = get_context("spawn")
+    with _one_thread_each(), ProcessPoolExecutor(workers, spawned, os.nice, (NICENESS,)) as pool:
         ahead: deque[tuple[int, Future[PackedHead | Path]]] = deque()
         for seed in seeds:
             ahead.append((seed, pool.submit(made_head, seed, coarseness, cache)))
             if len(ahead) > 2 * workers:
                 first, future = ahead.popleft()
-                yield _received(future.result(), first)
+                yield first, future.result
             if stop.is_set():
                 break
         while ahead and not stop.is_set():
             first, future = ahead.popleft()
-            yield _received(future.result(), first)
+            yield first, future.result
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _received(sent: PackedHead | Path, seed: int) -> PackedHead:
-    if isinstance(sent, PackedHead):
-        return sent
-    head = read_head(sent, seed)
-    if head is None:
-        raise RuntimeError(f"{sent} cannot be read back; is the disk full?")
-    return head
 
 
 @contextmanager

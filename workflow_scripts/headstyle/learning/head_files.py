@@ -27,7 +27,12 @@ logger = logging.getLogger("headstyle.learning")
 
 def made_head(seed: int, coarseness: float, cache: Path | None) -> PackedHead | Path:
     """What a worker returns: the head, or the file that keeps it, which is quicker to hand over."""
-    return pack_head(seed, coarseness) if cache is None else keep_head(cache, seed, coarseness)
+    if cache is not None:
+        try:
+            return keep_head(cache, seed, coarseness)
+        except OSError as error:
+            logger.warning("%s takes no more heads (%s)", cache, error)
+    return pack_head(seed, coarseness)
 
 
 def head_file(folder: Path, seed: int, coarseness: float) -> Path:

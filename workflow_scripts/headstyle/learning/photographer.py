@@ -109,6 +109,12 @@ def surfel_batch(surfels: Surfels, device: torch.device | str = "cpu") -> Surfel
     return unpacked(geometry.to(device), paint.to(device), present)
 
 
+def prepare(device: torch.device | str) -> None:
+    """Build what photographs are drawn with on CUDA, minutes at the first time on a machine."""
+    if torch.device(device).type == "cuda":
+        import gsplat.cuda._backend  # noqa: F401
+
+
 @torch.no_grad()
 def photograph(
     surfels: SurfelBatch,

@@ -25,7 +25,7 @@ WARM_UP = 200
 """Iterations over which the learning rate rises; in short trainings a tenth of them."""
 AVERAGE_DECAY = 0.998
 REPORT_EVERY = 100
-CHECKPOINT_EVERY_S = 60.0
+CHECKPOINT_EVERY_S = 30.0
 PROGRESS = "progress.json"
 
 

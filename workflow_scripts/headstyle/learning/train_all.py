@@ -25,6 +25,8 @@ MODELS = ("perceptual", "matting", "editor")
 """In the order of training: the editor needs most heads, and they grow in number meanwhile."""
 AUTOENCODER_SHARE = 0.3
 """Of the minutes for the editor."""
+SOON_THERE = 400
+"""Kept heads that are read in a quarter of a minute."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +86,10 @@ def train_all(
 
 
 def _patient(settings: EditorSettings, cache: Path | None) -> EditorSettings:
-    """Wait for half of the heads that an earlier call kept, which are soon there."""
+    """Wait for half of the heads that an earlier call kept, up to what is soon there."""
     kept = len(list(cache.glob("head_*.npz"))) if cache else 0
-    return replace(settings, first_heads=min(settings.heads, max(settings.first_heads, kept // 2)))
+    wanted = max(settings.first_heads, min(kept // 2, SOON_THERE))
+    return replace(settings, first_heads=min(settings.heads, wanted))
 
 
 def settings_for(

@@ -45,7 +45,8 @@ class EditorSettings:
     """Encoded pairs of the first size kept for the denoiser; a third as many of others."""
     batch_autoencoder: int = 32
     """Pictures."""
-    batch_denoiser: int = 96
+    batch_denoiser: int = 256
+    """Pairs; with fewer a large GPU waits for its next kernels."""
     judge_pictures: int = 12_000
     judge_minutes: float = 0.75
     height: int = 256

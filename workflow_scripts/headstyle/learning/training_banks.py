@@ -1,5 +1,6 @@
 """The heads that a training learns from, and those that it is judged by."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from headstyle.learning.head_bank import HeadBank
+from headstyle.learning.photographer import prepare
 
 FIRST_TRAINING_SEED = 1000
 """Heads of smaller seeds are never trained on."""
@@ -56,8 +58,12 @@ def opened_banks(settings: BankSettings, device: str, cache: Path | None = None)
         "device": device,
         "cache": cache,
     }
+    # While heads are sculpted, which takes as long.
+    preparing = threading.Thread(target=prepare, args=(device,), name="photographer", daemon=True)
+    preparing.start()
     with HeadBank(unseen_seeds, **common) as unseen:
         unseen.wait_for(len(unseen_seeds))
     with HeadBank(seeds, **common) as training:
         training.wait_for(settings.first_heads)
+        preparing.join()
         yield Banks(training, unseen)
