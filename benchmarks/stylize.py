@@ -41,6 +41,7 @@ from headstyle.editing.coder import downloaded
 from headstyle.editing.instruct_pix2pix import InstructPix2Pix
 from headstyle.editing.solvers import denoise, make_steps
 from headstyle.files import write_json
+from headstyle.learning.photographer import prepare
 from headstyle.metrics.lpips import package_network
 from headstyle.stage import keep_freed_memory
 from stylize_scene import FULL, TOY, Size, make_subject
@@ -346,6 +347,7 @@ def main() -> None:
     size = TOY if options.toy else FULL
     if options.toy:
         options.compile = ["never"]
+    prepare(size.device)
     results: dict[str, Any] = {"machine": machine(size)}
     if options.into and options.json and options.json.exists():
         results |= json.loads(options.json.read_text())

@@ -162,6 +162,31 @@ def test_compiled_edits_on_the_gpu_are_the_eager_ones(folder, count):
 
 @pytest.mark.gpu
 @gpu
+@pytest.mark.parametrize(("tokens", "heads", "width"), [(4096, 8, 40), (6144, 8, 40), (64, 4, 32)])
+def test_a_gpu_has_fused_attentions_that_agree(tokens, heads, width):
+    order = fastest_attention((2, tokens, heads, width), torch.float16, exact_device("cuda"))
+    assert order
+    fused = torch.randn((2, tokens, 3, heads, width), device="cuda").half()
+    parts = [part.transpose(1, 2) for part in fused.unbind(2)]
+    attended = []
+    for backend in (*order, SDPBackend.MATH):
+        with sdpa_kernel([backend]):
+            attended.append(torch.nn.functional.scaled_dot_product_attention(*parts))
+    for one in attended[:-1]:
+        torch.testing.assert_close(one, attended[-1], atol=5e-3, rtol=5e-2)
+
+
+@pytest.mark.gpu
+@gpu
+def test_networks_in_half_precision_stay_compiled_on_the_gpu(folder):
+    views = [make_view(str(i), i) for i in range(5)]
+    editor = make_editor(settings(folder, compile="always", dtype="float16"), "cuda")
+    assert all(np.isfinite(edited).all() for edited in editor.edit(views, INSTRUCTION))
+    assert editor.describe_machine()["compiled"] == ["decoder", "encoder", "unet"]
+
+
+@pytest.mark.gpu
+@gpu
 def test_the_batch_on_the_gpu_is_found_from_its_memory(folder):
     views = [make_view(str(i), i) for i in range(7)]
     editor = make_editor(settings(folder, batch_size=None, max_memory_gb=8), "cuda")

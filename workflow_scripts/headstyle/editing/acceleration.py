@@ -174,7 +174,6 @@ class Compiled:
             # cuDNN's convolutions are good, and trying out others takes most of the time.
             "max_autotune_conv_backends": "ATEN",
             "conv_1x1_as_mm": True,
-            "coordinate_descent_tuning": thorough,
         }
         self._attention: Sequence[SDPBackend] = ()
         """Instead of what the caller prefers, once that could not be compiled."""

@@ -5,7 +5,10 @@ gsplat draws a batch of heads at once, on the CPU `headstyle.rendering` one afte
 are drawn larger and averaged in linear light, so that edges are neither ragged nor blurred.
 """
 
+import fcntl
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -111,7 +114,13 @@ def surfel_batch(surfels: Surfels, device: torch.device | str = "cpu") -> Surfel
 
 def prepare(device: torch.device | str) -> None:
     """Build what photographs are drawn with on CUDA, minutes at the first time on a machine."""
-    if torch.device(device).type == "cuda":
+    if torch.device(device).type != "cuda":
+        return
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headstyle"
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "gsplat.lock").open("w") as lock:
+        # gsplat deletes what another process is building, so one has to wait for the other.
+        fcntl.flock(lock, fcntl.LOCK_EX)
         import gsplat.cuda._backend  # noqa: F401
 
 
