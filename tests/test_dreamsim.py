@@ -112,7 +112,7 @@ def test_equal_images_differ_by_nothing_and_the_order_does_not_matter(metric):
 def test_the_distance_is_one_minus_the_cosine_of_the_embeddings(metric):
     batch = batch_of([textured()], [textured(2)])
     images = (ours.network_input(i[0], batch.overlap[0]) for i in (batch.target, batch.warped))
-    cosine = torch.cosine_similarity(*(metric._network.embed(image) for image in images))
+    cosine = torch.cosine_similarity(*(metric.network.embed(image) for image in images))
     assert float(metric(batch)) == pytest.approx(1 - float(cosine), abs=1e-6)
 
 
@@ -325,7 +325,7 @@ def test_the_real_package_reads_such_files_without_a_network(tmp_path, monkeypat
     assert float(alone) == pytest.approx(float(other[1]), rel=1e-3)
     batch = batch_of([textured()], [textured(3)])
     images = (ours.network_input(i[0], batch.overlap[0]) for i in (batch.target, batch.warped))
-    assert float(alone) == pytest.approx(float(metric._network(*images)), rel=1e-2)
+    assert float(alone) == pytest.approx(float(metric.network(*images)), rel=1e-2)
     # A file that holds code instead of weights.
     (tmp_path / f"{kind}_pretrain.pth.tar").write_bytes(b"cos\nsystem\n(S'true'\ntR.")
     with pytest.raises(InputError, match="does not hold DreamSim's weights"):

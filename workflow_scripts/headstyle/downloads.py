@@ -124,7 +124,7 @@ def download_all(
         except InputError as error:
             problems.append(str(error))
     if problems:
-        raise InputError("\n".join(dict.fromkeys(problems)))
+        raise InputError("\n".join(problems))
     return list(dict.fromkeys(files))
 
 

@@ -50,7 +50,7 @@ class Dreamsim(Metric):
 
     def __init__(self, settings: Mapping[str, Any], device: torch.device) -> None:
         super().__init__(settings, device)
-        self._network = load_network(_type(settings), self.weights(settings), device)
+        self.network = load_network(_type(settings), self.weights(settings), device)
 
     @classmethod
     def weights(cls, settings: Mapping[str, Any]) -> list[Path]:
@@ -89,7 +89,7 @@ class Dreamsim(Metric):
     def _embeddings(self, images: Tensor, overlap: Tensor) -> Tensor:
         """Embeddings of unit length. Shape `(N, D)`, float64."""
         squares = [network_input(*pair) for pair in zip(images, overlap, strict=True)]
-        return normalize(self._network.embed(torch.cat(squares)).double(), dim=1)
+        return normalize(self.network.embed(torch.cat(squares)).double(), dim=1)
 
 
 def network_input(image: Tensor, overlap: Tensor) -> Tensor:
