@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from html import escape
 from pathlib import Path
 
@@ -325,6 +326,15 @@ class TestPages:
         layers = data["avatars"]["P4_high"]["layers"]
         assert [layer["name"] for layer in layers] == ["edit, cycle 0", "edit, cycle 1", "avatar"]
         assert all(len(layer["pictures"]) == 5 for layer in layers)
+
+    def test_the_true_edit_stands_last_where_it_is_known(self, subject, avatars):
+        truth = subject.views.parent / "true_edits" / avatars[0].prompt
+        shutil.copytree(subject.views, truth)
+        html = compare_page(subject, avatars[:2], 300_000)
+        shutil.rmtree(truth.parent)
+        data = json.loads(re.search(r'id="data">(.*?)</script>', html, re.S).group(1))
+        assert [layer["name"] for layer in data["references"]] == ["true edit"]
+        assert data["references"][0]["pictures"] == data["layers"][0]["pictures"]
 
     def test_a_small_limit_shows_fewer_views(self, subject, avatars):
         html = compare_page(subject, avatars[:2], 20_000)
