@@ -158,10 +158,12 @@ OF_VIEWS = {
     *("clip_consistency", "clip_similarity", "face_identity", "face_landmarks"),
     *("headline", "refit_residual", "tsed"),
 }
+# Metrics of packages that are not always there; test_dreamsim.py has the same truths.
+OPTIONAL = {"dreamsim"}
 
 
 def warped_metrics(backbones: Path) -> list[Metric]:
-    names = [name for name in available_metrics() if name not in OF_VIEWS]
+    names = [name for name in available_metrics() if name not in OF_VIEWS | OPTIONAL]
     if not (EMBEDDED_MODELS / "perceptual").is_dir():  # Not trained yet.
         names = [name for name in names if not name.startswith("lpips_mini")]
     weights = backbones / BACKBONES["squeeze"]

@@ -89,6 +89,17 @@ class Metric(ABC):
         """
         return []
 
+    @classmethod
+    def download(cls, settings: Mapping[str, Any]) -> list[Path]:
+        """Fetch what is missing of `weights` from the network, where it is to be had there.
+
+        Only the target `models` asks for it. Whatever is raised becomes one sentence.
+
+        Returns:
+            The files that come from the network, fetched now or earlier.
+        """
+        return []
+
     def prepare(self, scene: Scene) -> None:  # noqa: B027 (most metrics need no more than pairs)
         """See all views once, before the batches: for what is computed per view or per scene.
 
