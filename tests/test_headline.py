@@ -35,7 +35,7 @@ def terms(head, images, unedited=None) -> dict[str, float]:
     """Each kind of disagreement between the first two views."""
     cameras, _, depths = head
     scene = make_scene(images, depths, cameras, 0.5, CPU, unedited=unedited)
-    found = disagreements(head_pairs(head_views(scene, 96, 0.03), [0], [1], 0.01, 2.0))
+    found = disagreements(head_pairs(head_views(scene, 96, 0.03, 0.5), [0], [1], 0.01, 2.0))
     return dict(zip(TERMS, found[0].tolist(), strict=True))
 
 
@@ -56,6 +56,10 @@ def test_the_unedited_scene_scores_exactly_one(head):
     # Even where its own views disagree.
     unlike = [images[0], shifted(images[1], [9, 0, 0]), images[2]]
     table = score(unlike, depths, cameras, unedited=unlike, settings=SETTINGS, device="cpu")
+    assert (table["headline"] == 1).all()
+    # Splats have soft silhouettes.
+    soft = [np.dstack([image[..., :3], smoothed(image, 2)[..., 3]]) for image in unlike]
+    table = score(soft, depths, cameras, unedited=soft, settings=SETTINGS, device="cpu")
     assert (table["headline"] == 1).all()
 
 
@@ -139,7 +143,7 @@ def test_frames_and_resolution_do_not_matter(head):
     first = terms(head, [images[0], shifted(images[1], change), images[2]], images)
     second = terms(again, [again[1][0], shifted(again[1][1], change), again[1][2]], again[1])
     assert second["color"] == pytest.approx(first["color"], rel=0.02)
-    assert isinstance(head_views(make_scene(*again[1:], big, 0.5, CPU), 96, 0.03), HeadViews)
+    assert isinstance(head_views(make_scene(*again[1:], big, 0.5, CPU), 96, 0.03, 0.5), HeadViews)
 
 
 def test_displacement_is_recovered_to_a_tenth_of_a_pixel():
