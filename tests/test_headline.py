@@ -51,14 +51,26 @@ def smoothed(image, sigma):
     return np.concatenate([colors[..., :3], image[..., 3:]], axis=2)
 
 
+def smoothed_alpha(image):
+    alpha = torch.from_numpy(image[..., 3].copy())[None, None].float()
+    return smooth(alpha, 6)[0, 0].numpy()
+
+
 def test_the_unedited_scene_scores_exactly_one(head):
     cameras, images, depths = head
     # Even where its own views disagree.
     unlike = [images[0], shifted(images[1], [9, 0, 0]), images[2]]
     table = score(unlike, depths, cameras, unedited=unlike, settings=SETTINGS, device="cpu")
     assert (table["headline"] == 1).all()
-    # Splats have soft silhouettes.
-    soft = [np.dstack([image[..., :3], smoothed(image, 2)[..., 3]]) for image in unlike]
+
+
+def test_it_scores_exactly_one_with_the_soft_silhouettes_of_splats_too():
+    cameras = cameras_around([-12, 0], [(480, 600)] * 2)
+    images, depths = photograph(cameras, colors=spots)
+    unlike = [images[0], shifted(images[1], [9, 0, 0])]
+    # Their surface goes on a little beyond where they are opaque.
+    alphas = [(2 * smoothed_alpha(image) - 1).clip(0, 1) for image in unlike]
+    soft = [np.dstack([i[..., :3], alpha]) for i, alpha in zip(unlike, alphas, strict=True)]
     table = score(soft, depths, cameras, unedited=soft, settings=SETTINGS, device="cpu")
     assert (table["headline"] == 1).all()
 
