@@ -116,6 +116,12 @@ class TestPictures:
         walk = pictures.walk_along_rig(cameras)
         assert walk in (sorted(cameras.names), sorted(cameras.names, reverse=True))
 
+    def test_varied_views_of_an_arc_are_its_middle_and_its_ends(self, subject):
+        first, *others = pictures.varied_views(subject.cameras, 3)
+        assert first == "view_02"
+        assert set(others) == {"view_00", "view_04"}
+        assert sorted(pictures.varied_views(subject.cameras, 9)) == list(subject.cameras.names)
+
     def test_the_frontal_view_of_an_arc_is_its_middle(self, subject):
         assert pictures.frontal_view(subject.cameras) == "view_02"
 
