@@ -119,6 +119,19 @@ def test_a_device_is_asked_which_attentions_it_has():
     assert fastest_attention((1, 16, 2, 8), torch.float32, CPU) == (SDPBackend.FLASH_ATTENTION,)
 
 
+def test_an_attention_that_is_wrong_is_left_out(monkeypatch, caplog):
+    order = (SDPBackend.MATH, SDPBackend.FLASH_ATTENTION)
+    monkeypatch.setattr(acceleration, "FUSED", order)
+    shape = (1, 18, 2, 8)
+    assert set(fastest_attention(shape, torch.float32, CPU)) == set(order)
+    fastest_attention.cache_clear()
+    results = iter([torch.ones(2), torch.tensor([1.0, torch.nan])])
+    monkeypatch.setattr(acceleration, "_attended", lambda *_: next(results))
+    assert fastest_attention(shape, torch.float32, CPU) == (SDPBackend.MATH,)
+    assert "FLASH_ATTENTION is wrong on this device" in caplog.text
+    fastest_attention.cache_clear()
+
+
 def test_graphs_are_for_few_views_in_the_main_thread():
     assert graphs_help(CUDA, GRAPHS_UP_TO)
     assert not graphs_help(CUDA, GRAPHS_UP_TO + 1)
@@ -180,7 +193,8 @@ def test_a_gpu_has_fused_attentions_that_agree(tokens, heads, width):
 @gpu
 def test_networks_in_half_precision_stay_compiled_on_the_gpu(folder):
     views = [make_view(str(i), i) for i in range(5)]
-    editor = make_editor(settings(folder, compile="always", dtype="float16"), "cuda")
+    changes = {"compile": "always", "dtype": "float16", "batch_size": 5}
+    editor = make_editor(settings(folder, **changes), "cuda")
     assert all(np.isfinite(edited).all() for edited in editor.edit(views, INSTRUCTION))
     assert editor.describe_machine()["compiled"] == ["decoder", "encoder", "unet"]
 
