@@ -23,7 +23,7 @@ COMPILE_FROM = 400
 GRAPHS_UP_TO = 4
 """Views in a batch up to which launching kernels takes longer than running them."""
 FUSED = (SDPBackend.EFFICIENT_ATTENTION, SDPBackend.FLASH_ATTENTION, SDPBackend.CUDNN_ATTENTION)
-"""Attentions that write no matrix of all pairs, the oldest first; each refuses what it cannot do."""
+"""Attentions without a matrix of all pairs, the oldest first; each refuses what it cannot do."""
 SURE = (SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH)
 """Attentions that compiled networks have used for years."""
 TRIED_AT_ONCE = 24
