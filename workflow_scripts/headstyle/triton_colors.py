@@ -16,6 +16,8 @@ from headstyle import spherical_harmonics
 
 # Splats of one program.
 BLOCK = 128
+# Their number changes at every refinement, which must not compile the kernels anew.
+SIZES = ["count", "views"]
 C0 = tl.constexpr(spherical_harmonics.C0)
 C1 = tl.constexpr(spherical_harmonics.C1)
 C20, C21, C22, C23 = (tl.constexpr(value) for value in spherical_harmonics.C2)
@@ -107,7 +109,7 @@ def _slopes(x, y, z, h1, h2, h3, h4, h5, h6, h7, h8, h9, h10, h11, h12, h13, h14
     return gx, gy, gz
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 def colors_forward(
     means, sh0, rest, eyes, radii, colors, count, views,
     DEGREE: tl.constexpr, REST: tl.constexpr, BLOCK: tl.constexpr,
@@ -138,7 +140,7 @@ def _store(place, inside, first, second, third):
     tl.store(place + 6, third, mask=inside)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 def colors_backward(
     means, sh0, rest, eyes, radii, colors, d_colors, d_means, d_sh0, d_rest, count, views,
     DEGREE: tl.constexpr, REST: tl.constexpr, BLOCK: tl.constexpr,
