@@ -7,8 +7,8 @@
 Every variant starts from the same splats, sees the same training views in the same order for as
 many iterations, and is scored on the same held-out views (every 8th) over their foreground, on
 black, in the middle and at the end. `plain` has the settings of gsplat's example trainer
-(plain_trainer.py); `ours` are those of config/config.yaml; the others change one of them. Clocks
-stop while views are scored. Without `--views` a procedural head is photographed first; a folder
+(plain_trainer.py), `plain_fused` also our kernels for its loss; `ours` are those of
+config/config.yaml; the others change one of them. Clocks stop while views are scored. Without `--views` a procedural head is photographed first; a folder
 that does not exist yet is filled with its views. `--adjacency` times iterations as avatars have
 them: 9 views of 512 x 765 px and 200,000 splats. What comes first is short; the file is written
 after each part, and a part that fails does not keep the others from running.
@@ -21,6 +21,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +153,7 @@ class Watch:
             self.clock.go_on()
 
 
-def plain(views: Views, settings: TrainingSettings, device: str) -> Row:
+def plain(views: Views, settings: TrainingSettings, device: str, fused_loss: bool = False) -> Row:
     """One row of the plain loop."""
     cameras, images = views.of(views.training)
     start = splats_from_points(views.points, views.colors, 3, SEED, settings.min_initial_splats)
@@ -165,7 +166,8 @@ def plain(views: Views, settings: TrainingSettings, device: str) -> Row:
     )
     watch = Watch(views, settings.iterations, device)
     order = shuffled_views(range(len(cameras)), SEED)
-    train(splats, resident, order, scene_extent(cameras), settings.iterations, watch)
+    extent = scene_extent(cameras)
+    train(splats, resident, order, extent, settings.iterations, watch, fused_loss)
     return watch.row
 
 
@@ -187,6 +189,9 @@ def ours(views: Views, settings: TrainingSettings, device: str) -> Row:
     if selection.iteration:
         watch.row["chosen_iteration"] = selection.iteration
     return watch.row
+
+
+PLAIN = {"plain": plain, "plain_fused": partial(plain, fused_loss=True)}
 
 
 def profiles(views: Views, device: str) -> None:
@@ -231,7 +236,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument(
         "--variants",
         default="plain,ours",
-        help=f"all, none, or of plain, {', '.join(VARIANTS)}, with commas between",
+        help=f"all, none, or of {', '.join([*PLAIN, *VARIANTS])}, with commas between",
     )
     parser.add_argument("--adjacency", action="store_true", help="time iterations on 9 views")
     parser.add_argument("--adjacency-splats", type=int, default=200_000)
@@ -241,11 +246,11 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--without-triton", action="store_true", help="plain operators instead")
     parser.add_argument("--json", type=Path, help="write the rows here, too")
     options = parser.parse_args()
-    chosen = ["plain", *VARIANTS] if options.variants == "all" else options.variants.split(",")
+    known = [*PLAIN, *VARIANTS]
+    chosen = known if options.variants == "all" else options.variants.split(",")
     options.variants = [] if options.variants == "none" else chosen
-    unknown = [name for name in options.variants if name not in ("plain", *VARIANTS)]
-    if unknown:
-        parser.error(f"there is no variant {unknown[0]}; choose of plain, {', '.join(VARIANTS)}")
+    if unknown := [name for name in options.variants if name not in known]:
+        parser.error(f"there is no variant {unknown[0]}; choose of {', '.join(known)}")
     return options
 
 
@@ -264,7 +269,7 @@ def views_of(options: argparse.Namespace, scratch: str) -> Views:
 
 def measured(name: str, views: Views, options: argparse.Namespace) -> Row:
     """The row of one variant."""
-    run, changes = plain if name == "plain" else ours, VARIANTS.get(name, {})
+    run, changes = PLAIN.get(name, ours), VARIANTS.get(name, {})
     # Kernels are compiled before the clock starts.
     run(views, settings_of(changes | {"sh_degree_every": 1}, WARM_UP), options.device)
     return run(views, settings_of(changes, options.iterations), options.device)

@@ -61,7 +61,10 @@ def fully_fused_projection(
     means2d, conics, _, _, depths, radii = Projection.apply(
         means, quats, torch.log(scales), logits, *harmonics, table, (width, height), 0
     )
-    return radii, means2d, depths, conics, None
+    # gsplat leaves what no camera sees unwritten.
+    seen = (radii > 0).all(dim=-1)
+    means2d, conics = (torch.where(seen[..., None], x, torch.nan) for x in (means2d, conics))
+    return radii, means2d, torch.where(seen, depths, torch.nan), conics, None
 
 
 def isect_tiles(

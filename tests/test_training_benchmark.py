@@ -15,7 +15,8 @@ def test_a_plain_and_our_training_are_scored_on_the_same_views(tmp_path):
     from head_views import make_views
 
     make_views(tmp_path / "views", size_px=72, grid=(2, 4, 1), coarseness=8.0)
-    options = "--device cpu --iterations 60 --variants plain,ours,selection,mcmc30k --adjacency"
+    names = ["plain", "plain_fused", "ours", "selection", "mcmc30k"]
+    options = f"--device cpu --iterations 60 --variants {','.join(names)} --adjacency"
     done = subprocess.run(
         [
             *(sys.executable, str(ROOT / "benchmarks/train_splats.py"), *options.split()),
@@ -30,7 +31,7 @@ def test_a_plain_and_our_training_are_scored_on_the_same_views(tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
     assert "7 training and 2 held-out views of [(48, 72)] px" in done.stdout
     result = json.loads((tmp_path / "rows.json").read_text())
-    assert list(result["variants"]) == ["plain", "ours", "selection", "mcmc30k"]
+    assert list(result["variants"]) == names
     for row in result["variants"].values():
         assert row["end"]["iteration"] == 60
         assert 10 < row["end"]["heldout_psnr"] < 50
