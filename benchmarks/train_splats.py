@@ -8,10 +8,11 @@ Every variant starts from the same splats, sees the same training views in the s
 many iterations, and is scored on the same held-out views (every 8th) over their foreground, on
 black, in the middle and at the end. `plain` has the settings of gsplat's example trainer
 (plain_trainer.py), `plain_fused` also our kernels for its loss; `ours` are those of
-config/config.yaml; the others change one of them. Clocks stop while views are scored. Without `--views` a procedural head is photographed first; a folder
-that does not exist yet is filled with its views. `--adjacency` times iterations as avatars have
-them: 9 views of 512 x 765 px and 200,000 splats. What comes first is short; the file is written
-after each part, and a part that fails does not keep the others from running.
+config/config.yaml; the others change one of them. Clocks stop while views are scored. Without
+`--views` a procedural head is photographed first; a folder that does not exist yet is filled with
+its views. `--adjacency` times iterations as avatars have them: 9 views of 512 x 765 px and 200,000
+splats. What comes first is short; the file is written after each part, and a part that fails does
+not keep the others from running.
 """
 
 import argparse

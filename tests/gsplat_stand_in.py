@@ -76,7 +76,8 @@ def isect_tiles(
     assert radii.dtype == torch.int32
     assert depths.shape == (views, count)
     entries = []
-    centers, reach = means2d.detach().numpy() / tile_size, radii.numpy() / tile_size
+    centers = means2d.detach().nan_to_num().numpy() / tile_size
+    reach = radii.numpy() / tile_size
     ends = np.array([tile_width, tile_height])
     first = np.clip(np.floor(centers - reach), 0, ends).astype(int)
     after = np.clip(np.ceil(centers + reach), 0, ends).astype(int)
