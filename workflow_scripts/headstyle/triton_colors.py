@@ -208,9 +208,7 @@ class SplatColors(torch.autograd.Function):
         colors = means.new_empty((views, count, 3))
         ctx.sizes = {"DEGREE": degree, "REST": 3 * shN.shape[1], "BLOCK": BLOCK}
         if count:
-            colors_forward[(triton.cdiv(count, BLOCK),)](
-                *tensors, colors, count, views, **ctx.sizes
-            )
+            colors_forward[(-(-count // BLOCK),)](*tensors, colors, count, views, **ctx.sizes)
         ctx.save_for_backward(*tensors, colors)
         return colors
 
@@ -223,7 +221,7 @@ class SplatColors(torch.autograd.Function):
         d_rest = torch.zeros_like(rest) if unused else torch.empty_like(rest)
         d_means, d_sh0 = torch.empty_like(means), torch.empty_like(sh0)
         if count:
-            colors_backward[(triton.cdiv(count, BLOCK),)](
+            colors_backward[(-(-count // BLOCK),)](
                 means, sh0, rest, eyes, radii, colors, gradient.contiguous(),
                 d_means, d_sh0, d_rest, count, views, **ctx.sizes,
             )  # fmt: skip

@@ -166,7 +166,7 @@ class PhotometricLoss(torch.autograd.Function):
         x, y = rendered.contiguous(), target.contiguous()
         views, height, width, channels = x.shape
         rows, length = views * height, width * channels
-        grid = (triton.cdiv(length, COLUMNS), triton.cdiv(rows, ROWS))
+        grid = (-(-length // COLUMNS), -(-rows // ROWS))
         weights = window_weights(x.device, torch.float32)
         moments, slopes = x.new_empty((4, rows, length)), x.new_empty((3, rows, length))
         partial = x.new_empty(grid[0] * grid[1])
@@ -186,7 +186,7 @@ class PhotometricLoss(torch.autograd.Function):
         x, y, slopes = ctx.saved_tensors
         views, height, width, channels = x.shape
         rows, length = views * height, width * channels
-        grid = (triton.cdiv(length, COLUMNS), triton.cdiv(rows, ROWS))
+        grid = (-(-length // COLUMNS), -(-rows // ROWS))
         weights = window_weights(x.device, torch.float32)
         blurred, result = torch.empty_like(slopes), torch.empty_like(x)
         scale = gradient / x.numel()
