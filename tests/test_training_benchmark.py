@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from argparse import Namespace
 
 import pytest
 from conftest import ROOT
@@ -41,3 +42,24 @@ def test_a_plain_and_our_training_are_scored_on_the_same_views(tmp_path):
         "iteration of 9 views",
         "iteration of 1 views",
     ]
+
+
+def test_a_part_that_fails_keeps_no_other_out_of_the_file(tmp_path, monkeypatch):
+    import train_splats
+
+    def measured(name, *_):
+        if name == "plain":
+            raise RuntimeError("no memory")
+        # What was measured before is in the file already.
+        assert "plain" in json.loads(options.json.read_text())["failed"]
+        return {"seconds": 1.0, "milliseconds": 1.0}
+
+    monkeypatch.setattr(train_splats, "measured", measured)
+    monkeypatch.setattr(train_splats, "views_of", lambda *_: None)
+    options = Namespace(
+        variants=["plain", "ours"], adjacency=False, profile=False, json=tmp_path / "rows.json"
+    )
+    train_splats.measure_all(options, {"variants": {}, "failed": {}}, "")
+    written = json.loads(options.json.read_text())
+    assert written["failed"] == {"plain": "RuntimeError: no memory"}
+    assert list(written["variants"]) == ["ours"]

@@ -154,7 +154,7 @@ def test_the_steps_of_rendering_are_those_of_gsplats_own_function():
         torch.cat([splats["sh0"], splats["shN"]], dim=1), poses, intrinsics, 96, 128, sh_degree=2,
         packed=False, backgrounds=background.expand(3, 3), render_mode="RGB+ED",
     )  # fmt: skip
-    torch.testing.assert_close(ours.colors, theirs[..., :3], atol=1e-5, rtol=0)
+    torch.testing.assert_close(ours.colors, theirs[..., :3], atol=3e-5, rtol=0)
     torch.testing.assert_close(ours.alphas, alphas[..., 0], atol=1e-6, rtol=0)
     seen = ours.alphas > 0.01
     torch.testing.assert_close(
