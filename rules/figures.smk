@@ -8,8 +8,10 @@ from headstyle.schedules import later_passes
 # What only human ratings can fill is neither drawn nor shown without them.
 RATED = bool(config["summary"]["ratings"])
 STUDY_FIGURES = ["by_prompt", "by_subject", "excess", "low_high", *(["by_quality"] * RATED)]
-# The first page shows the study's own metrics, which readers know, or the first that there are.
-FIRST_METRICS = [m for m in config["metrics"]["names"] if m in ("rmse", "ciede2000", "lpips")]
+# The first page shows the headline score and the study's own metrics, which readers know, or the
+# first that there are.
+FIRST_METRICS = ("headline", "rmse", "ciede2000", "lpips", "lpips_mini")
+FIRST_METRICS = [m for m in FIRST_METRICS if m in config["metrics"]["names"]]
 FIRST_METRICS = FIRST_METRICS or config["metrics"]["names"][:3]
 SHOWN_TABLES = [t for t in TABLES if RATED or t not in ("thresholds", "agreement")]
 STUDY_PAGES = [*SHOWN_TABLES, "poses", "baseline", "settings"]

@@ -71,7 +71,8 @@ def test_what_lies_here_already_is_not_downloaded(hub, tmp_path):
         editing = CONFIG["editing"] | {"model": model, "revision": None}
         assert download(CONFIG | {"editing": editing}) == []
     assert download(CONFIG | {"editing": {"editor": "control", "model": "some/one"}}) == []
-    assert download(with_avatars=False) == []
+    metrics = CONFIG["metrics"] | {"names": ["lpips_mini", "lpips_mini_corrected", "ssim"]}
+    assert download(CONFIG | {"metrics": metrics}, with_avatars=False) == []
     assert hub.asked == []
 
 
@@ -93,6 +94,30 @@ def test_a_backbone_lands_in_torchs_cache(hub, tmp_path, monkeypatch):
     assert path.read_bytes() == b"weights"
 
 
+def test_a_clip_model_comes_without_what_is_not_read(hub, tmp_path, monkeypatch):
+    asked = []
+
+    def fetch(model, allow_patterns):
+        asked.append((model, allow_patterns))
+        (tmp_path / "clip").mkdir(exist_ok=True)
+        (tmp_path / "clip" / "model.safetensors").touch()
+        return str(tmp_path / "clip")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fetch)
+    names = ["clip_consistency", "clip_similarity"]
+    editing = {"editor": "control"}
+    for model, expected in (
+        ("some/clip", [tmp_path / "clip" / "model.safetensors"]),
+        (str(tmp_path), []),
+        (None, []),
+    ):
+        metrics = CONFIG["metrics"] | {"names": names, "clip_model": model}
+        assert download(CONFIG | {"metrics": metrics, "editing": editing}) == expected
+    assert {model for model, _ in asked} == {"some/clip"}
+    assert "model.safetensors" in asked[0][1]
+    assert not any("bin" in pattern for pattern in asked[0][1])
+
+
 def test_a_damaged_backbone_is_refused(hub, tmp_path, monkeypatch):
     with pytest.raises(InputError, match="cannot be downloaded"):
         download(backbone(tmp_path, monkeypatch, digest="00000000"))
@@ -108,7 +133,7 @@ def test_without_a_network_everything_that_is_missing_is_told_at_once(hub, tmp_p
         download(CONFIG | {"metrics": CONFIG["metrics"] | {"names": ["lpips"]}})
     lines = str(raised.value).splitlines()
     assert len(lines) == 2
-    for line, name in zip(lines, ("some/one", "squeezenet1_1"), strict=True):
+    for line, name in zip(lines, ("some/one", "lpips"), strict=True):
         assert name in line
         assert "no route to host); run `snakemake --cores 1 models`" in line
 

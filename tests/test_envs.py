@@ -3,6 +3,7 @@
 import ast
 import re
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,8 @@ PACKAGES = {
     "skimage": "scikit-image",
     "yaml": "pyyaml",
 }
+# Asked for by name, and told where they are missing: who wants them adds them.
+OPTIONAL = {"dreamsim"}
 # Snakemake puts itself on the path of every script.
 PROVIDED = {"headstyle", "snakemake"}
 
@@ -72,7 +75,16 @@ def pinned(env: str) -> dict[str, str]:
 def test_an_environment_holds_what_its_script_imports(script, env):
     sources = {ROOT / script, *library_modules(ROOT / script)}
     needed = set().union(*(imported_packages(source) for source in sources))
-    assert needed <= set(pinned(env))
+    assert needed - OPTIONAL <= set(pinned(env))
+
+
+def test_optional_packages_are_pinned_too():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    tested = (ROOT / "constraints.txt").read_text().splitlines()
+    for extra in OPTIONAL:
+        for requirement in extras["optional-dependencies"][extra]:
+            name = re.match(r"[\w-]+", requirement)[0]
+            assert any(line.startswith(f"{name}==") for line in tested), name
 
 
 @pytest.mark.parametrize("env", sorted({env for _, env in rules_with_scripts()}))

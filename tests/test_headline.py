@@ -35,7 +35,7 @@ def terms(head, images, unedited=None) -> dict[str, float]:
     """Each kind of disagreement between the first two views."""
     cameras, _, depths = head
     scene = make_scene(images, depths, cameras, 0.5, CPU, unedited=unedited)
-    found = disagreements(head_pairs(head_views(scene, 96, 0.03), [0], [1], 0.01, 2.0))
+    found = disagreements(head_pairs(head_views(scene, 96, 0.03, 0.5), [0], [1], 0.01, 2.0))
     return dict(zip(TERMS, found[0].tolist(), strict=True))
 
 
@@ -51,11 +51,27 @@ def smoothed(image, sigma):
     return np.concatenate([colors[..., :3], image[..., 3:]], axis=2)
 
 
+def smoothed_alpha(image):
+    alpha = torch.from_numpy(image[..., 3].copy())[None, None].float()
+    return smooth(alpha, 6)[0, 0].numpy()
+
+
 def test_the_unedited_scene_scores_exactly_one(head):
     cameras, images, depths = head
     # Even where its own views disagree.
     unlike = [images[0], shifted(images[1], [9, 0, 0]), images[2]]
     table = score(unlike, depths, cameras, unedited=unlike, settings=SETTINGS, device="cpu")
+    assert (table["headline"] == 1).all()
+
+
+def test_it_scores_exactly_one_with_the_soft_silhouettes_of_splats_too():
+    cameras = cameras_around([-12, 0], [(480, 600)] * 2)
+    images, depths = photograph(cameras, colors=spots)
+    unlike = [images[0], shifted(images[1], [9, 0, 0])]
+    # Their surface goes on a little beyond where they are opaque.
+    alphas = [(2 * smoothed_alpha(image) - 1).clip(0, 1) for image in unlike]
+    soft = [np.dstack([i[..., :3], alpha]) for i, alpha in zip(unlike, alphas, strict=True)]
+    table = score(soft, depths, cameras, unedited=soft, settings=SETTINGS, device="cpu")
     assert (table["headline"] == 1).all()
 
 
@@ -139,7 +155,7 @@ def test_frames_and_resolution_do_not_matter(head):
     first = terms(head, [images[0], shifted(images[1], change), images[2]], images)
     second = terms(again, [again[1][0], shifted(again[1][1], change), again[1][2]], again[1])
     assert second["color"] == pytest.approx(first["color"], rel=0.02)
-    assert isinstance(head_views(make_scene(*again[1:], big, 0.5, CPU), 96, 0.03), HeadViews)
+    assert isinstance(head_views(make_scene(*again[1:], big, 0.5, CPU), 96, 0.03, 0.5), HeadViews)
 
 
 def test_displacement_is_recovered_to_a_tenth_of_a_pixel():

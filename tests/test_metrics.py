@@ -17,8 +17,11 @@ from headstyle.metrics import (
     metric_class,
     required_weights,
 )
+from headstyle.metrics.base import cut_to_overlap, mean_over_overlap
 from headstyle.metrics.ciede2000 import delta_e, lab_from_srgb
+from headstyle.metrics.gmsd import gradient_similarity
 from headstyle.metrics.lpips import BACKBONES, find_backbone, load_network
+from headstyle.metrics.ssim import masked_ssim
 from headstyle.provenance import library_digest
 from skimage.color import deltaE_ciede2000, rgb2lab
 
@@ -155,10 +158,12 @@ OF_VIEWS = {
     *("clip_consistency", "clip_similarity", "face_identity", "face_landmarks"),
     *("headline", "refit_residual", "tsed"),
 }
+# Metrics of packages that are not always there; test_dreamsim.py has the same truths.
+OPTIONAL = {"dreamsim"}
 
 
 def warped_metrics(backbones: Path) -> list[Metric]:
-    names = [name for name in available_metrics() if name not in OF_VIEWS]
+    names = [name for name in available_metrics() if name not in OF_VIEWS | OPTIONAL]
     if not (EMBEDDED_MODELS / "perceptual").is_dir():  # Not trained yet.
         names = [name for name in names if not name.startswith("lpips_mini")]
     weights = backbones / BACKBONES["squeeze"]
@@ -180,6 +185,28 @@ def test_nothing_outside_the_overlap_counts(backbones):
     for metric in warped_metrics(backbones):
         hidden = metric(PairBatch(batch.target, other, batch.overlap))
         assert torch.equal(metric(batch), hidden), metric.name
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns"), [((7, 21), (5, 30)), ((0, 3), (50, 56)), ((0, 0), (0, 0))]
+)
+def test_cutting_the_frames_to_the_overlap_changes_no_value(rows, columns):
+    batch = random_batch()
+    overlap = torch.zeros_like(batch.overlap)
+    overlap[0, slice(*rows), slice(*columns)] = True
+    batch = PairBatch(batch.target, batch.warped, overlap)
+    similarity, counts = masked_ssim(batch.target, batch.warped, overlap)
+    expected = mean_over_overlap(similarity, counts)
+    found = load_metrics({"names": ["ssim"]}, CPU)[0](batch)
+    torch.testing.assert_close(found, expected, equal_nan=True, atol=1e-6, rtol=0)
+    similarity, counts = gradient_similarity(batch.target, batch.warped, overlap)
+    squares = (similarity - mean_over_overlap(similarity, counts)[:, None, None]).square()
+    expected = mean_over_overlap(squares, counts).sqrt()
+    found = load_metrics({"names": ["gmsd"]}, CPU)[0](batch)
+    torch.testing.assert_close(found, expected, equal_nan=True, atol=1e-6, rtol=0)
+    window = cut_to_overlap(batch, 2).overlap
+    assert window.sum() == overlap.sum()
+    assert window.shape[1] <= rows[1] - rows[0] + 2 or not rows[1]
 
 
 def test_every_metric_states_its_name_units_and_direction():

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from html import escape
 from pathlib import Path
 
@@ -114,6 +115,12 @@ class TestPictures:
         cameras = subject.cameras
         walk = pictures.walk_along_rig(cameras)
         assert walk in (sorted(cameras.names), sorted(cameras.names, reverse=True))
+
+    def test_varied_views_of_an_arc_are_its_middle_and_its_ends(self, subject):
+        first, *others = pictures.varied_views(subject.cameras, 3)
+        assert first == "view_02"
+        assert set(others) == {"view_00", "view_04"}
+        assert sorted(pictures.varied_views(subject.cameras, 9)) == list(subject.cameras.names)
 
     def test_the_frontal_view_of_an_arc_is_its_middle(self, subject):
         assert pictures.frontal_view(subject.cameras) == "view_02"
@@ -325,6 +332,15 @@ class TestPages:
         layers = data["avatars"]["P4_high"]["layers"]
         assert [layer["name"] for layer in layers] == ["edit, cycle 0", "edit, cycle 1", "avatar"]
         assert all(len(layer["pictures"]) == 5 for layer in layers)
+
+    def test_the_true_edit_stands_last_where_it_is_known(self, subject, avatars):
+        truth = subject.views.parent / "true_edits" / avatars[0].prompt
+        shutil.copytree(subject.views, truth)
+        html = compare_page(subject, avatars[:2], 300_000)
+        shutil.rmtree(truth.parent)
+        data = json.loads(re.search(r'id="data">(.*?)</script>', html, re.S).group(1))
+        assert [layer["name"] for layer in data["references"]] == ["true edit"]
+        assert data["references"][0]["pictures"] == data["layers"][0]["pictures"]
 
     def test_a_small_limit_shows_fewer_views(self, subject, avatars):
         html = compare_page(subject, avatars[:2], 20_000)

@@ -14,6 +14,7 @@ from headstyle.metrics.base import Scene
 
 # Behind heads, which would else differ by their backgrounds.
 GRAY = 0.5
+_DOWNLOADED = ("*.json", "*.txt", "model.safetensors")
 _FILES = ("config.json", "model.safetensors", "preprocessor_config.json", "tokenizer_config.json")
 
 
@@ -47,6 +48,16 @@ def clip_files(model: str | None) -> list[Path]:
                 "metrics out of metrics.names"
             )
     return paths
+
+
+def download_clip(model: str | None) -> list[Path]:
+    """A CLIP model of the model hub, in the hub's cache; nothing for a folder."""
+    if not model or Path(model).is_dir():
+        return []
+    from huggingface_hub import snapshot_download
+
+    folder = Path(snapshot_download(model, allow_patterns=list(_DOWNLOADED)))
+    return sorted(path for path in folder.iterdir() if path.is_file())
 
 
 class Clip:

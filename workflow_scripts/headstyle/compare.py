@@ -17,6 +17,7 @@ from headstyle.sheets import Avatar, Subject
 _LONG_SIDES_PX = (320, 256, 208, 160)
 _ENOUGH_VIEWS = 15
 _QUALITY = 66
+_TRUE_EDIT = "The true edit is the head itself edited in three dimensions and photographed again."
 
 
 def compare_page(subject: Subject, avatars: Sequence[Avatar], max_bytes: int) -> str:
@@ -33,6 +34,8 @@ def compare_page(subject: Subject, avatars: Sequence[Avatar], max_bytes: int) ->
     cameras = subject.cameras
     folders = [subject.views, subject.baseline / "renders"]
     folders += [folder for avatar in avatars for _, folder in _stages(avatar)]
+    truth = _true_edit(avatars)
+    folders += [folder for _, folder in truth]
     walk = pictures.walk_along_rig(cameras)
     names, long_side_px = _fitting(walk, folders, max_bytes)
     width, height = cameras.sizes[[cameras.index(name) for name in names]].max(axis=0)
@@ -49,6 +52,7 @@ def compare_page(subject: Subject, avatars: Sequence[Avatar], max_bytes: int) ->
             }
             for avatar in avatars
         },
+        "references": [_layer(*stage, names, long_side_px) for stage in truth],
     }
     body = _body(subject, avatars, data)
     return page(f"{subject.name}: views compared", body, ["compare.js"], ["compare.css"])
@@ -61,6 +65,12 @@ def _stages(avatar: Avatar) -> list[tuple[str, Path]]:
         for folder in pictures.evenly_spaced(avatar.cycles, 2)
     ]
     return [*edits, ("avatar", avatar.folder / "renders")]
+
+
+def _true_edit(avatars: Sequence[Avatar]) -> list[tuple[str, Path]]:
+    """Name and folder of the true edit, where all avatars have the same one."""
+    found = {avatar.true_edit for avatar in avatars}
+    return [("true edit", folder) for folder in found if folder and len(found) == 1]
 
 
 def _fitting(walk: Sequence[str], folders: Sequence[Path], max_bytes: int) -> tuple[list[str], int]:
@@ -96,7 +106,8 @@ def _body(subject: Subject, avatars: Sequence[Avatar], data: dict[str, Any]) -> 
     return f"""<h1>{escape(subject.name)}: views compared</h1>
 <p class="lead">Walk along the rig with the slider, the arrow keys or Play. Details that change
 from one view to the next in the edits cannot all be true of one head; the avatar shows what the
-splats kept of them. Cycle 0 are the edits the training began with, later cycles replaced them.</p>
+splats kept of them. Cycle 0 are the edits the training began with, later cycles replaced them.
+{_TRUE_EDIT if data["references"] else ""}</p>
 <div class="controls">
 <label>Avatar <select id="avatar">{options}</select></label>
 <label>View <input id="slider" type="range" min="0" max="0" value="0"></label>

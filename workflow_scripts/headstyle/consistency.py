@@ -39,6 +39,8 @@ SETTINGS: Mapping[str, Any] = {
     "clip_neutral_text": "a photo of a person",
     "face_detector": None,
     "face_recognizer": None,
+    "dreamsim_type": "open_clip_vitb32",
+    "dreamsim_folder": None,
     "refit_iterations": 300,
 }
 """Defaults of `score`; the workflow gives the config's `metrics` section instead."""

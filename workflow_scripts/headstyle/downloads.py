@@ -7,7 +7,6 @@ against the digest in their names, rembg's by rembg.
 
 import hashlib
 import logging
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,6 @@ from headstyle.editing.weights import PIPELINE_FILES, VOCABULARIES, pipeline_fol
 from headstyle.errors import InputError
 
 logger = logging.getLogger("headstyle")
-
-CLIP_FILES = ("*.json", "*.txt", "model.safetensors")
 
 
 def download_pipeline(model: str, revision: str | None) -> list[Path]:
@@ -60,28 +57,14 @@ def check_digest(path: Path, digest: str) -> None:
 
 
 def download_backbone(net: str, weights: str | None) -> list[Path]:
-    """The backbone of LPIPS from torchvision's site, in torch's cache; nothing where it is given.
+    """The backbone of LPIPS in the loss of avatars, in torch's cache or where it is given.
 
     Raises:
         InputError: it cannot be had.
     """
-    import torch
+    from headstyle.metrics import lpips
 
-    from headstyle.metrics.lpips import BACKBONES, DOWNLOADS
-
-    name = BACKBONES[net]
-    path = Path(weights or Path(torch.hub.get_dir(), "checkpoints", name))
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        prefix = re.search(r"-([0-9a-f]{8})\.pth$", name)
-        assert prefix is not None
-        _fetched(
-            name,
-            lambda: torch.hub.download_url_to_file(
-                f"{DOWNLOADS}/{name}", str(path), hash_prefix=prefix[1], progress=False
-            ),
-        )
-    return [path]
+    return _fetched(lpips.BACKBONES[net], lambda: lpips.download_backbone(net, weights))
 
 
 def download_matting(model: str, weights: str | None) -> list[Path]:
@@ -98,14 +81,19 @@ def download_matting(model: str, weights: str | None) -> list[Path]:
     return [Path(_fetched(model, known[model].download_models))]
 
 
-def download_clip(model: str) -> list[Path]:
-    """A CLIP model of the model hub, in the hub's cache; nothing for a folder."""
-    if Path(model).is_dir():
-        return []
-    from huggingface_hub import snapshot_download
+def download_metric(name: str, settings: Mapping[str, Any]) -> list[Path]:
+    """The weights of a metric, where it looks for them.
 
-    folder = _fetched(model, lambda: snapshot_download(model, allow_patterns=list(CLIP_FILES)))
-    return sorted(path for path in Path(folder).iterdir() if path.is_file())
+    Args:
+        name: The metric's name.
+        settings: The config's `metrics` section.
+
+    Raises:
+        InputError: they cannot be had.
+    """
+    from headstyle.metrics import metric_class
+
+    return _fetched(f"the weights of {name}", lambda: metric_class(name).download(settings))
 
 
 def download_all(
@@ -125,10 +113,7 @@ def download_all(
         wanted.append(
             lambda: download_backbone(stylization["lpips_net"], stylization["lpips_weights"])
         )
-    if {"lpips", "lpips_corrected"} & set(metrics["names"]):
-        wanted.append(lambda: download_backbone(metrics["lpips_net"], metrics["lpips_weights"]))
-    if metrics["clip_model"] and any(name.startswith("clip_") for name in metrics["names"]):
-        wanted.append(lambda: download_clip(metrics["clip_model"]))
+    wanted += [lambda name=name: download_metric(name, metrics) for name in metrics["names"]]
     if with_matting:
         wanted.append(lambda: download_matting(masks["matting_model"], masks["matting_weights"]))
     files: list[Path] = []

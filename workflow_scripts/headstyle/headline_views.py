@@ -55,7 +55,9 @@ class HeadPairs:
     head_px: float
 
 
-def head_views(scene: Scene, head_px: float, depth_jump: float) -> HeadViews:
+def head_views(
+    scene: Scene, head_px: float, depth_jump: float, foreground_alpha: float
+) -> HeadViews:
     """Reduce the views of a scene until the head has `head_px`, and cut them to it.
 
     Smaller heads stay as they are. Without unedited views none of them shows the head.
@@ -64,13 +66,14 @@ def head_views(scene: Scene, head_px: float, depth_jump: float) -> HeadViews:
         scene: The views.
         head_px: Side of a square as large as the head's mean foreground [px].
         depth_jump: See `headstyle.warping.sound_surface`.
+        foreground_alpha: Alpha above which a pixel of an unedited view shows the head.
     """
     size = float(np.sqrt(np.mean([float(mask.sum()) for mask in scene.foreground])))
     factor = min(1.0, head_px / max(size, 1.0))
     sizes = np.maximum(1, np.rint(scene.cameras.sizes * factor)).astype(np.int64)
     cameras = scene.cameras.scaled(sizes)
     reduced = [
-        _reduced(scene, view, (height, width))
+        _reduced(scene, view, (height, width), foreground_alpha)
         for view, (width, height) in enumerate(sizes.tolist())
     ]
     stack, cameras = _cut_to_heads(reduced, cameras)
@@ -125,23 +128,25 @@ def _area_weights(before: int, after: int) -> Tensor:
     return (ends - torch.maximum(edges[:-1, None], old)).clamp(min=0) * (after / before)
 
 
-def _reduced(scene: Scene, view: int, size: tuple[int, int]) -> Tensor:
+def _reduced(scene: Scene, view: int, size: tuple[int, int], foreground_alpha: float) -> Tensor:
     """Channels of `HeadViews`, then foreground and depth. Shape `(h, w, 9)`."""
     foreground = scene.foreground[view][..., None].float()
     depth = scene.depths[view][..., None].float()
     plain = foreground.new_zeros((*foreground.shape[:2], 4))
     if scene.unedited is not None:
         plain = scene.unedited[view].float()
+    # As the edited views' foreground is: equal views must stay equal, also at the silhouette.
+    shown = (plain[..., 3:] > foreground_alpha).float()
     surface = ((depth > 0) & depth.isfinite()).float()
     share, solid = area_resized(foreground, size), area_resized(surface, size)
     # Inverse depth is linear across a plane; its mean over the pixel's surface is the surface's.
     inverse = area_resized(torch.where(surface > 0, 1 / depth, 0), size)
     colors = [
         area_resized(image * mask, size) / area_resized(mask, size).clamp(min=1e-6)
-        for image, mask in ((scene.colors[view], foreground), (plain[..., :3], plain[..., 3:]))
+        for image, mask in ((scene.colors[view], foreground), (plain[..., :3], shown))
     ]
     parts = [lab_from_srgb(image.clamp(0, 1).double()).float() for image in colors]
-    parts.append((area_resized(plain[..., 3:], size) > 0.5).float())
+    parts.append((area_resized(shown, size) > 0.5).float())
     parts.append((share > 0.5).float())
     parts.append(torch.where(solid > 0.5, solid / inverse.clamp(min=1e-12), 0))
     return torch.cat(parts, dim=2)

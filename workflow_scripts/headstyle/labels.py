@@ -35,6 +35,7 @@ METRICS = {
     "face_landmarks": Label("Face landmarks", "%", "how far eyes, nose and mouth are apart"),
     "face_identity": Label("Face identity", "cos", "one person in both views", True),
     "clip_consistency": Label("CLIP consistency", "cos", "one edit in both views", True),
+    "dreamsim": Label("DreamSim", "0–2", "how unlike the shared parts look as wholes"),
     "clip_similarity": Label("CLIP similarity", "cos", "the edit follows its text", True),
 }
 """The metrics. Lower means more consistent, unless it is said otherwise."""

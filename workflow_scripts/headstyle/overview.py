@@ -14,18 +14,21 @@ _STAGES = (
     "One view of each head, the one nearest to the middle of the rig. Left to right: the "
     "photograph; its mask (outlined); the baseline, a render of the Gaussian splats trained on all "
     "views; then, for some prompts, the editor's last edit of this view and the avatar, a render "
-    "of the splats trained on the edits of all views."
+    "of the splats trained on the edits of all views. A procedural head has its true edit beside "
+    "them: the head itself edited in three dimensions, so the same from all sides."
 )
 _LOW_IS_NOT_YET_GOOD = (
     "Splats average edits that disagree, and what is smooth, pale or blurred differs little from "
-    "view to view, so a low number alone does not show a consistent edit: a known flaw of these "
-    "metrics as they were published. Look at the pictures beside the numbers."
+    "view to view, so a low RMSE or color difference alone does not show a consistent edit: a "
+    "known flaw of these metrics as they were published. Look at the pictures beside the numbers."
 )
 _HEADLINE = (
-    "The headline score is made to compare avatars of different prompts: 1 is as consistent as the "
-    "baseline, 0 as shuffled views. Read it beside the edit's strength: an avatar that was hardly "
-    "edited is consistent too."
+    "The headline score is the one to compare avatars by, also of different prompts: 1 is as "
+    "consistent as the baseline, 0 as shuffled views. Read it beside the edit's strength: an "
+    "avatar that was hardly edited is consistent too."
 )
+_BESIDE = ("edit_strength", "sharpness")
+"""Beside the metrics: doing nothing and blurring are consistent too."""
 _FACTS = 3
 """So many metrics stand beside each head; the tables have all."""
 _HOW_TO_READ = (
@@ -96,23 +99,32 @@ def _means(rows, prompts: Mapping[str, str], metrics: Sequence[str]) -> str:
             "strength": "" if prompt in (FLOOR, BASELINE) else strength,
             "prompt_text": prompts.get(prompt, "").replace("{pronoun}", "them"),
         }
-        columns = [*metrics, *(["edit_strength"] if "edit_strength" in rows[0] else [])]
+        columns = [*metrics, *(name for name in _BESIDE if name in rows[0])]
         lines.append(line | {column: _mean(chosen, column) for column in columns})
     if not lines:
         return '<p class="empty">Nothing was measured in this run.</p>'
-    higher = [m for m in metrics if metric_label(m).higher_is_better]
-    but = f" (of {', '.join(metric_label(m).name for m in higher)}: higher)" if higher else ""
     note = (
-        f"Means over all heads; lower{but}: neighboring views differ less. The references are the "
-        "photographs, warped (the floor, what a perfect edit would score), and the splats before "
-        "any edit (the baseline), which are smoother and can score below the photographs."
+        f"Means over all heads. Neighboring views differ less where {_directions(metrics)}. The "
+        "references are the photographs, warped (the floor), and the splats before any edit (the "
+        "baseline), which are smoother than the photographs."
     )
-    found = [_better_than_baseline(rows, metrics), _LOW_IS_NOT_YET_GOOD]
-    if "headline" in metrics:
-        found.append(_HEADLINE)
-    found = " ".join(found).strip()
+    first = [_HEADLINE] if "headline" in metrics else []
+    found = " ".join([*first, _better_than_baseline(rows, metrics), _LOW_IS_NOT_YET_GOOD])
     notes = f'<p class="note">{escape(note)}</p>\n<p class="callout">{escape(found)}</p>'
     return f"{table(lines)}\n{notes}"
+
+
+def _directions(metrics: Sequence[str]) -> str:
+    """Which metrics are better when lower, and which when higher, in words."""
+    said = []
+    for word, is_higher in (("higher", True), ("lower", False)):
+        names = [
+            metric_label(m).name for m in metrics if metric_label(m).higher_is_better is is_higher
+        ]
+        if names:
+            verb = "is" if len(names) == 1 else "are"
+            said.append(f"{_listed(names)} {verb} {word}")
+    return " and ".join(said)
 
 
 def _better_than_baseline(rows, metrics: Sequence[str]) -> str:
@@ -125,11 +137,11 @@ def _better_than_baseline(rows, metrics: Sequence[str]) -> str:
         pairs = [(_mean([r], metric), baselines.get(r["subject"])) for r in avatars]
         pairs = [pair for pair in pairs if None not in pair]
         better = sum(sign * mean < sign * baseline for mean, baseline in pairs)
-        if better:
-            counts.append(f"{better} of {len(pairs)} by {metric_label(metric).name}")
-    if not counts:
+        counts.append((better, f"{better} of {len(pairs)} by {metric_label(metric).name}"))
+    if not any(better for better, _ in counts):
         return ""
-    return f"Avatars that score better than the baseline of their own head: {', '.join(counts)}."
+    listed = ", ".join(count for _, count in counts)
+    return f"Avatars that score better than the baseline of their own head: {listed}."
 
 
 def _editor(editing: Mapping[str, Any]) -> str:
@@ -190,6 +202,10 @@ def _mean(rows, metric: str) -> float | None:
     values = [float(row[metric]) for row in rows if row.get(metric) not in (None, "", "nan")]
     values = [value for value in values if math.isfinite(value)]
     return sum(values) / len(values) if values else None
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -122,6 +122,19 @@ def frontal_view(cameras: Cameras) -> str:
     return cameras.names[int(np.argmin(np.linalg.norm(offsets, axis=1)))]
 
 
+def varied_views(cameras: Cameras, count: int) -> list[str]:
+    """The view nearest to the middle of the rig, and others from places as far apart as can be."""
+    centers = cameras.centers
+    chosen = [cameras.index(frontal_view(cameras))]
+    distances = np.full(len(cameras), np.inf)
+    for _ in range(min(count, len(cameras)) - 1):
+        distances = np.minimum(distances, np.linalg.norm(centers - centers[chosen[-1]], axis=1))
+        # Of many cameras in one place, none is taken twice.
+        distances[chosen] = -1
+        chosen.append(int(np.argmax(distances)))
+    return [cameras.names[i] for i in chosen]
+
+
 def walk_along_rig(cameras: Cameras) -> list[str]:
     """All views in an order in which successive ones look from nearby places.
 

@@ -146,7 +146,7 @@ def avatar_sheet(subject: Subject, avatar: Avatar, views: int = 4) -> Image.Imag
 
     Where it is known, beside it what a perfect edit looks like.
     """
-    names = pictures.evenly_spaced(subject.cameras.names, views)
+    names = pictures.varied_views(subject.cameras, views)
     cycles = pictures.evenly_spaced(avatar.cycles, 3)
     folders = [
         subject.views,
@@ -165,7 +165,7 @@ def avatar_sheet(subject: Subject, avatar: Avatar, views: int = 4) -> Image.Imag
 
 def avatars_sheet(subject: Subject, avatars: Sequence[Avatar], views: int = 6) -> Image.Image:
     """All avatars of a subject, one row each, under its photographs and its baseline."""
-    names = pictures.evenly_spaced(subject.cameras.names, views)
+    names = pictures.varied_views(subject.cameras, views)
     rows = [("photographs", "", subject.views), ("baseline", "", subject.baseline / "renders")]
     rows += [(a.name.replace("_", " "), a.prompt_text, a.folder / "renders") for a in avatars]
     cells = [[_cutout(folder / f"{name}.png") for name in names] for _, _, folder in rows]

@@ -1,4 +1,4 @@
-// Walks the views of one subject: the photograph, the baseline, the edits and the avatar side by side.
+// Walks the views of one subject: the photograph, the baseline, the edits, the avatar and the true edit side by side.
 "use strict";
 const data = JSON.parse(document.getElementById("data").textContent);
 const find = (id) => document.getElementById(id);
@@ -9,7 +9,7 @@ let step = 1;
 
 function layers() {
   const avatar = data.avatars[choice.value];
-  return avatar ? [...data.layers, ...avatar.layers] : data.layers;
+  return [...data.layers, ...(avatar ? avatar.layers : []), ...data.references];
 }
 
 function build() {

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -89,6 +89,17 @@ class Metric(ABC):
         """
         return []
 
+    @classmethod
+    def download(cls, settings: Mapping[str, Any]) -> list[Path]:
+        """Fetch what is missing of `weights` from the network, where it is to be had there.
+
+        Only the target `models` asks for it. Whatever is raised becomes one sentence.
+
+        Returns:
+            The files that come from the network, fetched now or earlier.
+        """
+        return []
+
     def prepare(self, scene: Scene) -> None:  # noqa: B027 (most metrics need no more than pairs)
         """See all views once, before the batches: for what is computed per view or per scene.
 
@@ -112,3 +123,32 @@ def mean_over_overlap(values: "Tensor", overlap: "Tensor") -> "Tensor":
         overlap: Shape `(N, H, W)`, bool.
     """
     return values.double().where(overlap, 0).sum(dim=(1, 2)) / overlap.sum(dim=(1, 2))
+
+
+def cut_to_overlap(batch: PairBatch, multiple: int = 1, border: int = 0) -> PairBatch:
+    """The window of the frames that holds all overlaps: heads fill a part of their frames.
+
+    For metrics of which a pixel's value depends on the overlap alone.
+
+    Args:
+        batch: Pairs; where none overlaps they are left as they are.
+        multiple: The window begins and ends at multiples of it, as far as the frame reaches.
+        border: So many more rows and columns are kept on all sides, as far as the frame reaches.
+    """
+    import torch
+
+    windows = []
+    anywhere = batch.overlap.any(dim=0)
+    for others in (1, 0):
+        taken = torch.nonzero(anywhere.any(dim=others)).flatten()
+        if len(taken) == 0:
+            return batch
+        first, last = max(0, int(taken[0]) - border), int(taken[-1]) + border
+        windows.append(slice(first // multiple * multiple, (last // multiple + 1) * multiple))
+    rows, columns = windows
+    parts = {
+        name: getattr(batch, name)[:, rows, columns] for name in ("target", "warped", "overlap")
+    }
+    if batch.foreground is not None:
+        parts["foreground"] = batch.foreground[:, rows, columns]
+    return replace(batch, **parts)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from headstyle.clip import Clip, clip_files
+from headstyle.clip import Clip, clip_files, download_clip
 from headstyle.metrics.base import Metric, PairBatch, Scene
 
 
@@ -34,6 +34,10 @@ class ClipConsistency(Metric):
     @classmethod
     def weights(cls, settings: Mapping[str, Any]) -> list[Path]:
         return clip_files(settings.get("clip_model"))
+
+    @classmethod
+    def download(cls, settings: Mapping[str, Any]) -> list[Path]:
+        return download_clip(settings["clip_model"])
 
     def prepare(self, scene: Scene) -> None:
         self._directions = self._clip.edit_directions(scene)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from headstyle.clip import Clip, clip_files
+from headstyle.clip import Clip, clip_files, download_clip
 from headstyle.errors import InputError
 from headstyle.metrics.base import Metric, PairBatch, Scene
 
@@ -39,6 +39,10 @@ class ClipSimilarity(Metric):
     @classmethod
     def weights(cls, settings: Mapping[str, Any]) -> list[Path]:
         return clip_files(settings.get("clip_model"))
+
+    @classmethod
+    def download(cls, settings: Mapping[str, Any]) -> list[Path]:
+        return download_clip(settings["clip_model"])
 
     def prepare(self, scene: Scene) -> None:
         directions = self._clip.edit_directions(scene)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d
 
-from headstyle.metrics.base import Metric, PairBatch, mean_over_overlap
+from headstyle.metrics.base import Metric, PairBatch, cut_to_overlap, mean_over_overlap
 
 # Equation 5's constant, 170 for values to 255.
 C = 170 / 255**2
@@ -28,6 +28,7 @@ class Gmsd(Metric):
     warp = "corrected"
 
     def __call__(self, batch: PairBatch) -> Tensor:
+        batch = cut_to_overlap(batch, multiple=2, border=6)
         similarity, counts = gradient_similarity(batch.target, batch.warped, batch.overlap)
         mean = mean_over_overlap(similarity, counts)
         squares = (similarity - mean[:, None, None]).square()

@@ -51,7 +51,10 @@ class Headline(Metric):
         self._known: dict[tuple[int, int], float] = {}
 
     def prepare(self, scene: Scene) -> None:
-        self._views = head_views(scene, HEAD_PX, self.settings["depth_jump"])
+        settings = self.settings
+        self._views = head_views(
+            scene, HEAD_PX, settings["depth_jump"], settings["foreground_alpha"]
+        )
         self._known = {}
 
     def __call__(self, batch: PairBatch) -> Tensor:

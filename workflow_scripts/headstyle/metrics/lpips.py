@@ -42,6 +42,10 @@ class Lpips(Metric):
     def weights(cls, settings: Mapping[str, Any]) -> list[Path]:
         return [find_backbone(settings["lpips_net"], settings.get("lpips_weights"))]
 
+    @classmethod
+    def download(cls, settings: Mapping[str, Any]) -> list[Path]:
+        return download_backbone(settings["lpips_net"], settings["lpips_weights"])
+
     def load(self, weights: Path) -> torch.nn.Module:
         """The network with the weights of a file."""
         return load_network(self.settings["lpips_net"], weights)
@@ -69,6 +73,22 @@ def find_backbone(net: str, weights: str | Path | None = None) -> Path:
         f"{path} is missing: LPIPS needs the {net} backbone; download {DOWNLOADS}/{BACKBONES[net]} "
         "to that place, name its file in metrics.lpips_weights, or take lpips out of metrics.names"
     )
+
+
+def download_backbone(net: str, weights: str | None = None) -> list[Path]:
+    """The backbone where it is looked for, if need be from torchvision's site.
+
+    Its name holds its digest, which is checked.
+    """
+    name = BACKBONES[net]
+    path = Path(weights or Path(torch.hub.get_dir(), "checkpoints", name))
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        prefix = name.rpartition("-")[2].removesuffix(".pth")
+        torch.hub.download_url_to_file(
+            f"{DOWNLOADS}/{name}", str(path), hash_prefix=prefix, progress=False
+        )
+    return [path]
 
 
 def package_network(net: str, seed: int = 0) -> torch.nn.Module:

@@ -27,6 +27,10 @@ class LpipsMini(Lpips):
     def weights(cls, settings: Mapping[str, Any]) -> list[Path]:
         return [embedded_file("perceptual/model.safetensors")]
 
+    @classmethod
+    def download(cls, settings: Mapping[str, Any]) -> list[Path]:
+        return []  # It comes with the repository.
+
     def load(self, weights: Path) -> torch.nn.Module:
         return load_mini(weights)
 

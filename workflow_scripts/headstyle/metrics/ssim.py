@@ -8,7 +8,7 @@ Structural Similarity", IEEE Transactions on Image Processing 13(4), 2004; Gauss
 import torch
 from torch import Tensor
 
-from headstyle.metrics.base import Metric, PairBatch, mean_over_overlap
+from headstyle.metrics.base import Metric, PairBatch, cut_to_overlap, mean_over_overlap
 
 WINDOW, SIGMA = 11, 1.5
 C1, C2 = 0.01**2, 0.03**2
@@ -25,6 +25,7 @@ class Ssim(Metric):
     warp = "corrected"
 
     def __call__(self, batch: PairBatch) -> Tensor:
+        batch = cut_to_overlap(batch)
         similarity, counts = masked_ssim(batch.target, batch.warped, batch.overlap)
         return mean_over_overlap(similarity, counts)
 
