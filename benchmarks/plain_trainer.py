@@ -2,8 +2,9 @@
 
 The published hyper-parameters of 3D Gaussian splatting as gsplat 1.5 has them: its default
 strategy with its default thresholds, one view an iteration, L1 and SSIM on black, no alpha loss, no
-random background. The images are on the device before the clock starts. Without a GPU, where gsplat
-renders nothing, `headstyle.rendering.render` stands in, so that the loop can be tested.
+random background. The images are on the device before the clock starts. SSIM is plain operators, or
+headstyle's kernels, as gsplat's example takes those of the package fused-ssim. Without a GPU, where
+gsplat renders nothing, `headstyle.rendering.render` stands in, so that the loop can be tested.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from typing import Any
 import torch
 from gsplat import rasterization
 from gsplat.strategy import DefaultStrategy
-from headstyle.losses import ssim_map
+from headstyle.losses import photometric_loss, ssim_map
 from headstyle.rendering import Splats, render
 from torch import Tensor
 
@@ -47,6 +48,7 @@ def train(
     extent: float,
     iterations: int,
     on_iteration: Callable[[int, Splats], None],
+    fused_loss: bool = False,
 ) -> Splats:
     """Train the splats in place and return them; `on_iteration` is told what was just done."""
     optimizers = {
@@ -66,8 +68,11 @@ def train(
         target = views.images[view]
         colors, info = rasterize(splats, views, view, min(step // SH_DEGREE_EVERY, SH_DEGREE))
         strategy.step_pre_backward(splats, optimizers, state, step, info)
-        loss = (1 - SSIM_WEIGHT) * (colors - target).abs().mean()
-        loss = loss + SSIM_WEIGHT * (1 - ssim_map(colors, target).mean())
+        if fused_loss:
+            loss = photometric_loss(colors, target, SSIM_WEIGHT)
+        else:
+            loss = (1 - SSIM_WEIGHT) * (colors - target).abs().mean()
+            loss = loss + SSIM_WEIGHT * (1 - ssim_map(colors, target).mean())
         loss.backward()
         for optimizer in optimizers.values():
             optimizer.step()

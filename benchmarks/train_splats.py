@@ -7,26 +7,27 @@
 Every variant starts from the same splats, sees the same training views in the same order for as
 many iterations, and is scored on the same held-out views (every 8th) over their foreground, on
 black, in the middle and at the end. `plain` has the settings of gsplat's example trainer
-(plain_trainer.py); `ours` are those of config/config.yaml; the others change one of them. Clocks
-stop while views are scored. Without `--views` a procedural head is photographed first; a folder
-that does not exist yet is filled with its views. `--adjacency` times iterations as avatars have
-them: 9 views of 512 x 765 px and 200,000 splats.
+(plain_trainer.py), `plain_fused` also our kernels for its loss; `ours` are those of
+config/config.yaml; the others change one of them. Clocks stop while views are scored. Without
+`--views` a procedural head is photographed first; a folder that does not exist yet is filled with
+its views. `--adjacency` times iterations as avatars have them: 9 views of 512 x 765 px and 200,000
+splats. What comes first is short; the file is written after each part, and a part that fails does
+not keep the others from running.
 """
 
 import argparse
-import statistics
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import headstyle  # noqa: F401  (before torch: it sets how idle threads wait)
-import numpy as np
 import torch
-import yaml
 from headstyle.baseline import (
     HISTORY_ROWS,
     prepare_training,
@@ -40,19 +41,28 @@ from headstyle.rendering import Splats, render_views
 from headstyle.splats import splats_from_points
 from headstyle.stage import keep_freed_memory
 from headstyle.training import (
-    SplatTrainer,
     TrainingSettings,
     scene_extent,
     shuffled_views,
     split_views,
 )
 from headstyle.views import read_views
+from iterations import (
+    HOLDOUT_EVERY,
+    SEED,
+    Row,
+    adjacency_rows,
+    adjacency_trainer,
+    print_profile,
+    settings_of,
+    synchronize,
+)
 from machine import describe_machine
 from plain_trainer import PlainViews, train
 
-HOLDOUT_EVERY = 8
 MIDDLE = 7_000
-SEED = 0
+# Iterations that compile the kernels, one for each degree of the harmonics.
+WARM_UP = 5
 MCMC = {
     "strategy": "mcmc",
     "opacity_regularization": 0.01,
@@ -80,8 +90,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "selection": {"selection_every": 8},
 }
 BARS = "bars: PSNR >= plain - 0.05 dB, SSIM >= plain - 0.002, wall <= 0.5 of plain"
-
-Row = dict[str, Any]
 
 
 class Views:
@@ -124,7 +132,7 @@ class Clock:
 
 
 class Watch:
-    """Scores a training in the middle and at the end, with the clock stopped."""
+    """Scores a training in the middle and at the end, with the clock stopped; no warm-up."""
 
     def __init__(self, views: Views, iterations: int, device: str) -> None:
         self.views, self.iterations = views, iterations
@@ -137,7 +145,8 @@ class Watch:
             return
         self.clock.pause()
         found: Row = {"iteration": iteration, "splats": len(splats["means"])}
-        self.row["end" if last else "middle"] = found | self.views.score(splats)
+        if self.iterations > WARM_UP:
+            self.row["end" if last else "middle"] = found | self.views.score(splats)
         if last:
             self.row["seconds"] = self.clock.seconds
             self.row["milliseconds"] = 1000 * self.clock.seconds / self.iterations
@@ -145,7 +154,7 @@ class Watch:
             self.clock.go_on()
 
 
-def plain(views: Views, settings: TrainingSettings, device: str) -> Row:
+def plain(views: Views, settings: TrainingSettings, device: str, fused_loss: bool = False) -> Row:
     """One row of the plain loop."""
     cameras, images = views.of(views.training)
     start = splats_from_points(views.points, views.colors, 3, SEED, settings.min_initial_splats)
@@ -158,7 +167,8 @@ def plain(views: Views, settings: TrainingSettings, device: str) -> Row:
     )
     watch = Watch(views, settings.iterations, device)
     order = shuffled_views(range(len(cameras)), SEED)
-    train(splats, resident, order, scene_extent(cameras), settings.iterations, watch)
+    extent = scene_extent(cameras)
+    train(splats, resident, order, extent, settings.iterations, watch, fused_loss)
     return watch.row
 
 
@@ -182,86 +192,7 @@ def ours(views: Views, settings: TrainingSettings, device: str) -> Row:
     return watch.row
 
 
-def settings_of(changes: dict[str, Any], iterations: int) -> TrainingSettings:
-    """The study's baseline settings with changes, for as many iterations, with views held out."""
-    config = Path(__file__).parents[1] / "config" / "config.yaml"
-    section = yaml.safe_load(config.read_text(encoding="utf-8"))["baseline"]
-    for key, value in changes.items():
-        section[key] = section[key] | value if isinstance(value, dict) else value
-    section |= {"iterations": iterations, "holdout_every": HOLDOUT_EVERY, "checkpoint_every_s": 0}
-    return TrainingSettings.from_config(section)
-
-
-def adjacency_trainer(device: str, size: tuple[int, int], count: int) -> SplatTrainer:
-    """A trainer of head-like splats seen by 9 cameras on an arc, as at an avatar's iteration."""
-    from splats import DISTANCE, head_like
-
-    width, height = size
-    side = round((width * height) ** 0.5)
-    splats, _, _ = head_like(count, side)
-    angles = np.linspace(-0.4, 0.4, 9)
-    poses = np.tile(np.eye(4), (9, 1, 1))
-    poses[:, 0, 0] = poses[:, 2, 2] = np.cos(angles)
-    poses[:, 0, 2], poses[:, 2, 0] = np.sin(angles), -np.sin(angles)
-    poses[:, 2, 3] = DISTANCE
-    focal = DISTANCE * side
-    matrix = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1.0]])
-    names = tuple(f"view{i}" for i in range(9))
-    cameras = Cameras(names, np.tile(size, (9, 1)), np.tile(matrix, (9, 1, 1)), poses)
-    random = np.random.default_rng(0)
-    targets = {name: random.random((height, width, 4), dtype=np.float32) for name in names}
-    settings = settings_of({}, 30_000)
-    assert settings.refine is not None
-    # Statistics are taken as in an avatar's training; nothing is added while the clock runs.
-    refine = replace(settings.refine, start=10**9, stop=10**9, reset_opacity_every=10**9)
-    chosen = replace(settings, sh_degree_every=0, refine=refine)
-    return SplatTrainer(splats, cameras, targets, chosen, SEED, device)
-
-
-def adjacency_rows(device: str, size: tuple[int, int], count: int, repeats: int) -> list[Row]:
-    """Milliseconds of an iteration on 9 views and on one: loss, backward, optimizer, everything."""
-    rows = []
-    for views in (list(range(9)), [4]):
-        trainer = adjacency_trainer(device, size, count)
-        for _ in range(5):
-            trainer.step(views)
-        synchronize(device)
-        times = []
-        for _ in range(repeats):
-            start = time.perf_counter()
-            trainer.step(views)
-            synchronize(device)
-            times.append(1000 * (time.perf_counter() - start))
-        start = time.perf_counter()
-        for _ in range(repeats):
-            trainer.step(views)
-        synchronize(device)
-        together = 1000 * (time.perf_counter() - start) / repeats
-        what = f"iteration of {len(views)} views, {size[0]}x{size[1]} px, {count:,} splats"
-        rows.append(
-            {"what": what, "milliseconds": together, "median_alone": statistics.median(times)}
-        )
-    return rows
-
-
-def print_profile(step: Callable[[], Any], what: str, iterations: int = 30) -> None:
-    """Where an iteration goes: kernels by device time, operators by the host's."""
-    from torch.profiler import ProfilerActivity, profile
-
-    for _ in range(5):
-        step()
-    torch.cuda.synchronize()
-    start = time.perf_counter()
-    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiler:
-        for _ in range(iterations):
-            step()
-        torch.cuda.synchronize()
-    wall = 1000 * (time.perf_counter() - start) / iterations
-    rows = profiler.key_averages()
-    busy = sum(row.self_device_time_total for row in rows if row.device_type.name == "CUDA")
-    print(f"\n{what}: {wall:.2f} ms under the profiler, {busy / 1000 / iterations:.2f} on the GPU")
-    for order in ("self_cuda_time_total", "self_cpu_time_total"):
-        print(rows.table(sort_by=order, row_limit=20, max_name_column_width=60))
+PLAIN = {"plain": plain, "plain_fused": partial(plain, fused_loss=True)}
 
 
 def profiles(views: Views, device: str) -> None:
@@ -273,11 +204,6 @@ def profiles(views: Views, device: str) -> None:
     print_profile(lambda: trainer.step([0]), "one view, 130,000 splats")
     many = adjacency_trainer(device, (512, 765), 200_000)
     print_profile(lambda: many.step(range(9)), "nine views, 200,000 splats")
-
-
-def synchronize(device: str) -> None:
-    if device == "cuda":
-        torch.cuda.synchronize()
 
 
 def show(name: str, row: Row, reference: Row | None) -> None:
@@ -311,7 +237,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument(
         "--variants",
         default="plain,ours",
-        help=f"all, none, or of plain, {', '.join(VARIANTS)}, with commas between",
+        help=f"all, none, or of {', '.join([*PLAIN, *VARIANTS])}, with commas between",
     )
     parser.add_argument("--adjacency", action="store_true", help="time iterations on 9 views")
     parser.add_argument("--adjacency-splats", type=int, default=200_000)
@@ -321,11 +247,11 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--without-triton", action="store_true", help="plain operators instead")
     parser.add_argument("--json", type=Path, help="write the rows here, too")
     options = parser.parse_args()
-    chosen = ["plain", *VARIANTS] if options.variants == "all" else options.variants.split(",")
+    known = [*PLAIN, *VARIANTS]
+    chosen = known if options.variants == "all" else options.variants.split(",")
     options.variants = [] if options.variants == "none" else chosen
-    unknown = [name for name in options.variants if name not in ("plain", *VARIANTS)]
-    if unknown:
-        parser.error(f"there is no variant {unknown[0]}; choose of plain, {', '.join(VARIANTS)}")
+    if unknown := [name for name in options.variants if name not in known]:
+        parser.error(f"there is no variant {unknown[0]}; choose of {', '.join(known)}")
     return options
 
 
@@ -342,6 +268,50 @@ def views_of(options: argparse.Namespace, scratch: str) -> Views:
     return views
 
 
+def measured(name: str, views: Views, options: argparse.Namespace) -> Row:
+    """The row of one variant."""
+    run, changes = PLAIN.get(name, ours), VARIANTS.get(name, {})
+    # Kernels are compiled before the clock starts.
+    run(views, settings_of(changes | {"sh_degree_every": 1}, WARM_UP), options.device)
+    return run(views, settings_of(changes, options.iterations), options.device)
+
+
+def measure_all(options: argparse.Namespace, result: Row, scratch: str) -> None:
+    """Do what the options ask for, part by part, and put it into `result`."""
+
+    def attempt(what: str, work: Callable[[], None]) -> None:
+        start = time.perf_counter()
+        try:
+            work()
+        except Exception as error:
+            traceback.print_exc()
+            result["failed"][what] = f"{type(error).__name__}: {error}"
+        print(f"{what}: {time.perf_counter() - start:.0f} s in all", flush=True)
+        if options.json:
+            write_json(options.json, result)
+
+    def adjacency() -> None:
+        size, count = tuple(options.adjacency_size), options.adjacency_splats
+        result["adjacency"] = adjacency_rows(options.device, size, count, options.repeats)
+        for row in result["adjacency"]:
+            print(f"{row['what']}: {row['milliseconds']:.2f} ms (bar for 9 views: 10 ms)")
+
+    def variant(name: str) -> None:
+        result["variants"][name] = row = measured(name, views, options)
+        show(name, row, result["variants"].get("plain"))
+
+    if options.adjacency:
+        attempt("adjacency", adjacency)
+    if options.variants or options.profile:
+        views = views_of(options, scratch)
+    if options.profile:
+        attempt("profile", lambda: profiles(views, options.device))
+    for name in options.variants:
+        attempt(name, lambda name=name: variant(name))
+    if options.variants:
+        print(BARS)
+
+
 def main() -> None:
     options = parse_options()
     keep_freed_memory()
@@ -349,32 +319,12 @@ def main() -> None:
         for module in ("losses", "rendering_cuda"):
             __import__(f"headstyle.{module}")
             sys.modules[f"headstyle.{module}"].has_triton = lambda: False
-    result: Row = {"machine": describe_machine(options.device), "variants": {}}
-    print(result["machine"])
+    result: Row = {"machine": describe_machine(options.device), "variants": {}, "failed": {}}
+    print(result["machine"], flush=True)
     with tempfile.TemporaryDirectory() as scratch:
-        if options.variants or options.profile:
-            views = views_of(options, scratch)
-        for name in options.variants:
-            run = plain if name == "plain" else ours
-            changes = VARIANTS.get(name, {})
-            # Kernels are compiled before the clock starts.
-            run(views, settings_of(changes, 3), options.device)
-            row = run(views, settings_of(changes, options.iterations), options.device)
-            result["variants"][name] = row
-            show(name, row, result["variants"].get("plain"))
-        if options.variants:
-            print(BARS)
-        if options.adjacency:
-            size = tuple(options.adjacency_size)
-            result["adjacency"] = adjacency_rows(
-                options.device, size, options.adjacency_splats, options.repeats
-            )
-            for row in result["adjacency"]:
-                print(f"{row['what']}: {row['milliseconds']:.2f} ms (bar for 9 views: 10 ms)")
-        if options.profile:
-            profiles(views, options.device)
-    if options.json:
-        write_json(options.json, result)
+        measure_all(options, result, scratch)
+    if result["failed"]:
+        sys.exit(f"failed: {result['failed']}")
 
 
 if __name__ == "__main__":

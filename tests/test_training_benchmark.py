@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from argparse import Namespace
 
 import pytest
 from conftest import ROOT
@@ -15,7 +16,8 @@ def test_a_plain_and_our_training_are_scored_on_the_same_views(tmp_path):
     from head_views import make_views
 
     make_views(tmp_path / "views", size_px=72, grid=(2, 4, 1), coarseness=8.0)
-    options = "--device cpu --iterations 60 --variants plain,ours,selection,mcmc30k --adjacency"
+    names = ["plain", "plain_fused", "ours", "selection", "mcmc30k"]
+    options = f"--device cpu --iterations 60 --variants {','.join(names)} --adjacency"
     done = subprocess.run(
         [
             *(sys.executable, str(ROOT / "benchmarks/train_splats.py"), *options.split()),
@@ -30,7 +32,7 @@ def test_a_plain_and_our_training_are_scored_on_the_same_views(tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
     assert "7 training and 2 held-out views of [(48, 72)] px" in done.stdout
     result = json.loads((tmp_path / "rows.json").read_text())
-    assert list(result["variants"]) == ["plain", "ours", "selection", "mcmc30k"]
+    assert list(result["variants"]) == names
     for row in result["variants"].values():
         assert row["end"]["iteration"] == 60
         assert 10 < row["end"]["heldout_psnr"] < 50
@@ -40,3 +42,24 @@ def test_a_plain_and_our_training_are_scored_on_the_same_views(tmp_path):
         "iteration of 9 views",
         "iteration of 1 views",
     ]
+
+
+def test_a_part_that_fails_keeps_no_other_out_of_the_file(tmp_path, monkeypatch):
+    import train_splats
+
+    def measured(name, *_):
+        if name == "plain":
+            raise RuntimeError("no memory")
+        # What was measured before is in the file already.
+        assert "plain" in json.loads(options.json.read_text())["failed"]
+        return {"seconds": 1.0, "milliseconds": 1.0}
+
+    monkeypatch.setattr(train_splats, "measured", measured)
+    monkeypatch.setattr(train_splats, "views_of", lambda *_: None)
+    options = Namespace(
+        variants=["plain", "ours"], adjacency=False, profile=False, json=tmp_path / "rows.json"
+    )
+    train_splats.measure_all(options, {"variants": {}, "failed": {}}, "")
+    written = json.loads(options.json.read_text())
+    assert written["failed"] == {"plain": "RuntimeError: no memory"}
+    assert list(written["variants"]) == ["ours"]

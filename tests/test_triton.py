@@ -7,10 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from headstyle import losses
 from headstyle.losses import photometric_loss
 from headstyle.rendering import render
 from headstyle.triton_kernels import has_triton
 from splat_reference import make_cameras, make_scene, reference_colors
+
+if has_triton():
+    import triton
 
 FOLDER = Path(__file__).parent
 
@@ -93,6 +97,40 @@ def test_colors_and_their_gradients_are_those_of_the_reference():
     in_interpreter("check_colors")
 
 
+def compiled_for_hopper(kernel, constants):
+    """Compile a kernel for compute capability 9.0, which takes no GPU."""
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    numbers = {"ssim_weight": "fp32"} | dict.fromkeys(
+        ("count", "views", "rows", "length", "height"), "i32"
+    )
+    types = numbers | {"radii": "*i32"} | dict.fromkeys(constants, "constexpr")
+    signature = {name: types.get(name, "*fp32") for name in kernel.arg_names}
+    source = ASTSource(fn=kernel, signature=signature, constexprs=constants)
+    return triton.compile(source, target=GPUTarget("cuda", 90, 32))
+
+
+@pytest.mark.parametrize("degree", [0, 1, 2, 3])
+def test_the_kernels_of_colors_compile_for_a_gpu(degree):
+    from headstyle import triton_colors
+
+    constants = {"DEGREE": degree, "REST": 45 if degree else 0, "BLOCK": triton_colors.BLOCK}
+    for kernel in (triton_colors.colors_forward, triton_colors.colors_backward):
+        assert compiled_for_hopper(kernel, constants).asm["cubin"]
+        unspecialized = [p.name for p in kernel.params if p.do_not_specialize]
+        assert unspecialized == ["count", "views"]
+
+
+def test_the_kernels_of_the_loss_compile_for_a_gpu():
+    from headstyle import triton_loss
+
+    sizes = {"ROWS": triton_loss.ROWS, "COLUMNS": triton_loss.COLUMNS}
+    for name in ("moments_across", "loss_down", "slopes_across", "gradient_down"):
+        extra = {"C1": losses.C1, "C2": losses.C2} if name == "loss_down" else {}
+        assert compiled_for_hopper(getattr(triton_loss, name), sizes | extra).asm["cubin"]
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("check", [check_loss, check_colors])
@@ -116,7 +154,7 @@ def test_the_steps_of_rendering_are_those_of_gsplats_own_function():
         torch.cat([splats["sh0"], splats["shN"]], dim=1), poses, intrinsics, 96, 128, sh_degree=2,
         packed=False, backgrounds=background.expand(3, 3), render_mode="RGB+ED",
     )  # fmt: skip
-    torch.testing.assert_close(ours.colors, theirs[..., :3], atol=1e-5, rtol=0)
+    torch.testing.assert_close(ours.colors, theirs[..., :3], atol=3e-5, rtol=0)
     torch.testing.assert_close(ours.alphas, alphas[..., 0], atol=1e-6, rtol=0)
     seen = ours.alphas > 0.01
     torch.testing.assert_close(

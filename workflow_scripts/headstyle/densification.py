@@ -96,10 +96,14 @@ def add_gradients(state: dict[str, Any], infos: list[dict[str, Any]]) -> None:
             state["grad2d"] = gradients.new_zeros(gradients.shape[1])
             state["count"] = torch.zeros_like(state["grad2d"])
         across, down = gradients.unbind(-1)
-        size = torch.hypot(across * (info["width"] / 2), down * (info["height"] / 2))
+        # Zero where the splat is not seen.
+        size = torch.hypot(
+            across * (views * info["width"] / 2), down * (views * info["height"] / 2)
+        )
         seen = (info["radii"] > 0).all(dim=-1)
-        state["grad2d"] += (size * seen).sum(dim=0) * views
-        state["count"] += seen.sum(dim=0)
+        for key, values in (("grad2d", size), ("count", seen)):
+            # The sum of one row is the row, for one kernel less.
+            state[key] += values[0] if len(values) == 1 else values.sum(dim=0)
 
 
 def reset_opacities(splats: Splats, optimizers: Optimizers, value: float) -> None:

@@ -96,6 +96,9 @@ def _blur(images: Tensor) -> Tensor:
     channels = images.shape[-1]
     window = _window(channels, images.device, images.dtype)
     stacked = images.permute(0, 3, 1, 2)
+    if images.is_cuda:
+        # With channels last cuDNN would compute this in TF32, too coarse for a variance.
+        stacked = stacked.contiguous()
     half = WINDOW // 2
     across = torch.nn.functional.conv2d(
         stacked, window[:, :, None, :], padding=(0, half), groups=channels

@@ -61,7 +61,8 @@ def render_parts(
         means2d, conics, colors, info["opacities"], width, height, TILE, offsets, flatten_ids,
         backgrounds=background, absgrad=absolute_gradients,
     )  # fmt: skip
-    alphas = alphas[..., 0]
+    # Unlike an index, this has a view for its gradient, too.
+    alphas = alphas.squeeze(-1)
     expected = median = None
     if with_depth:
         with torch.no_grad():

@@ -16,6 +16,8 @@ from headstyle import spherical_harmonics
 
 # Splats of one program.
 BLOCK = 128
+# Their number changes at every refinement, which must not compile the kernels anew.
+SIZES = ["count", "views"]
 C0 = tl.constexpr(spherical_harmonics.C0)
 C1 = tl.constexpr(spherical_harmonics.C1)
 C20, C21, C22, C23 = (tl.constexpr(value) for value in spherical_harmonics.C2)
@@ -107,7 +109,7 @@ def _slopes(x, y, z, h1, h2, h3, h4, h5, h6, h7, h8, h9, h10, h11, h12, h13, h14
     return gx, gy, gz
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 def colors_forward(
     means, sh0, rest, eyes, radii, colors, count, views,
     DEGREE: tl.constexpr, REST: tl.constexpr, BLOCK: tl.constexpr,
@@ -138,7 +140,7 @@ def _store(place, inside, first, second, third):
     tl.store(place + 6, third, mask=inside)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 def colors_backward(
     means, sh0, rest, eyes, radii, colors, d_colors, d_means, d_sh0, d_rest, count, views,
     DEGREE: tl.constexpr, REST: tl.constexpr, BLOCK: tl.constexpr,
@@ -206,9 +208,7 @@ class SplatColors(torch.autograd.Function):
         colors = means.new_empty((views, count, 3))
         ctx.sizes = {"DEGREE": degree, "REST": 3 * shN.shape[1], "BLOCK": BLOCK}
         if count:
-            colors_forward[(triton.cdiv(count, BLOCK),)](
-                *tensors, colors, count, views, **ctx.sizes
-            )
+            colors_forward[(-(-count // BLOCK),)](*tensors, colors, count, views, **ctx.sizes)
         ctx.save_for_backward(*tensors, colors)
         return colors
 
@@ -221,7 +221,7 @@ class SplatColors(torch.autograd.Function):
         d_rest = torch.zeros_like(rest) if unused else torch.empty_like(rest)
         d_means, d_sh0 = torch.empty_like(means), torch.empty_like(sh0)
         if count:
-            colors_backward[(triton.cdiv(count, BLOCK),)](
+            colors_backward[(-(-count // BLOCK),)](
                 means, sh0, rest, eyes, radii, colors, gradient.contiguous(),
                 d_means, d_sh0, d_rest, count, views, **ctx.sizes,
             )  # fmt: skip

@@ -20,6 +20,8 @@ ROWS, COLUMNS = 8, 64
 CHANNELS = 3
 # So many that the 44 values which a pixel loads at once stay in registers.
 WARPS = 8
+# One compiled kernel serves any number of views.
+SIZES = ["rows", "height"]
 HALF = tl.constexpr(WINDOW // 2)
 TAPS = tl.constexpr(WINDOW)
 STRIDE = tl.constexpr(CHANNELS)
@@ -33,7 +35,7 @@ def _place(rows, length, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
     return row, column, (row < rows) & (column < length)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 def moments_across(x, y, weights, moments, rows, length, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
     """Blur x, y, x^2 + y^2 and x y along the rows."""
     row, column, inside = _place(rows, length, ROWS, COLUMNS)
@@ -59,7 +61,7 @@ def moments_across(x, y, weights, moments, rows, length, ROWS: tl.constexpr, COL
     tl.store(moments + 3 * plane + place, product, mask=inside)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 def loss_down(
     x, y, weights, moments, slopes, partial, rows, length, height, ssim_weight,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, C1: tl.constexpr, C2: tl.constexpr,
@@ -101,7 +103,7 @@ def loss_down(
     tl.store(partial + tl.program_id(1) * tl.num_programs(0) + tl.program_id(0), total)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 def slopes_across(
     slopes, weights, blurred, rows, length, ROWS: tl.constexpr, COLUMNS: tl.constexpr
 ):
@@ -125,7 +127,7 @@ def slopes_across(
     tl.store(blurred + 2 * plane + place, product, mask=inside)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 def gradient_down(
     x, y, weights, blurred, scale, gradient, rows, length, height, ssim_weight,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr,
@@ -164,7 +166,7 @@ class PhotometricLoss(torch.autograd.Function):
         x, y = rendered.contiguous(), target.contiguous()
         views, height, width, channels = x.shape
         rows, length = views * height, width * channels
-        grid = (triton.cdiv(length, COLUMNS), triton.cdiv(rows, ROWS))
+        grid = (-(-length // COLUMNS), -(-rows // ROWS))
         weights = window_weights(x.device, torch.float32)
         moments, slopes = x.new_empty((4, rows, length)), x.new_empty((3, rows, length))
         partial = x.new_empty(grid[0] * grid[1])
@@ -184,7 +186,7 @@ class PhotometricLoss(torch.autograd.Function):
         x, y, slopes = ctx.saved_tensors
         views, height, width, channels = x.shape
         rows, length = views * height, width * channels
-        grid = (triton.cdiv(length, COLUMNS), triton.cdiv(rows, ROWS))
+        grid = (-(-length // COLUMNS), -(-rows // ROWS))
         weights = window_weights(x.device, torch.float32)
         blurred, result = torch.empty_like(slopes), torch.empty_like(x)
         scale = gradient / x.numel()
