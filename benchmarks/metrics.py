@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from headstyle.consistency import SETTINGS, score
 from headstyle.files import write_json
-from headstyle.metrics.lpips import load_network
+from headstyle.lpips_networks import load_network
 from pair_loop import environment, nearest_pairs, photograph, rig_of, score_pair
 
 METRICS = ["rmse", "ciede2000", "lpips"]

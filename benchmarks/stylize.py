@@ -42,7 +42,7 @@ from headstyle.editing.instruct_pix2pix import InstructPix2Pix
 from headstyle.editing.solvers import denoise, make_steps
 from headstyle.files import write_json
 from headstyle.learning.photographer import prepare
-from headstyle.metrics.lpips import package_network
+from headstyle.lpips_networks import package_network
 from headstyle.stage import keep_freed_memory
 from stylize_scene import FULL, TOY, Size, make_subject
 

@@ -7,10 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from headstyle import downloads
+from headstyle import downloads, lpips_networks
 from headstyle.editing.weights import PIPELINE_FILES
 from headstyle.errors import InputError
-from headstyle.metrics import lpips
 
 CONFIG = {
     "editing": {"editor": "instruct_pix2pix", "model": "some/one", "revision": "abc"},
@@ -82,8 +81,8 @@ def backbone(tmp_path, monkeypatch, digest=None):
     site.mkdir()
     digest = digest or hashlib.sha256(b"weights").hexdigest()[:8]
     (site / f"tiny-{digest}.pth").write_bytes(b"weights")
-    monkeypatch.setitem(lpips.BACKBONES, "squeeze", f"tiny-{digest}.pth")
-    monkeypatch.setattr(lpips, "DOWNLOADS", site.as_uri())
+    monkeypatch.setitem(lpips_networks.BACKBONES, "squeeze", f"tiny-{digest}.pth")
+    monkeypatch.setattr(lpips_networks, "DOWNLOADS", site.as_uri())
     metrics = CONFIG["metrics"] | {"names": ["lpips"]}
     return CONFIG | {"metrics": metrics, "editing": {"editor": "control"}}
 

@@ -9,6 +9,7 @@ import torch
 import torchvision
 from headstyle.embedded import EMBEDDED_MODELS
 from headstyle.errors import InputError
+from headstyle.lpips_networks import BACKBONES, find_backbone, load_network
 from headstyle.metrics import (
     Metric,
     PairBatch,
@@ -20,9 +21,8 @@ from headstyle.metrics import (
 from headstyle.metrics.base import cut_to_overlap, mean_over_overlap
 from headstyle.metrics.ciede2000 import delta_e, lab_from_srgb
 from headstyle.metrics.gmsd import gradient_similarity
-from headstyle.metrics.lpips import BACKBONES, find_backbone, load_network
 from headstyle.metrics.ssim import masked_ssim
-from headstyle.provenance import library_digest
+from headstyle.provenance import library_digest, library_modules
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 SCRIPTS = Path(__file__).parents[1] / "workflow_scripts"
@@ -267,3 +267,10 @@ def test_editing_a_metric_reruns_the_measurements(name, tmp_path):
     with (tmp_path / "headstyle" / "metrics" / f"{name}.py").open("a") as module:
         module.write("# edited\n")
     assert library_digest(tmp_path / "measure_consistency.py") != before
+
+
+@pytest.mark.parametrize("stage", ["stylize_avatar", "train_baseline", "mask_views"])
+def test_a_new_metric_makes_no_avatar_anew(stage):
+    modules = library_modules(SCRIPTS / f"{stage}.py")
+    assert modules
+    assert not any("metrics" in module.parts for module in modules)

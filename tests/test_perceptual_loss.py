@@ -8,7 +8,7 @@ from headstyle.avatar_files import AvatarFolder
 from headstyle.avatar_runs import AvatarRun, make_together
 from headstyle.editing import make_editor
 from headstyle.errors import InputError
-from headstyle.metrics.lpips import package_network
+from headstyle.lpips_networks import package_network
 from headstyle.perceptual_loss import PATCH_PX, PatchLpips, make_perceptual_loss
 
 

@@ -26,8 +26,8 @@ from headstyle.learning.perceptual_scores import (
 )
 from headstyle.learning.perceptual_training import draw_judgements, judgement_loss, train_metric
 from headstyle.learning.train_perceptual import PerceptualSettings, train_perceptual
+from headstyle.lpips_networks import load_mini
 from headstyle.metrics import PairBatch, load_metrics
-from headstyle.metrics.lpips_mini import load_mini
 from own_process import run_stage
 from safetensors.torch import load_file
 

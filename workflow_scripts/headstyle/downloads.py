@@ -62,9 +62,11 @@ def download_backbone(net: str, weights: str | None) -> list[Path]:
     Raises:
         InputError: it cannot be had.
     """
-    from headstyle.metrics import lpips
+    from headstyle import lpips_networks
 
-    return _fetched(lpips.BACKBONES[net], lambda: lpips.download_backbone(net, weights))
+    return _fetched(
+        lpips_networks.BACKBONES[net], lambda: lpips_networks.download_backbone(net, weights)
+    )
 
 
 def download_matting(model: str, weights: str | None) -> list[Path]:

@@ -108,7 +108,7 @@ class WindowedLpips:
     """The lpips package's network, with any of its nets, on the windows that overlaps reach.
 
     Args:
-        network: From `headstyle.metrics.lpips.load_network`.
+        network: From `headstyle.lpips_networks.load_network`.
     """
 
     def __init__(self, network: nn.Module) -> None:

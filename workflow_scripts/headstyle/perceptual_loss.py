@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from headstyle.embedded import embedded_file
-from headstyle.metrics.lpips import find_backbone, load_network
-from headstyle.metrics.lpips_mini import load_mini
+from headstyle.lpips_networks import find_backbone, load_mini, load_network
 from headstyle.seeds import derived_seed
 
 PATCHES, PATCH_PX = 16, 32

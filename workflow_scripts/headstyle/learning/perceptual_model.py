@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from headstyle.capture.operators import OPERATORS
 from headstyle.files import whole_file
 from headstyle.learning.perceptual_distortions import TRAINED
-from headstyle.metrics.lpips import package_network
+from headstyle.lpips_networks import package_network
 
 FIRST_HEAD_WEIGHT = 2.0
 """The linear heads start as plain means of the channels, times this."""

@@ -68,7 +68,7 @@ def train_perceptual(
     from headstyle.learning.perceptual_training import train_metric
     from headstyle.learning.timed_training import machine_name, write_history
     from headstyle.learning.training_banks import banks_of
-    from headstyle.metrics.lpips_mini import load_mini
+    from headstyle.lpips_networks import load_mini
 
     with banks_of(settings, device, banks) as heads:
         network, training = train_metric(

@@ -1,25 +1,15 @@
 """Learned perceptual difference LPIPS (Zhang et al. 2018), as in the study."""
 
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from headstyle.errors import InputError
+from headstyle.lpips_networks import download_backbone, find_backbone, load_network
 from headstyle.lpips_windows import WindowedLpips
 from headstyle.metrics.base import Metric, PairBatch
-
-# The backbones' files on torchvision's site, under the names that torch gives them in its cache.
-BACKBONES = {
-    "squeeze": "squeezenet1_1-b8a52dc0.pth",
-    "alex": "alexnet-owt-7be5be79.pth",
-    "vgg": "vgg16-397923af.pth",
-}
-DOWNLOADS = "https://download.pytorch.org/models"
 
 
 class Lpips(Metric):
@@ -56,76 +46,3 @@ class Lpips(Metric):
         maps = (batch.target, batch.warped, batch.overlap)
         parts = zip(*(values.split(together) for values in maps), strict=True)
         return torch.cat([self._windowed(*part) for part in parts])
-
-
-def find_backbone(net: str, weights: str | Path | None = None) -> Path:
-    """The backbone's file: `weights` if given, else where torch keeps its downloads.
-
-    Raises:
-        InputError: the net is unknown or the file is missing, with where to get it.
-    """
-    if net not in BACKBONES:
-        raise InputError(f"metrics.lpips_net: {net!r} is not one of {', '.join(BACKBONES)}")
-    path = Path(weights or Path(torch.hub.get_dir(), "checkpoints", BACKBONES[net]))
-    if path.is_file():
-        return path
-    raise InputError(
-        f"{path} is missing: LPIPS needs the {net} backbone; download {DOWNLOADS}/{BACKBONES[net]} "
-        "to that place, name its file in metrics.lpips_weights, or take lpips out of metrics.names"
-    )
-
-
-def download_backbone(net: str, weights: str | None = None) -> list[Path]:
-    """The backbone where it is looked for, if need be from torchvision's site.
-
-    Its name holds its digest, which is checked.
-    """
-    name = BACKBONES[net]
-    path = Path(weights or Path(torch.hub.get_dir(), "checkpoints", name))
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        prefix = name.rpartition("-")[2].removesuffix(".pth")
-        torch.hub.download_url_to_file(
-            f"{DOWNLOADS}/{name}", str(path), hash_prefix=prefix, progress=False
-        )
-    return [path]
-
-
-def package_network(net: str, seed: int = 0) -> torch.nn.Module:
-    """The lpips package's network with random weights: squeeze, alex or vgg."""
-    import lpips
-
-    # The package would download the backbone, and draws random weights: keep both inside.
-    with warnings.catch_warnings(), torch.random.fork_rng():
-        warnings.simplefilter("ignore")
-        torch.manual_seed(seed)
-        return lpips.LPIPS(net=net, pretrained=False, pnet_rand=True, verbose=False)
-
-
-def load_network(net: str, backbone: Path) -> torch.nn.Module:
-    """The lpips package's network with its own linear heads and the backbone of a file.
-
-    Args:
-        net: squeeze, alex or vgg.
-        backbone: State dict of torchvision's squeezenet1_1, alexnet or vgg16.
-
-    Raises:
-        InputError: the file is not such a state dict.
-    """
-    import lpips
-
-    network = package_network(net)
-    heads = Path(lpips.__file__).parent / "weights" / "v0.1" / f"{net}.pth"
-    network.load_state_dict(torch.load(heads, weights_only=True, map_location="cpu"), strict=False)
-    try:
-        state = torch.load(backbone, weights_only=True, map_location="cpu")
-        # Layer `features.7.bias` is `sliceK.7.bias` in the package.
-        network.net.load_state_dict(
-            {key: state["features." + key.partition(".")[2]] for key in network.net.state_dict()}
-        )
-    except (RuntimeError, UnpicklingError, EOFError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{backbone} does not hold torchvision's weights of the {net} backbone "
-            f"({type(error).__name__}); download {DOWNLOADS}/{BACKBONES[net]} in its place"
-        ) from error
-    return network.eval().requires_grad_(False)

@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from headstyle.embedded import embedded_file
-from headstyle.errors import InputError
-from headstyle.metrics.lpips import Lpips, package_network
+from headstyle.lpips_networks import load_mini
+from headstyle.metrics.lpips import Lpips
 
 
 class LpipsMini(Lpips):
@@ -33,28 +31,3 @@ class LpipsMini(Lpips):
 
     def load(self, weights: Path) -> torch.nn.Module:
         return load_mini(weights)
-
-
-def load_mini(path: Path) -> torch.nn.Module:
-    """The lpips package's network of the squeeze kind with headstyle's weights.
-
-    Raises:
-        InputError: the file does not hold them.
-    """
-    network = package_network("squeeze")
-    try:
-        state = {name: tensor.float() for name, tensor in load_file(path).items()}
-        missing, unexpected = network.load_state_dict(state, strict=False)
-    except (OSError, RuntimeError, SafetensorError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            f"{path} cannot be read ({reason}); get it from the repository again"
-        ) from None
-    # The package names its linear heads twice.
-    missing = [name for name in missing if not name.startswith(("lins.", "scaling_layer."))]
-    if missing or unexpected:
-        raise InputError(
-            f"{path} does not hold the weights of lpips_mini ({(missing + unexpected)[0]}); get it "
-            "from the repository again"
-        )
-    return network.eval().requires_grad_(False)
