@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+from functools import cache
 from pathlib import Path
 
 
@@ -20,38 +21,45 @@ def library_modules(script: str | Path) -> list[Path]:
 
     They are looked for in the folder `headstyle` beside the script.
     """
+    root = Path(script).parent
     found: set[Path] = set()
-    _collect(Path(script), Path(script).parent, found)
+    known: set[str] = set()
+    left = [Path(script)]
+    while left:
+        names = _imported_names(left.pop(), root) - known
+        known |= names
+        new = {module for name in names for module in _module_files(name, root)} - found
+        found |= new
+        left += new
     return sorted(found)
-
-
-def _collect(source: Path, root: Path, found: set[Path]) -> None:
-    for name in _imported_names(source, root):
-        for module in _module_files(name, root):
-            if module not in found:
-                found.add(module)
-                _collect(module, root, found)
 
 
 def _imported_names(source: Path, root: Path) -> set[str]:
     """Dotted names below `headstyle` that the source imports, anywhere in it."""
+    package = source.parent.relative_to(root).parts
+    names, looks_for_modules = _imports(source.read_text(encoding="utf-8"), package)
+    if looks_for_modules:
+        names |= {".".join([*package, file.stem]) for file in source.parent.glob("*.py")}
+    return {name for name in names if name.split(".")[0] == "headstyle"}
+
+
+# A run asks for the digests of all its stages, which share most modules.
+@cache
+def _imports(text: str, package: tuple[str, ...]) -> tuple[frozenset[str], bool]:
+    """Dotted names that a source imports, and whether it may load any module beside it."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
-            if any(alias.name == "pkgutil" for alias in node.names):
-                # A package that looks for its own modules may load any of them.
-                package = ".".join(source.parent.relative_to(root).parts)
-                names.update(f"{package}.{file.stem}" for file in source.parent.glob("*.py"))
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
-                package = source.parent.relative_to(root).parts
                 base = ".".join([*package[: len(package) - node.level + 1], *filter(None, [base])])
             names.add(base)
             # `from headstyle.capture import head` may name a module or something in it.
             names.update(f"{base}.{alias.name}" for alias in node.names)
-    return {name for name in names if name.split(".")[0] == "headstyle"}
+    # A package that looks for its own modules may load any of them.
+    return frozenset(names), "pkgutil" in names
 
 
 def _module_files(name: str, root: Path) -> list[Path]:
