@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from headstyle.errors import InputError
+from headstyle.errors import InputError, first_line
 from headstyle.metrics.base import Scene
 
 # Behind heads, which would else differ by their backgrounds.
@@ -82,7 +82,7 @@ class Clip:
             self._tokenizer = AutoTokenizer.from_pretrained(model, local_files_only=True)
             self._processor = CLIPImageProcessor.from_pretrained(model, local_files_only=True)
         except (OSError, ValueError, KeyError) as error:
-            reason = str(error).splitlines()[0]
+            reason = first_line(error)
             raise InputError(
                 f"metrics.clip_model = {model!r} cannot be read as a CLIP model ({reason}); "
                 "download it again"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from headstyle.editing.weights import PIPELINE_FILES, VOCABULARIES, pipeline_folder
-from headstyle.errors import InputError
+from headstyle.errors import InputError, all_found, first_line
 
 logger = logging.getLogger("headstyle")
 
@@ -118,16 +118,7 @@ def download_all(
     wanted += [lambda name=name: download_metric(name, metrics) for name in metrics["names"]]
     if with_matting:
         wanted.append(lambda: download_matting(masks["matting_model"], masks["matting_weights"]))
-    files: list[Path] = []
-    problems: list[str] = []
-    for download in wanted:
-        try:
-            files += download()
-        except InputError as error:
-            problems.append(str(error))
-    if problems:
-        raise InputError("\n".join(problems))
-    return list(dict.fromkeys(files))
+    return list(dict.fromkeys(all_found(wanted)))
 
 
 def checksums(files: list[Path]) -> str:
@@ -157,7 +148,7 @@ def _fetched(what: str, fetch: Callable[[], Any]) -> Any:
     except InputError:
         raise
     except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise InputError(
             f"{what} cannot be downloaded ({reason}); run `snakemake --cores 1 models` on a "
             "machine with a network and copy the caches that it names"

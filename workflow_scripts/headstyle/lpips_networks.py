@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from headstyle.errors import InputError
+from headstyle.errors import InputError, first_line
 
 # The backbones' files on torchvision's site, under the names that torch gives them in its cache.
 BACKBONES = {
@@ -107,7 +107,7 @@ def load_mini(path: Path) -> torch.nn.Module:
         state = {name: tensor.float() for name, tensor in load_file(path).items()}
         missing, unexpected = network.load_state_dict(state, strict=False)
     except (OSError, RuntimeError, SafetensorError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise InputError(
             f"{path} cannot be read ({reason}); get it from the repository again"
         ) from None

@@ -17,7 +17,7 @@ from PIL import Image as PillowImage
 from PIL import ImageOps
 
 from headstyle.embedded import embedded_file
-from headstyle.errors import InputError
+from headstyle.errors import InputError, first_line
 from headstyle.photographs import PhotographInfo, read_info, read_photograph, turn_upright
 
 Mask = NDArray[np.uint8]
@@ -146,7 +146,7 @@ def load_matting(model: str, weights: str | None, threads: int) -> Matting:
     except Exception as error:
         raise InputError(
             f"{path} cannot be loaded as the matting model {model}"
-            f" ({str(error).splitlines()[0]}); provide its ONNX file again"
+            f" ({first_line(error)}); provide its ONNX file again"
         ) from None
     return lambda photograph: np.asarray(
         session.predict(PillowImage.fromarray(photograph))[0].convert("L")

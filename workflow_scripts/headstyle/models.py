@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from headstyle.editing.weights import pipeline_files, pipeline_folder, words_beyond
-from headstyle.errors import InputError
+from headstyle.errors import all_found
 
 
 @dataclass(frozen=True)
@@ -61,16 +61,7 @@ def needed_models(
         searches.append(lambda: [_loss_model(stylization)])
     if needs_matting:
         searches.append(lambda: [_matting_model(masks)])
-    found: list[Model] = []
-    problems: list[str] = []
-    for search in searches:
-        try:
-            found += search()
-        except InputError as error:
-            problems.append(str(error))
-    if problems:
-        raise InputError("\n".join(problems))
-    return found
+    return all_found(searches)
 
 
 def unread_texts(editing: Mapping[str, Any], prompts: Mapping[str, str]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstyle.errors import InputError
+from headstyle.errors import InputError, first_line
 from headstyle.lenses import Lens, colmap_camera, lens_of, load_pycolmap
 
 MIN_MODEL_VIEWS = 3
@@ -315,7 +315,7 @@ def _open_model(folder: str | Path) -> Any:
             try:
                 return pycolmap.Reconstruction(candidate)
             except Exception as error:
-                reason = str(error).splitlines()[0]
+                reason = first_line(error)
                 raise InputError(
                     f"{candidate} cannot be read as a COLMAP model ({reason}); export it again"
                 ) from None

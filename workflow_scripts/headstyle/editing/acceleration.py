@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 
+from headstyle.errors import first_line
+
 logger = logging.getLogger("headstyle.editing")
 
 COMPILE_FROM = 400
@@ -224,7 +226,7 @@ class Compiled:
 
     def _give_up(self, error: Exception) -> None:
         """Go on without the newest attention and without graphs, or else without compiling."""
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         self.failed = bool(self._attention)
         then = "going on without" if self.failed else "trying again in the surest way"
         logger.warning("compiling failed (%s); %s", reason, then)

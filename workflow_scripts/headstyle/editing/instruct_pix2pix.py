@@ -23,7 +23,7 @@ from headstyle.editing.coder import ImageCoder, downloaded
 from headstyle.editing.memory import GIB, DeviceMemory, even_batch, fitting_batch
 from headstyle.editing.solvers import Steps, denoise, make_steps
 from headstyle.editing.weights import pipeline_files, pipeline_folder, words_beyond
-from headstyle.errors import InputError
+from headstyle.errors import InputError, first_line
 from headstyle.images import RgbaImage
 
 logger = logging.getLogger("headstyle.editing")
@@ -291,7 +291,7 @@ def _load(part: Any, folder: Path, **options: Any) -> Any:
     try:
         return part.from_pretrained(folder, local_files_only=True, **options)
     except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise InputError(
             f"editing.model: {folder} cannot be loaded as {part.__name__} ({reason}); "
             "provide it again"

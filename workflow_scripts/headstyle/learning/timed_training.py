@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from headstyle.errors import InputError
+from headstyle.errors import InputError, first_line
 from headstyle.files import read_json, whole_file, whole_folder, write_json
 
 logger = logging.getLogger("headstyle.learning")
@@ -159,7 +159,7 @@ class TimedTraining:
             self.history = [Row(**row) for row in progress["history"]]
         except (OSError, RuntimeError, KeyError, TypeError) as error:
             raise InputError(
-                f"{folder} is no checkpoint of this training ({str(error).splitlines()[0]}); "
+                f"{folder} is no checkpoint of this training ({first_line(error)}); "
                 "name another folder"
             ) from None
         for i, parameter in enumerate(self._trained):

@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate, normalize
 
 from headstyle.clip import head_square
-from headstyle.errors import InputError
+from headstyle.errors import InputError, first_line
 from headstyle.files import whole_file
 from headstyle.metrics.base import Metric, PairBatch
 
@@ -136,7 +136,7 @@ def load_network(kind: str, files: list[Path], device: torch.device) -> torch.nn
         *(OSError, RuntimeError, UnpicklingError, EOFError),
         *(SafetensorError, KeyError, TypeError, ValueError),
     ) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise InputError(
             f"{backbone.parent} does not hold DreamSim's weights of the type {kind} ({reason}); "
             f"unpack {_archive(kind)} there again"
