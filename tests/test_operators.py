@@ -15,11 +15,12 @@ from headstyle.capture.operators import (
     edit_surface,
 )
 from headstyle.capture.operators.base import luminance
-from headstyle.capture.photograph import photograph_views, scene_of, to_srgb
+from headstyle.capture.photograph import photograph_views, scene_of
 from headstyle.capture.rig import CaptureSettings, study_rig
 from headstyle.capture.shapes import vertex_normals
 from headstyle.capture.surface import Part
 from headstyle.errors import InputError
+from headstyle.srgb import to_srgb
 from skimage.color import rgb2hsv
 
 COARSENESS = 3.0

@@ -8,7 +8,7 @@ import torch
 from headstyle.cameras import Cameras
 from headstyle.capture.head import light_surface, sculpt_head
 from headstyle.capture.operators import OPERATORS, STUDY_OPERATORS, Edit, edit_surface
-from headstyle.capture.photograph import photograph_views, to_srgb
+from headstyle.capture.photograph import photograph_views
 from headstyle.capture.rig import TARGET_M, CaptureSettings, study_rig
 from headstyle.capture.shapes import mesh_of, sphere, vertex_normals
 from headstyle.capture.surface import Part
@@ -41,6 +41,7 @@ from headstyle.learning.surfels import (
     sky_openness,
     vertex_spacing,
 )
+from headstyle.srgb import to_srgb
 from scipy.spatial.transform import Rotation
 
 SEED, COARSENESS = 101, 2.0

@@ -14,6 +14,7 @@ from PIL import ExifTags
 from PIL import Image as PillowImage
 
 from headstyle.images import RgbaImage
+from headstyle.srgb import to_linear, to_srgb
 
 logger = logging.getLogger("headstyle")
 
@@ -55,8 +56,5 @@ def with_gain(image: RgbaImage, gain: float) -> RgbaImage:
     """An image with its light multiplied by `gain`; what becomes brighter than white is white."""
     if gain == 1:
         return image
-    color = image[..., :3].astype(np.float64)
-    linear = np.where(color <= 0.04045, color / 12.92, ((color + 0.055) / 1.055) ** 2.4) * gain
-    encoded = 1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055
-    changed = np.where(linear <= 0.0031308, 12.92 * linear, encoded).clip(0, 1)
+    changed = to_srgb(to_linear(image[..., :3]) * gain)
     return np.concatenate([changed, image[..., 3:]], axis=2).astype(np.float32)

@@ -12,7 +12,8 @@ from headstyle.capture.lighting import irradiance
 from headstyle.capture.noise import Noise
 from headstyle.capture.operators import Edit, edit_surface
 from headstyle.capture.shapes import Points, mesh_of, vertex_normals
-from headstyle.capture.surface import MM, HeadSurface, Part, to_linear
+from headstyle.capture.surface import MM, HeadSurface, Part
+from headstyle.srgb import to_linear
 
 __all__ = [
     "HeadMesh",
@@ -21,7 +22,6 @@ __all__ = [
     "light_surface",
     "sculpt_head",
     "synthesize_head",
-    "to_linear",
 ]
 
 HEAD_SPACING_MM = 1.6

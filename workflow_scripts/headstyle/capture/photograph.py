@@ -14,9 +14,10 @@ from PIL.TiffImagePlugin import IFDRational
 from scipy import ndimage
 
 from headstyle.cameras import Cameras
-from headstyle.capture.head import HeadMesh, to_linear
+from headstyle.capture.head import HeadMesh
 from headstyle.capture.rig import CaptureSettings
 from headstyle.images import RgbaImage
+from headstyle.srgb import to_linear, to_srgb
 
 NO_HIT = -1
 FULL_FRAME_DIAGONAL_MM = 43.2666
@@ -115,12 +116,6 @@ def photograph_views(
         image[touched, :3] = to_srgb(light / np.maximum(covered, 1)[:, None])
         image[touched, 3] = covered / samples_per_side**2
         yield image.reshape(height, width, 4), depth
-
-
-def to_srgb(linear: NDArray) -> NDArray:
-    """The sRGB transfer function (IEC 61966-2-1) of linear light, clipped to [0, 1]."""
-    linear = np.clip(linear, 0, 1)
-    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
 
 
 def _pixel_centers(width: int, height: int) -> NDArray[np.float64]:

@@ -41,10 +41,3 @@ class HeadSurface:
     who: Identity
     frame: FaceFrame
     """Landmarks [mm]."""
-
-
-def to_linear(srgb: NDArray) -> NDArray[np.float32]:
-    """Linear light of sRGB values in [0, 1] (IEC 61966-2-1)."""
-    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4).astype(
-        np.float32
-    )

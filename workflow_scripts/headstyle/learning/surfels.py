@@ -13,9 +13,9 @@ from scipy import sparse
 
 from headstyle.capture.head import sculpt_head
 from headstyle.capture.operators import COLORS, OPERATORS, STUDY_OPERATORS, Edit, edit_surface
-from headstyle.capture.photograph import to_srgb
 from headstyle.capture.shapes import vertex_normals
 from headstyle.capture.surface import HeadSurface, Part
+from headstyle.srgb import to_srgb
 
 POSITION_STEP_M = 2e-5
 """One step of a stored coordinate: 16 bits reach 0.65 m either way."""

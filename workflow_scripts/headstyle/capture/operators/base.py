@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from headstyle.capture.identity import Color
 from headstyle.capture.noise import Noise
 from headstyle.capture.shapes import Points, Scalars
-from headstyle.capture.surface import MM, HeadSurface, Part, to_linear
+from headstyle.capture.surface import MM, HeadSurface, Part
+from headstyle.srgb import to_linear
 
 Albedo = NDArray[np.float32]
 """Linear reflectance in [0, 1]. Shape `(N, 3)`, or `(3,)` for one color."""
