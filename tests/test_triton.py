@@ -140,9 +140,11 @@ def test_the_kernels_hold_on_a_gpu_too(check):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_the_steps_of_rendering_are_those_of_gsplats_own_function():
+@pytest.mark.parametrize("tile", [8, 16])
+def test_the_steps_of_rendering_are_those_of_gsplats_own_function(tile, monkeypatch):
     from gsplat import rasterization
 
+    monkeypatch.setattr("headstyle.rendering_cuda.tile_width", lambda *_: tile)
     splats = {name: value.detach().cuda() for name, value in make_scene(300, 3, size=0.06).items()}
     poses, intrinsics = (tensor.cuda() for tensor in make_cameras(3, 96, 128))
     background = torch.tensor([0.2, 0.5, 0.9], device="cuda")

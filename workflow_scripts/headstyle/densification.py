@@ -32,6 +32,22 @@ class CappedStrategy(DefaultStrategy):
         """Whether the strategy wants the absolute gradients of this iteration."""
         return iteration < self.refine_stop_iter
 
+    def acts(self, iteration: int) -> bool:
+        """Whether the scene is refined or its opacities are reset after this iteration."""
+        if not self.observes(iteration):
+            return False
+        return self._refines(iteration) or self._resets(iteration)
+
+    def _refines(self, iteration: int) -> bool:
+        return (
+            iteration > self.refine_start_iter
+            and iteration % self.refine_every == 0
+            and iteration % self.reset_every >= self.pause_refine_after_reset
+        )
+
+    def _resets(self, iteration: int) -> bool:
+        return iteration > 0 and iteration % self.reset_every == 0
+
     def after_step(
         self,
         splats: Splats,
@@ -56,17 +72,13 @@ class CappedStrategy(DefaultStrategy):
         if not self.observes(iteration):
             return
         add_gradients(state, infos)
-        if (
-            iteration > self.refine_start_iter
-            and iteration % self.refine_every == 0
-            and iteration % self.reset_every >= self.pause_refine_after_reset
-        ):
+        if self._refines(iteration):
             with seeded(splats["means"].device, seed):
                 self._grow_gs(splats, optimizers, state, iteration)
                 self._prune_gs(splats, optimizers, state, iteration)
             state["grad2d"].zero_()
             state["count"].zero_()
-        if iteration and iteration % self.reset_every == 0:
+        if self._resets(iteration):
             reset_opacities(splats, optimizers, 2 * self.prune_opa)
 
     @torch.no_grad()
