@@ -403,7 +403,7 @@ def main() -> None:
     options = parse_options()
     keep_freed_memory()
     if options.without_triton:
-        for module in ("losses", "rendering_cuda"):
+        for module in ("losses", "rendering_cuda", "densification"):
             __import__(f"headstyle.{module}")
             sys.modules[f"headstyle.{module}"].has_triton = lambda: False
     result: Row = {"machine": describe_machine(options.device), "variants": {}, "failed": {}}

@@ -10,7 +10,7 @@ import pytest
 import torch
 from ball import VIEWS, make_ball, settings
 from gsplat_stand_in import NAMES, use_stand_in
-from headstyle import losses, rendering_cuda
+from headstyle import densification, losses, rendering_cuda
 from headstyle.rendering import render
 from headstyle.rendering_cuda import LARGE_TILE, MANY_TILES, SMALL_TILE, tile_width
 from headstyle.splats import splats_from_points
@@ -224,13 +224,14 @@ def test_an_iteration_mixes_no_devices(strategy, triton, monkeypatch):
     if triton:
         if not losses.has_triton():
             pytest.skip("needs Triton")
-        from headstyle import triton_colors, triton_loss
+        from headstyle import triton_colors, triton_loss, triton_steps
 
-        for module in (triton_colors, triton_loss):
-            for name in ("colors_forward", "moments_across", "loss_down"):
+        names = ("colors_forward", "moments_across", "loss_down", "composite", "note_gradients")
+        for module in (triton_colors, triton_loss, triton_steps):
+            for name in names:
                 if hasattr(module, name):
                     monkeypatch.setattr(module, name, NoKernel(getattr(module, name)))
-    for module in (losses, rendering_cuda):
+    for module in (losses, rendering_cuda, densification):
         monkeypatch.setattr(module, "has_triton", lambda: triton)
     convolve = torch.nn.functional.conv2d
     monkeypatch.setattr(torch.nn.functional, "conv2d", without_tf32(convolve))

@@ -4,11 +4,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from headstyle import losses
-from headstyle.losses import photometric_loss
+from headstyle.densification import add_gradients
+from headstyle.losses import on_background, photometric_loss
 from headstyle.rendering import render
 from headstyle.triton_kernels import has_triton
 from splat_reference import make_cameras, make_scene, reference_colors
@@ -78,7 +80,7 @@ def check_colors(device="cpu"):
         expected = reference_colors(exact, eyes.double(), degree)
         (expected * weights).sum().backward()
         moved = {name: splats[name].detach().to(device).requires_grad_() for name in names}
-        found = SplatColors.apply(*moved.values(), eyes.to(device), radii.to(device), degree)
+        found = SplatColors.apply(*moved.values(), poses.to(device), radii.to(device), degree)
         (found * weights.to(device)).sum().backward()
         torch.testing.assert_close(found.cpu()[seen].double(), expected[seen], atol=1e-5, rtol=0)
         assert not found[~seen.to(device)].any()
@@ -89,6 +91,39 @@ def check_colors(device="cpu"):
             torch.testing.assert_close(of_found, gradient, atol=1e-5, rtol=1e-4)
 
 
+def check_steps(device="cpu"):
+    from headstyle.triton_steps import Targets, add_lengths
+
+    generator = torch.Generator().manual_seed(0)
+    shape = (3, 7, 61)
+    alphas = torch.rand(2, *shape[1:], generator=generator, requires_grad=True)
+    masks, colors = torch.rand(shape, generator=generator), torch.rand(*shape, 3)
+    with torch.no_grad():
+        # Where they are equal, the loss has no slope.
+        alphas[0, :2] = masks[2, :2]
+    given = (colors, masks, torch.tensor([2, 0]), torch.tensor([0.2, 0.5, 0.9]))
+    expected, loss = on_background(alphas, *given)
+    on_device = alphas.detach().to(device).requires_grad_()
+    found, found_loss = Targets.apply(on_device, *(tensor.to(device) for tensor in given))
+    assert not found.requires_grad
+    torch.testing.assert_close(found.cpu(), expected)
+    torch.testing.assert_close(found_loss.cpu(), loss)
+    (of_expected,) = torch.autograd.grad(3 * loss, alphas)
+    (of_found,) = torch.autograd.grad(3 * found_loss, on_device)
+    torch.testing.assert_close(of_found.cpu(), of_expected)
+
+    gradients = torch.rand(2, 300, 2, generator=generator)
+    radii = torch.randint(0, 3, (2, 300, 2), generator=generator, dtype=torch.int32)
+    infos = [{"n_cameras": 2, "means2d": SimpleNamespace(absgrad=gradients), "radii": radii}]
+    infos[0] |= {"width": 40, "height": 30}
+    state = {"grad2d": torch.ones(300), "count": torch.ones(300)}
+    add_gradients(state, infos)
+    sums, counts = torch.ones(2, 300, device=device)
+    add_lengths(gradients.to(device), radii.to(device), sums, counts, (40.0, 30.0))
+    torch.testing.assert_close(sums.cpu(), state["grad2d"])
+    torch.testing.assert_close(counts.cpu(), state["count"])
+
+
 def test_the_loss_and_its_gradient_are_those_of_the_cpu():
     in_interpreter("check_loss")
 
@@ -97,15 +132,19 @@ def test_colors_and_their_gradients_are_those_of_the_reference():
     in_interpreter("check_colors")
 
 
+def test_small_steps_are_those_of_the_cpu():
+    in_interpreter("check_steps")
+
+
 def compiled_for_hopper(kernel, constants):
     """Compile a kernel for compute capability 9.0, which takes no GPU."""
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    numbers = {"ssim_weight": "fp32"} | dict.fromkeys(
-        ("count", "views", "rows", "length", "height"), "i32"
-    )
-    types = numbers | {"radii": "*i32"} | dict.fromkeys(constants, "constexpr")
+    numbers = dict.fromkeys(("ssim_weight", "share", "half_width", "half_height"), "fp32")
+    whole = ("count", "views", "rows", "length", "height", "total", "pixels")
+    numbers |= dict.fromkeys(whole, "i32")
+    types = numbers | {"radii": "*i32", "slots": "*i64"} | dict.fromkeys(constants, "constexpr")
     signature = {name: types.get(name, "*fp32") for name in kernel.arg_names}
     source = ASTSource(fn=kernel, signature=signature, constexprs=constants)
     return triton.compile(source, target=GPUTarget("cuda", 90, 32))
@@ -131,9 +170,16 @@ def test_the_kernels_of_the_loss_compile_for_a_gpu():
         assert compiled_for_hopper(getattr(triton_loss, name), sizes | extra).asm["cubin"]
 
 
+def test_the_kernels_of_small_steps_compile_for_a_gpu():
+    from headstyle import triton_steps
+
+    for kernel in (triton_steps.composite, triton_steps.note_gradients):
+        assert compiled_for_hopper(kernel, {"BLOCK": triton_steps.BLOCK}).asm["cubin"]
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("check", [check_loss, check_colors])
+@pytest.mark.parametrize("check", [check_loss, check_colors, check_steps])
 def test_the_kernels_hold_on_a_gpu_too(check):
     check("cuda")
 

@@ -14,6 +14,7 @@ from gsplat.strategy.ops import reset_opa
 from torch import Tensor
 
 from headstyle.rendering import Splats
+from headstyle.triton_kernels import has_triton
 
 Optimizers = dict[str, torch.optim.Optimizer]
 
@@ -107,11 +108,15 @@ def add_gradients(state: dict[str, Any], infos: list[dict[str, Any]]) -> None:
         if state["grad2d"] is None:
             state["grad2d"] = gradients.new_zeros(gradients.shape[1])
             state["count"] = torch.zeros_like(state["grad2d"])
+        half = (views * info["width"] / 2, views * info["height"] / 2)
+        if gradients.is_cuda and has_triton():
+            from headstyle.triton_steps import add_lengths
+
+            add_lengths(gradients, info["radii"], state["grad2d"], state["count"], half)
+            continue
         across, down = gradients.unbind(-1)
         # Zero where the splat is not seen.
-        size = torch.hypot(
-            across * (views * info["width"] / 2), down * (views * info["height"] / 2)
-        )
+        size = torch.hypot(across * half[0], down * half[1])
         seen = (info["radii"] > 0).all(dim=-1)
         for key, values in (("grad2d", size), ("count", seen)):
             # The sum of one row is the row, for one kernel less.

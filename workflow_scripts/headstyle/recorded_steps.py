@@ -200,7 +200,8 @@ class Graphs:
     def __call__(self, function: Callable[[], None]) -> Replay:
         """Record what a function starts on the device, without doing it."""
         graph = torch.cuda.CUDAGraph()
-        self.stream.wait_stream(torch.cuda.current_stream())
+        current = torch.cuda.current_stream(self.stream.device)
+        self.stream.wait_stream(current)
         with torch.cuda.stream(self.stream):
             # `torch.cuda.graph` would collect garbage and empty the cache, for a tenth of a second.
             graph.capture_begin(pool=self.pool, capture_error_mode="thread_local")
@@ -208,5 +209,5 @@ class Graphs:
                 function()
             finally:
                 graph.capture_end()
-        torch.cuda.current_stream().wait_stream(self.stream)
+        current.wait_stream(self.stream)
         return graph.replay

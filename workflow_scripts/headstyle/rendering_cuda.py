@@ -163,14 +163,14 @@ def blend(
 
 def splat_colors(splats: Any, world_to_camera: Tensor, radii: Tensor, sh_degree: int) -> Tensor:
     """Colors of the splats in each view, at least 0. Shape `(C, N, 3)`."""
-    rotation, translation = world_to_camera[:, :3, :3], world_to_camera[:, :3, 3]
-    # The inverse of a rotation is its transpose.
-    eyes = -(rotation * translation[:, :, None]).sum(dim=1)
     means, sh0, rest = splats["means"], splats["sh0"], splats["shN"]
     if has_triton():
         from headstyle.triton_colors import SplatColors
 
-        return SplatColors.apply(means, sh0, rest, eyes, radii, sh_degree)
+        return SplatColors.apply(means, sh0, rest, world_to_camera, radii, sh_degree)
+    rotation, translation = world_to_camera[:, :3, :3], world_to_camera[:, :3, 3]
+    # The inverse of a rotation is its transpose.
+    eyes = -(rotation * translation[:, :, None]).sum(dim=1)
     directions = means - eyes[:, None]
     harmonics = torch.cat([sh0, rest], dim=1).expand(len(eyes), -1, -1, -1)
     seen = (radii > 0).all(dim=-1)

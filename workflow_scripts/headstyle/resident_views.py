@@ -103,6 +103,10 @@ class ResidentViews:
             self._batches[key] = found
         return found
 
+    def all_targets(self, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """Premultiplied colors `(S, H, W, 3)` and alphas `(S, H, W)` of all views of a size."""
+        return self._colors[size], self._alphas[size]
+
     def targets(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Premultiplied colors `(C, H, W, 3)` and alphas `(C, H, W)` of a batch."""
         size = (batch.width, batch.height)

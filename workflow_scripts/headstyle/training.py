@@ -20,7 +20,7 @@ from headstyle.densification import CappedStrategy
 from headstyle.errors import InputError
 from headstyle.exposure import Exposures
 from headstyle.images import RgbaImage
-from headstyle.losses import photometric_loss, psnr
+from headstyle.losses import on_background, photometric_loss, psnr
 from headstyle.optimizers import adam, adam_step
 from headstyle.relocation import RelocatingStrategy
 from headstyle.rendering import Rendering, Splats, check_splats, render
@@ -259,17 +259,16 @@ class SplatTrainer:
 
     def image_loss(self, rendering: Rendering, batch: Batch, background: Tensor) -> Tensor:
         """The loss on one batch, rendered on `background` `(3,)`: of colors and of alphas."""
-        target, alphas = self.resident.targets(batch)
-        composite = torch.addcmul(target, (1 - alphas)[..., None], background)
+        every_target = self.resident.all_targets((batch.width, batch.height))
+        target, alpha_loss = on_background(rendering.alphas, *every_target, batch.slots, background)
         colors = rendering.colors
         if self.exposures:
             colors = self.exposures.apply(colors, rendering.alphas, background, batch.views)
-        loss = photometric_loss(colors, composite, self.settings.ssim_weight)
+        loss = photometric_loss(colors, target, self.settings.ssim_weight)
         if self.extra_loss is not None:
-            loss = loss + self.extra_loss(colors, composite, self.iteration)
+            loss = loss + self.extra_loss(colors, target, self.iteration)
         if self.settings.alpha_weight:
-            difference = torch.nn.functional.l1_loss(rendering.alphas, alphas)
-            loss = loss + self.settings.alpha_weight * difference
+            loss = torch.add(loss, alpha_loss, alpha=self.settings.alpha_weight)
         return loss
 
     def regularizers(self) -> Tensor | float:
