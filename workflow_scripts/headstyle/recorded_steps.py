@@ -40,7 +40,7 @@ class RecordedSteps:
     def __init__(self, trainer: "SplatTrainer", record: Record | None = None) -> None:
         """Record with CUDA graphs, or with what `record` makes of a function."""
         self.trainer = trainer
-        self.record = record or Graphs(trainer.device)
+        self.record: Record | None = record or Graphs(trainer.device)
         self._known: list[Any] = []
         self._recordings: dict[tuple[int, int], Recording] = {}
         self.replayed = 0
@@ -75,7 +75,6 @@ class RecordedSteps:
         loss = found.replay(view, background) if found else None
         if loss is None:
             assert self.record is not None
-            # The one before is kept until this one is made: they share memory.
             made = Recording(trainer, size, view, self.record)
             self._recordings[size] = made
             loss = made.replay(view, background)
@@ -196,6 +195,8 @@ class Graphs:
     def __init__(self, device: torch.device) -> None:
         self.stream = torch.cuda.Stream(device)
         self.pool = torch.cuda.graph_pool_handle()
+        # Memory that no graph uses any more cannot be shared again; this graph stays.
+        self.first = self(lambda: torch.zeros(1, device=device).add_(1))
 
     def __call__(self, function: Callable[[], None]) -> Replay:
         """Record what a function starts on the device, without doing it."""
