@@ -274,7 +274,7 @@ def test_step_sizes_decay_to_their_end(ball):
     trainer.step([0])
     start = [getattr(rates, name) for name in trainer.optimizers] + [0.02]
     start[0] *= trainer.extent
-    assert list(trainer.optimizers)[0] == "means"
+    assert next(iter(trainer.optimizers)) == "means"
     assert present() == pytest.approx(start)
     trainer.iteration = 10
     trainer.step([0])

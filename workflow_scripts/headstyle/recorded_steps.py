@@ -135,19 +135,20 @@ class Recording:
 
     def replay(self, view: int, background: Tensor) -> Tensor | None:
         """Do an iteration and return its loss; None, and nothing done, where the lists are full."""
+        # All that can be told before the host waits for the lists keeps the device from waiting.
         self.view.fill_(view)
-        self.project()
-        made = self._listed()
-        if len(made.splats) >= len(self.lists.splats):
-            return None
-        self.lists.offsets.copy_(made.offsets)
-        self.lists.splats[: len(made.splats)].copy_(made.splats)
         self.background.copy_(background)
         for i, optimizer in enumerate(self.trainer.all_optimizers()):
             rate = optimizer.param_groups[0]["lr"]
             if rate != self._rates[i]:
                 self.rates[i].fill_(rate)
                 self._rates[i] = rate
+        self.project()
+        made = self._listed()
+        if len(made.splats) >= len(self.lists.splats):
+            return None
+        self.lists.offsets.copy_(made.offsets)
+        self.lists.splats[: len(made.splats)].copy_(made.splats)
         self.learn()
         assert self.loss is not None
         return self.loss.clone()

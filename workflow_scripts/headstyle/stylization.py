@@ -137,6 +137,8 @@ def avatar_settings(
         exposure_rate=0.0,
         # New edits come until the end.
         learning_rates=replace(settings.learning_rates, decay=1.0),
+        # Batches of several views keep a GPU busy, and its memory is for the editor.
+        cuda_graphs=False,
     )
 
 
