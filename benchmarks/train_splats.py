@@ -405,7 +405,7 @@ def main() -> None:
     options = parse_options()
     keep_freed_memory()
     if options.without_triton:
-        for module in ("losses", "rendering_cuda", "densification"):
+        for module in ("losses", "rendering_cuda", "densification", "exposure"):
             __import__(f"headstyle.{module}")
             sys.modules[f"headstyle.{module}"].has_triton = lambda: False
     result: Row = {"machine": describe_machine(options.device), "variants": {}, "failed": {}}

@@ -10,7 +10,7 @@ import pytest
 import torch
 from ball import VIEWS, make_ball, settings
 from gsplat_stand_in import NAMES, use_stand_in
-from headstyle import densification, losses, rendering_cuda
+from headstyle import densification, exposure, losses, rendering_cuda
 from headstyle.rendering import render
 from headstyle.rendering_cuda import LARGE_TILE, MANY_TILES, SMALL_TILE, tile_width
 from headstyle.splats import splats_from_points
@@ -226,12 +226,13 @@ def test_an_iteration_mixes_no_devices(strategy, triton, monkeypatch):
             pytest.skip("needs Triton")
         from headstyle import triton_colors, triton_loss, triton_steps
 
-        names = ("colors_forward", "moments_across", "loss_down", "composite", "note_gradients")
+        names = ("colors_forward", "moments_across", "loss_down")
+        names += ("composite", "expose", "note_gradients")
         for module in (triton_colors, triton_loss, triton_steps):
             for name in names:
                 if hasattr(module, name):
                     monkeypatch.setattr(module, name, NoKernel(getattr(module, name)))
-    for module in (losses, rendering_cuda, densification):
+    for module in (losses, rendering_cuda, densification, exposure):
         monkeypatch.setattr(module, "has_triton", lambda: triton)
     convolve = torch.nn.functional.conv2d
     monkeypatch.setattr(torch.nn.functional, "conv2d", without_tf32(convolve))

@@ -6,10 +6,13 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from headstyle import losses
+from headstyle.cameras import Cameras
 from headstyle.densification import add_gradients
+from headstyle.exposure import Exposures
 from headstyle.losses import on_background, photometric_loss
 from headstyle.rendering import render
 from headstyle.triton_kernels import has_triton
@@ -91,8 +94,15 @@ def check_colors(device="cpu"):
             torch.testing.assert_close(of_found, gradient, atol=1e-5, rtol=1e-4)
 
 
+def make_cameras_of_views(count):
+    """As many cameras, of which only the number matters."""
+    names = tuple(map(str, range(count)))
+    eye = np.tile(np.eye(4), (count, 1, 1))
+    return Cameras(names, np.full((count, 2), 8), eye[:, :3, :3], eye)
+
+
 def check_steps(device="cpu"):
-    from headstyle.triton_steps import Targets, add_lengths
+    from headstyle.triton_steps import Exposed, Targets, add_lengths
 
     generator = torch.Generator().manual_seed(0)
     shape = (3, 7, 61)
@@ -111,6 +121,21 @@ def check_steps(device="cpu"):
     (of_expected,) = torch.autograd.grad(3 * loss, alphas)
     (of_found,) = torch.autograd.grad(3 * found_loss, on_device)
     torch.testing.assert_close(of_found.cpu(), of_expected)
+
+    exposures = Exposures(make_cameras_of_views(3), 0.1, torch.device("cpu"))
+    with torch.no_grad():
+        exposures.logarithms.copy_(torch.randn(3, 3, generator=generator))
+    drawn = torch.rand(2, *shape[1:], 3, generator=generator, requires_grad=True)
+    weights = torch.randn(2, *shape[1:], 3, generator=generator)
+    inputs = (drawn, alphas, exposures.logarithms)
+    expected = exposures.apply(drawn, alphas, given[3], given[2])
+    of_expected = torch.autograd.grad((weights * expected).sum(), inputs)
+    moved = [tensor.detach().to(device).requires_grad_() for tensor in inputs]
+    found = Exposed.apply(*moved, given[2].to(device), given[3].to(device))
+    of_found = torch.autograd.grad((weights.to(device) * found).sum(), moved)
+    torch.testing.assert_close(found.cpu(), expected)
+    for a, b in zip(of_found, of_expected, strict=True):
+        torch.testing.assert_close(a.cpu(), b, atol=1e-4, rtol=1e-4)
 
     gradients = torch.rand(2, 300, 2, generator=generator)
     radii = torch.randint(0, 3, (2, 300, 2), generator=generator, dtype=torch.int32)
@@ -144,7 +169,13 @@ def compiled_for_hopper(kernel, constants):
     numbers = dict.fromkeys(("ssim_weight", "share", "half_width", "half_height"), "fp32")
     whole = ("count", "views", "rows", "length", "height", "total", "pixels")
     numbers |= dict.fromkeys(whole, "i32")
-    types = numbers | {"radii": "*i32", "slots": "*i64"} | dict.fromkeys(constants, "constexpr")
+    integers = {} if "count" in kernel.arg_names else {"views": "*i64"}
+    types = (
+        numbers
+        | {"radii": "*i32", "slots": "*i64"}
+        | integers
+        | dict.fromkeys(constants, "constexpr")
+    )
     signature = {name: types.get(name, "*fp32") for name in kernel.arg_names}
     source = ASTSource(fn=kernel, signature=signature, constexprs=constants)
     return triton.compile(source, target=GPUTarget("cuda", 90, 32))
@@ -173,7 +204,8 @@ def test_the_kernels_of_the_loss_compile_for_a_gpu():
 def test_the_kernels_of_small_steps_compile_for_a_gpu():
     from headstyle import triton_steps
 
-    for kernel in (triton_steps.composite, triton_steps.note_gradients):
+    names = ("composite", "expose", "expose_backward", "note_gradients")
+    for kernel in (getattr(triton_steps, name) for name in names):
         assert compiled_for_hopper(kernel, {"BLOCK": triton_steps.BLOCK}).asm["cubin"]
 
 

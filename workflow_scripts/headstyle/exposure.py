@@ -14,6 +14,7 @@ from torch import Tensor
 from headstyle.cameras import Cameras
 from headstyle.images import RgbaImage
 from headstyle.optimizers import adam
+from headstyle.triton_kernels import has_triton
 
 # The step size falls by this factor over the training.
 DECAY = 0.1
@@ -43,6 +44,10 @@ class Exposures:
             background: Shape `(3,)`.
             views: Which views they are. Shape `(C,)`.
         """
+        if colors.is_cuda and has_triton():
+            from headstyle.triton_steps import Exposed
+
+            return Exposed.apply(colors, alphas, self.logarithms, views, background)
         gains = torch.exp(self.logarithms.index_select(0, views))[:, None, None]
         behind = (1 - alphas)[..., None] * background
         return torch.lerp(behind, colors, gains)

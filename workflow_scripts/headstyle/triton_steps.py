@@ -1,8 +1,8 @@
 """Small steps of an iteration as one kernel each on CUDA, where operators would be eight.
 
 A view of moderate size keeps a GPU busy for less time than the host takes to start its kernels, so
-their number counts. The formulas are those of `losses.on_background` and
-`densification.add_gradients`.
+their number counts. The formulas are those of `losses.on_background`, `exposure.Exposures.apply`
+and `densification.add_gradients`.
 """
 
 from typing import Any
@@ -68,6 +68,80 @@ class Targets(torch.autograd.Function):
     def backward(ctx: Any, _: Tensor, gradient: Tensor) -> tuple[Tensor | None, ...]:
         (signs,) = ctx.saved_tensors
         return signs * gradient, None, None, None, None
+
+
+@triton.jit
+def _exposed_pixels(alphas, logarithms, views, pixels, BLOCK: tl.constexpr):
+    """This program's pixels, which lie in one image, with its gains' place and what they let by."""
+    n = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    inside = n < pixels
+    p = tl.program_id(1) * pixels + n
+    place = 3 * tl.load(views + tl.program_id(1))
+    return p, inside, place, 1 - tl.load(alphas + p, mask=inside, other=1.0)
+
+
+@triton.jit(do_not_specialize=["pixels"])
+def expose(
+    colors, alphas, logarithms, views, background, found, pixels, BLOCK: tl.constexpr
+):  # fmt: skip
+    """Multiply the colors of images by their views' gains, but not the background's share."""
+    p, inside, place, through = _exposed_pixels(alphas, logarithms, views, pixels, BLOCK)
+    for channel in tl.static_range(3):
+        gain = tl.exp(tl.load(logarithms + place + channel))
+        behind = through * tl.load(background + channel)
+        color = tl.load(colors + 3 * p + channel, mask=inside, other=0.0)
+        tl.store(found + 3 * p + channel, behind + gain * (color - behind), mask=inside)
+
+
+@triton.jit(do_not_specialize=["pixels"])
+def expose_backward(
+    colors, alphas, logarithms, views, background, gradient, d_colors, d_alphas, d_logarithms,
+    pixels, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """Fill the gradients of colors and alphas, and add to those of the logarithms."""
+    p, inside, place, through = _exposed_pixels(alphas, logarithms, views, pixels, BLOCK)
+    of_alpha = tl.zeros((BLOCK,), tl.float32)
+    for channel in tl.static_range(3):
+        gain = tl.exp(tl.load(logarithms + place + channel))
+        light = tl.load(background + channel)
+        color = tl.load(colors + 3 * p + channel, mask=inside, other=0.0)
+        d = tl.load(gradient + 3 * p + channel, mask=inside, other=0.0)
+        tl.store(d_colors + 3 * p + channel, gain * d, mask=inside)
+        of_alpha += (gain - 1) * light * d
+        of_gain = tl.where(inside, gain * d * (color - through * light), 0.0)
+        tl.atomic_add(d_logarithms + place + channel, tl.sum(of_gain, axis=0))
+    tl.store(d_alphas + p, of_alpha, mask=inside)
+
+
+class Exposed(torch.autograd.Function):
+    """Images `(C, H, W, 3)` as their views were exposed; what shines through stays.
+
+    Takes the images, their alphas `(C, H, W)` and the logarithms of all views' gains `(V, 3)`, then
+    without gradient which views they are `(C,)` and the background `(3,)`.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, colors: Tensor, alphas: Tensor, logarithms: Tensor, views: Tensor, light: Tensor
+    ) -> Tensor:
+        given = [tensor.contiguous() for tensor in (colors, alphas, logarithms, views, light)]
+        found = torch.empty_like(given[0])
+        pixels = alphas.shape[1] * alphas.shape[2]
+        expose[(-(-pixels // BLOCK), len(alphas))](*given, found, pixels, BLOCK=BLOCK)
+        ctx.save_for_backward(*given)
+        return found
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        given = ctx.saved_tensors
+        colors, alphas, logarithms = given[:3]
+        found = (torch.empty_like(colors), torch.empty_like(alphas), torch.zeros_like(logarithms))
+        pixels = alphas.shape[1] * alphas.shape[2]
+        expose_backward[(-(-pixels // BLOCK), len(alphas))](
+            *given, gradient.contiguous(), *found, pixels, BLOCK=BLOCK
+        )
+        return *found, None, None
 
 
 @triton.jit(do_not_specialize=["count", "views"])
