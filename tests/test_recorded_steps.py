@@ -1,6 +1,7 @@
 """Truths about replayed iterations, with functions done again in place of CUDA graphs."""
 
 import logging
+import operator
 
 import pytest
 import torch
@@ -33,7 +34,26 @@ def trained(changes, record=None, iterations=70):
 
 
 def done_again(function):
-    return function
+    """The function itself, which sees to it that it works on what it was made for, as graphs do."""
+    trainer = function.__self__.trainer
+    made_for = used_by(trainer)
+
+    def again():
+        assert all(map(operator.is_, used_by(trainer), made_for))
+        function()
+
+    return again
+
+
+def used_by(trainer):
+    """What a graph would have the addresses of, or could not see change."""
+    parameters = [optimizer.param_groups[0]["params"][0] for optimizer in trainer.all_optimizers()]
+    moments = [
+        optimizer.state[parameter]["exp_avg"]
+        for optimizer, parameter in zip(trainer.all_optimizers(), parameters, strict=True)
+    ]
+    sums = trainer.strategy_state.get("grad2d")
+    return [*parameters, *moments, sums, trainer.active_sh_degree, trainer.observing]
 
 
 def test_a_training_from_recordings_goes_as_one_without(monkeypatch):
