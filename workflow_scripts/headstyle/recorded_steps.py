@@ -11,6 +11,7 @@ that refine, regularize or check are done as ever, and after them the splats may
 
 import logging
 from collections.abc import Callable
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -181,8 +182,8 @@ class Recording:
         info = {"means2d": projected.means2d, "radii": projected.radii}
         info |= {"width": width, "height": height, "n_cameras": 1}
         rendering = Rendering(colors, alphas, None, None, info)
-        loss = trainer.image_loss(rendering, self.batch, self.background[0])
-        loss = loss + trainer.regularizers()
+        image_loss = trainer.image_loss(rendering, self.batch, self.background[0])
+        loss = reduce(torch.add, [*trainer.regularizers(), image_loss])
         loss.backward()
         self.loss = loss.detach()
         trainer.update(self.rates)

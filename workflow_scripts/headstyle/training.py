@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -175,13 +176,14 @@ class SplatTrainer:
                 self.iteration += 1
                 return loss
         splats = self._splats_of_this_iteration()
-        loss, infos = self.regularizers(), []
+        terms, infos = self.regularizers(), []
         for batch in self.resident.batches(views):
             rendering = self._render(splats, batch, background)
             infos.append(rendering.info)
             share = len(batch) / len(views)
             image_loss = self.image_loss(rendering, batch, background)
-            loss = loss + (image_loss if share == 1 else share * image_loss)
+            terms.append(image_loss if share == 1 else share * image_loss)
+        loss = reduce(torch.add, terms)
         loss.backward()
         loss = loss.detach()
         self._check(loss)
@@ -271,23 +273,23 @@ class SplatTrainer:
             loss = torch.add(loss, alpha_loss, alpha=self.settings.alpha_weight)
         return loss
 
-    def regularizers(self) -> Tensor | float:
+    def regularizers(self) -> list[Tensor]:
         """The terms of the loss that depend on the splats alone, at this iteration."""
-        settings, loss = self.settings, 0.0
+        settings, terms = self.settings, []
         scales = self.splats["scales"]
         if settings.scale_regularization and self.iteration % REGULARIZE_EVERY == 0:
             # Penalty on elongated splats (PhysGaussian, Xie et al. 2024).
             ratios = torch.exp(scales.amax(dim=1) - scales.amin(dim=1))
             excess = ratios.clamp_min(settings.scale_max_ratio) - settings.scale_max_ratio
-            loss = loss + settings.scale_regularization * excess.mean()
+            terms.append(settings.scale_regularization * excess.mean())
         if settings.opacity_regularization:
             opacities = torch.sigmoid(self.splats["opacities"])
-            loss = loss + settings.opacity_regularization * opacities.mean()
+            terms.append(settings.opacity_regularization * opacities.mean())
         if settings.size_regularization:
-            loss = loss + settings.size_regularization * torch.exp(scales).mean() / self.extent
+            terms.append(settings.size_regularization / self.extent * torch.exp(scales).mean())
         if settings.sh_regularization and self.active_sh_degree:
-            loss = loss + settings.sh_regularization * self.splats["shN"].square().mean()
-        return loss
+            terms.append(settings.sh_regularization * self.splats["shN"].square().mean())
+        return terms
 
     def _check(self, loss: Tensor) -> None:
         thorough = self.iteration % CHECK_EVERY == 0
