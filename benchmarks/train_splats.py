@@ -22,8 +22,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -31,7 +30,6 @@ from typing import Any
 
 import headstyle  # noqa: F401  (before torch: it sets how idle threads wait)
 import torch
-from headstyle import rendering_cuda
 from headstyle.baseline import (
     HISTORY_ROWS,
     prepare_training,
@@ -46,7 +44,6 @@ from headstyle.rendering import Splats, render_views
 from headstyle.splats import splats_from_points
 from headstyle.stage import keep_freed_memory
 from headstyle.training import (
-    SplatTrainer,
     TrainingSettings,
     scene_extent,
     shuffled_views,
@@ -56,12 +53,15 @@ from headstyle.views import read_views
 from iterations import (
     HOLDOUT_EVERY,
     SEED,
+    TILES,
+    Clock,
     Row,
     adjacency_rows,
     adjacency_trainer,
     print_profile,
     settings_of,
-    synchronize,
+    tiles_of,
+    trained_milliseconds,
 )
 from machine import describe_machine
 from plain_trainer import PlainViews, train
@@ -103,8 +103,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "coarse": {"refine": {"densify_gradient": 0.0016}},
     "selection": {"selection_every": 8},
 }
-# Widths of gsplat's tiles by the number of tiles from which on they are wide.
-TILES = {"tile8": 1 << 60, "tile16": 0}
 # Views of an iteration; as many fewer iterations see them.
 BATCHES = {"batch2": 2}
 KEYS = ("heldout_psnr", "heldout_ssim", "heldout_psnr_corrected", "psnr")
@@ -130,22 +128,6 @@ class Views:
         renders = {name: image for name, image, *_ in render_views(splats, self.cameras)}
         scores = score_views(self.cameras, self.images, renders, HOLDOUT_EVERY, exposures)
         return {key: scores[key] for key in (*KEYS, *(EXPOSED if exposures else ()))}
-
-
-class Clock:
-    """Wall time of the device's work, with pauses."""
-
-    def __init__(self, device: str) -> None:
-        self.device, self.seconds = device, 0.0
-        self.go_on()
-
-    def go_on(self) -> None:
-        synchronize(self.device)
-        self.started = time.perf_counter()
-
-    def pause(self) -> None:
-        synchronize(self.device)
-        self.seconds += time.perf_counter() - self.started
 
 
 class Watch:
@@ -217,40 +199,6 @@ def ours(
             lambda: trainer.step([0]), f"{len(trainer.splats['means']):,} splats, trained"
         )
     return watch.row
-
-
-def trained_milliseconds(trainer: SplatTrainer, repeats: int = 300) -> dict[str, float]:
-    """Milliseconds of an iteration of a trained scene by tiles and graphs; trains on meanwhile."""
-    from headstyle.recorded_steps import RecordedSteps
-
-    order = shuffled_views(range(len(trainer.cameras)), SEED)
-    found = {}
-    for tile in TILES:
-        for graphs in (False, True):
-            with tiles_of(tile):
-                trainer.recorded = RecordedSteps(trainer) if graphs else None
-                for _ in range(20):
-                    trainer.step([next(order)])
-                clock = Clock("cuda")
-                for _ in range(repeats):
-                    trainer.step([next(order)])
-                clock.pause()
-            name = f"{tile}, graphs" if graphs else tile
-            found[name] = 1000 * clock.seconds / repeats
-            print(f"an iteration of the trained scene, {name}: {found[name]:.2f} ms", flush=True)
-    trainer.recorded = None
-    return found
-
-
-@contextmanager
-def tiles_of(variant: str) -> Iterator[None]:
-    """The width of gsplat's tiles that a variant names, or that the workflow chooses."""
-    kept = rendering_cuda.MANY_TILES
-    rendering_cuda.MANY_TILES = TILES.get(variant, kept)
-    try:
-        yield
-    finally:
-        rendering_cuda.MANY_TILES = kept
 
 
 PLAIN = {"plain": plain, "plain_fused": partial(plain, fused_loss=True)}
