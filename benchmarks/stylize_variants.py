@@ -28,7 +28,8 @@ class Variant:
     """Of PyTorch's compiler."""
     refinements: tuple[str, ...] = ()
     engines: int = 10
-    """How many of cuDNN's convolutions are tried for a shape; 0 tries all."""
+    """How many of cuDNN's convolutions are tried for a shape; 0 tries all. A process remembers what
+    it found for a shape: such a variant is to be its first."""
     views: int | None = None
     images: int = IMAGES_TOGETHER
     passes: int = 1
@@ -47,6 +48,8 @@ VARIANTS = {
     "pointwise": Variant({"max_autotune_pointwise": True}),
     "multi": Variant({"triton.multi_kernel": 1}),
     "nosplit": Variant({"split_reductions": False}),
+    # Sums of residuals are written once instead of added again by each that reads them.
+    "realize": Variant({"realize_reads_threshold": 2}),
     # Matrix products and convolutions.
     "gemm": Variant(GEMM),
     "max": Variant({"max_autotune": True}),
