@@ -3,13 +3,17 @@
 import numpy as np
 import pytest
 import torch
+from diffusers.models.activations import GEGLU
 from headstyle.editing import make_editor
 from headstyle.editing.faster_layers import (
     REFINEMENTS,
     ChannelNorm,
+    GatedLinear,
     channel_norm,
     use_channel_norms,
+    use_gated_layers,
 )
+from headstyle.triton_kernels import has_triton
 from test_instruct_pix2pix import INSTRUCTION, make_view, settings
 from tiny_pipeline import write_tiny_pipeline
 from torch.nn.functional import group_norm
@@ -56,6 +60,15 @@ def test_the_norm_by_channels_is_for_compiled_networks_only():
     compiled = torch.compile(network, backend=backend)
     torch.testing.assert_close(compiled(images), expected)
     assert "rsqrt" in graphs[0]
+
+
+@pytest.mark.skipif(not has_triton(), reason="needs Triton")
+def test_gated_layers_that_the_kernel_fits_are_replaced():
+    layers = [GEGLU(320, 1280), GEGLU(1280, 5120), GEGLU(48, 128), GEGLU(64, 128, bias=False)]
+    use_gated_layers(torch.nn.ModuleList(layers))
+    assert [isinstance(layer, GatedLinear) for layer in layers] == [True, False, False, False]
+    tokens = random(2, 3, 320)
+    assert layers[0](tokens).equal(GEGLU.forward(layers[0], tokens))
 
 
 @pytest.mark.parametrize("names", [["texts"], ["matrices"], ["norms"], list(REFINEMENTS)])
