@@ -6,6 +6,7 @@ loop        the loop of Instruct-GS2GS: one view at a time, attention slicing, h
 throughput  headstyle's editor, eager and compiled, all of VAE and transfers included
 profile     the kernels of each network, by kind, and the longest ones
 attention   each fused attention on the networks' shapes
+gated       the transformers' gated layers, compiled and as one kernel with several tiles
 variants    the networks with other compiler options and layers, side by side
 avatar      a whole avatar: 37 views, two cycles, 5,000 iterations in batches of up to 9
 job         several avatars in one job, extrapolated to the study's 64
@@ -47,7 +48,7 @@ from stylize_editor import (
     synchronized,
 )
 from stylize_jobs import part_avatar, part_job, part_presets
-from stylize_profile import part_attention, part_profile
+from stylize_profile import part_attention, part_gated, part_profile
 from stylize_scene import FULL, TOY, Size
 from stylize_variants import NETWORKS, apply, combined, part_variants
 
@@ -122,6 +123,7 @@ PARTS: dict[str, Callable[[Size, argparse.Namespace], Rows]] = {
     "throughput": part_throughput,
     "profile": part_profile,
     "attention": part_attention,
+    "gated": part_gated,
     "variants": part_variants,
     "avatar": part_avatar,
     "job": part_job,

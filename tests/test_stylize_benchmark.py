@@ -19,7 +19,7 @@ def test_the_benchmark_runs_in_small_and_writes_its_numbers(tmp_path):
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     numbers = json.loads(written.read_text())
     assert set(numbers) == {
-        *("machine", "loop", "throughput", "profile", "attention", "variants"),
+        *("machine", "loop", "throughput", "profile", "attention", "gated", "variants"),
         *("avatar", "job", "presets"),
     }
     assert numbers["loop"]["images_per_second"] > 0

@@ -161,15 +161,16 @@ def test_the_kernel_of_gated_layers_compiles_for_a_gpu(width, hidden):
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    tile = {"ROWS": gated.ROWS, "COLUMNS": gated.COLUMNS, "INPUTS": gated.INPUTS}
-    constants = {"WIDTH": width, "HIDDEN": hidden} | tile
+    rows, columns, inputs, warps, stages = gated.TILE
+    constants = {"WIDTH": width, "HIDDEN": hidden, "ROWS": rows, "COLUMNS": columns}
+    constants["INPUTS"] = inputs
     kernel = gated.gated_product
     types = {"rows": "i32"} | dict.fromkeys(constants, "constexpr")
     signature = {name: types.get(name, "*fp16") for name in kernel.arg_names}
     # Tensors begin at multiples of 16 bytes, which wide loads need.
     aligned = {(i,): [["tt.divisibility", 16]] for i in range(4)}
     source = ASTSource(fn=kernel, signature=signature, constexprs=constants, attrs=aligned)
-    options = {"num_warps": gated.WARPS, "num_stages": gated.STAGES}
+    options = {"num_warps": warps, "num_stages": stages}
     compiled = triton.compile(source, target=GPUTarget("cuda", 90, 32), options=options)
     assert "wgmma" in compiled.asm["ptx"]
     assert compiled.metadata.shared <= 227 * 1024

@@ -14,7 +14,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from headstyle.triton_kernels import has_triton
 
-WIDEST_GATED = 640
+WIDEST_GATED = 320
 """Inputs of a gated layer up to which moving its outputs costs more than the library's products of
 matrices are faster."""
 

@@ -10,10 +10,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-# Rows and columns of the product that a program computes, and inputs that it multiplies at a time.
-ROWS, COLUMNS, INPUTS = 128, 128, 64
-# Two sums of 128 x 128 are 128 registers a thread.
-WARPS, STAGES = 8, 3
+# Rows and columns of the product that a program computes, inputs that it multiplies at a time,
+# warps and stages. Two sums of 128 x 128 are 128 registers a thread.
+TILE = (128, 128, 64, 8, 3)
 
 
 @triton.jit(do_not_specialize=["rows"])
@@ -49,7 +48,7 @@ def gated_product(
 
 def fits(width: int, hidden: int) -> bool:
     """Whether the kernel's tiles divide a layer of so many inputs and outputs."""
-    return width % INPUTS == 0 and hidden % COLUMNS == 0
+    return width % TILE[2] == 0 and hidden % TILE[1] == 0
 
 
 @torch.library.custom_op("headstyle::gated_linear", mutates_args=())
@@ -58,10 +57,11 @@ def gated_linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     flat = x.reshape(-1, x.shape[-1]).contiguous()
     hidden = weight.shape[0] // 2
     product = flat.new_empty((len(flat), hidden))
-    grid = (-(-len(flat) // ROWS) * (hidden // COLUMNS),)
+    rows, columns, inputs, warps, stages = TILE
+    grid = (-(-len(flat) // rows) * (hidden // columns),)
     gated_product[grid](
         flat, weight.contiguous(), bias, product, len(flat), flat.shape[1], hidden,
-        ROWS, COLUMNS, INPUTS, num_warps=WARPS, num_stages=STAGES,
+        rows, columns, inputs, num_warps=warps, num_stages=stages,
     )  # fmt: skip
     return product.view(*x.shape[:-1], hidden)
 
