@@ -18,8 +18,8 @@ from stylize_editor import ROOT, Options, Rows, make_editor, peak_gb, synchroniz
 from stylize_scene import Size, make_subject
 from stylize_variants import apply, combined
 
-STUDY = 64
-"""Avatars of the study."""
+SUBJECTS, STUDY = 4, 64
+"""Subjects of the study, each with a job of its own, and its avatars."""
 
 
 def make_orders(size: Size, folder: Path, count: int, **stylization: Any) -> list[Order]:
@@ -84,7 +84,7 @@ def part_job(size: Size, options: Options) -> Rows:
     subject, editor = make_subject(size), make_editor(size, options.job_compile)
     apply(combined(options.variant), editor)
     # The study's job knows that it is long, which decides whether compiling pays off.
-    editor.expect(STUDY * 2 * size.views)
+    editor.expect(STUDY // SUBJECTS * 2 * size.views)
     with tempfile.TemporaryDirectory() as folder:
         make_one(size, editor, subject, Path(folder) / "warm")
         preparing = synchronized(size.device) - started
@@ -92,8 +92,7 @@ def part_job(size: Size, options: Options) -> Rows:
         orders = make_orders(size, Path(folder) / "job", size.avatars)
         made = make_all(size, editor, subject, orders)
         row = {"avatars": size.avatars, "seconds": made, "phases": phases(orders)}
-    row["study_min"] = (preparing + made / size.avatars * STUDY) / 60
-    row["study_min_prepared_each_time"] = (preparing + made) / size.avatars * STUDY / 60
+    row["study_min"] = (SUBJECTS * preparing + made / size.avatars * STUDY) / 60
     yield row | {"editor": editor.describe_machine()}
     del editor, subject
     yield {"peak_gb": peak_gb(size.device)}
