@@ -13,6 +13,7 @@ from headstyle.editing.acceleration import (
     SURE,
     Accelerator,
     Compiled,
+    compile_options,
     fastest_attention,
     graphs_help,
 )
@@ -61,7 +62,7 @@ def test_compiled_networks_see_one_shape_and_edit_the_same(folder, monkeypatch):
     class Recorded:
         failed = False
 
-        def __init__(self, function, *, graphs, thorough):
+        def __init__(self, function, options):
             self.function = function
 
         def __call__(self, *tensors):
@@ -87,7 +88,7 @@ def test_a_network_that_cannot_be_compiled_is_used_as_it_is(monkeypatch, caplog)
         return compiled
 
     monkeypatch.setattr(torch, "compile", failing)
-    double = Compiled(lambda x: 2 * x, graphs=False, thorough=False)
+    double = Compiled(lambda x: 2 * x, compile_options(graphs=False, thorough=False))
     assert double(torch.tensor(3)) == 6
     assert "compiling failed (no compiler here); going on without" in caplog.text
     caplog.clear()
@@ -108,11 +109,20 @@ def test_a_network_that_compiles_only_with_the_surest_attention_stays_compiled(m
         return compiled
 
     monkeypatch.setattr(torch, "compile", choosy)
-    double = Compiled(lambda x: 2 * x, graphs=True, thorough=False)
+    double = Compiled(lambda x: 2 * x, compile_options(graphs=True, thorough=False))
     with sdpa_kernel([SDPBackend.CUDNN_ATTENTION, *SURE], set_priority=True):
         assert [double(torch.tensor(i)) for i in (1, 2)] == [2, 4]
     assert (chosen, double.failed) == ([False, False], False)
     assert caplog.text.count("trying again in the surest way") == 1
+
+
+def test_the_compilers_options_can_be_changed(monkeypatch):
+    asked = []
+    monkeypatch.setattr(torch, "compile", lambda function, options, **_: asked.append(options))
+    accelerator = Accelerator(CPU, "max")
+    accelerator.options = {"freezing": True}
+    accelerator.fast("network", lambda x: x)
+    assert asked == [compile_options(graphs=False, thorough=True) | {"freezing": True}]
 
 
 def test_a_device_is_asked_which_attentions_it_has():
@@ -149,7 +159,7 @@ def test_running_out_of_memory_is_no_failure_of_the_compiler(monkeypatch):
 
     monkeypatch.setattr(torch, "compile", failing)
     with pytest.raises(torch.OutOfMemoryError):
-        Compiled(lambda x: x, graphs=False, thorough=False)(torch.tensor(3))
+        Compiled(lambda x: x, compile_options(graphs=False, thorough=False))(torch.tensor(3))
 
 
 def test_the_cpu_has_no_number():

@@ -1,7 +1,9 @@
 """Truths about how many views are edited together."""
 
+import numpy as np
 import pytest
-from headstyle.editing.memory import DeviceMemory, even_batch, fitting_batch
+import torch
+from headstyle.editing.memory import DeviceMemory, even_batch, fitting_batch, sent, sent_together
 
 MB = 10**6
 
@@ -36,3 +38,16 @@ def test_the_cpus_memory_is_neither_measured_nor_limited():
     assert memory.free_bytes() is None
     assert memory.peak_bytes() is None
     memory.release()
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_arrays_are_sent_together_as_they_are(device):
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    images = np.random.default_rng(0).random((3, 4, 5, 4), dtype=np.float32)
+    # A part of an image is no whole piece of memory.
+    for part in (slice(None), slice(3, None)):
+        together = sent_together([image[..., part] for image in images], device)
+        np.testing.assert_array_equal(together.cpu().numpy(), images[..., part])
+        assert together.is_contiguous()
+    assert sent(torch.arange(3), device).tolist() == [0, 1, 2]

@@ -26,6 +26,8 @@ GRAPHS_UP_TO = 4
 """Views in a batch up to which launching kernels takes longer than running them."""
 FUSED = (SDPBackend.EFFICIENT_ATTENTION, SDPBackend.FLASH_ATTENTION, SDPBackend.CUDNN_ATTENTION)
 """Attentions without a matrix of all pairs, the oldest first; each refuses what it cannot do."""
+REFINED: tuple[str, ...] = ()
+"""Those of `faster_layers.REFINEMENTS` that networks on CUDA get."""
 SURE = (SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH)
 """Attentions that compiled networks have used for years."""
 TRIED_AT_ONCE = 24
@@ -128,6 +130,17 @@ def _finish(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
+def compile_options(graphs: bool, thorough: bool) -> dict[str, Any]:
+    """Of PyTorch's compiler: `graphs` uses CUDA graphs, `thorough` tries out many kernels."""
+    return {
+        "triton.cudagraphs": graphs,
+        "max_autotune": thorough,
+        # cuDNN's convolutions are good, and trying out others takes most of the time.
+        "max_autotune_conv_backends": "ATEN",
+        "conv_1x1_as_mm": True,
+    }
+
+
 def graphs_help(device: torch.device, views: int) -> bool:
     """Whether a compiled network gains by CUDA graphs for so many views."""
     # PyTorch keeps the graphs for its main thread alone.
@@ -144,6 +157,8 @@ class Accelerator:
         self.setting = setting
         self.expected_views = 0
         """How many views are going to be edited, as far as was said."""
+        self.options: dict[str, Any] = {}
+        """Of the compiler, over the usual ones."""
         self.compiled: dict[str, Compiled] = {}
 
     @property
@@ -158,8 +173,8 @@ class Accelerator:
         if not self.compiling:
             return function
         if name not in self.compiled:
-            thorough = self.setting == "max"
-            self.compiled[name] = Compiled(function, graphs=graphs, thorough=thorough)
+            options = compile_options(graphs, self.setting == "max") | self.options
+            self.compiled[name] = Compiled(function, options)
         return self.compiled[name]
 
     def working(self) -> list[str]:
@@ -182,19 +197,13 @@ class Compiled:
     that, in the user's cache folder.
     """
 
-    def __init__(self, function: Callable[..., Any], *, graphs: bool, thorough: bool) -> None:
-        """Args: `graphs` uses CUDA graphs, `thorough` tries out many kernels, for minutes."""
+    def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
+        """`options` are the compiler's, as `compile_options` gives them."""
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache / "headstyle" / "inductor"))
         self._eager = function
-        self._graphs = graphs
-        self._options = {
-            "triton.cudagraphs": graphs,
-            "max_autotune": thorough,
-            # cuDNN's convolutions are good, and trying out others takes most of the time.
-            "max_autotune_conv_backends": "ATEN",
-            "conv_1x1_as_mm": True,
-        }
+        self._graphs = options["triton.cudagraphs"]
+        self._options = options
         self._attention: Sequence[SDPBackend] = ()
         """Instead of what the caller prefers, once that could not be compiled."""
         self.failed = False

@@ -10,7 +10,7 @@ from torch.nn.functional import pad
 
 from headstyle.editing.acceleration import Accelerator, filled
 from headstyle.editing.latents import LatentCache
-from headstyle.editing.memory import DeviceMemory, even_batch, fitting_batch
+from headstyle.editing.memory import DeviceMemory, even_batch, fitting_batch, sent_together
 from headstyle.images import RgbaImage
 
 MOST_TOGETHER = 20
@@ -28,10 +28,10 @@ class ImageCoder:
         accelerator: Accelerator,
     ) -> None:
         self.vae = vae
-        self.background = background
         self.memory = memory
         self.accelerator = accelerator
         self.device = torch.device(vae.device)
+        self.background = torch.tensor(background, dtype=torch.float32, device=self.device)
         self.known = LatentCache()
         """Photographs and renders that were encoded already."""
         self._alphas = LatentCache()
@@ -101,10 +101,9 @@ class ImageCoder:
 
     def _to_tensor(self, images: Sequence[RgbaImage]) -> Tensor:
         """Images on the background in [-1, 1], padded to whole latents. Shape `(B, 3, H, W)`."""
-        stacked = self._uploaded(images)
+        stacked = sent_together(images, self.device)
         alpha = stacked[..., 3:]
-        background = stacked.new_tensor(self.background)
-        laid = stacked[..., :3] * alpha + background * (1 - alpha)
+        laid = stacked[..., :3] * alpha + self.background * (1 - alpha)
         planes = laid.permute(0, 3, 1, 2) * 2 - 1
         down, right = (-length % self._factor for length in planes.shape[2:])
         laid = pad(planes, (0, right, 0, down), mode="replicate").to(self.vae.dtype)
@@ -113,16 +112,15 @@ class ImageCoder:
     def _cut_out(self, images: Tensor, photographs: Sequence[RgbaImage]) -> Tensor:
         """Take off the padding and half-transparent pixels' share of background, restore alpha."""
         height, width = photographs[0].shape[:2]
-        alpha = self._alphas.encoded(photographs, lambda new: self._uploaded(new)[..., 3:].clone())
+        alpha = self._alphas.encoded(photographs, self._sent_alphas)
         colors = (images.permute(0, 2, 3, 1)[:, :height, :width] + 1) / 2
-        background = colors.new_tensor(self.background)
-        edited = background + (colors.clamp(0, 1) - background) / alpha.clamp_min(0.05)
+        apart = colors.clamp(0, 1) - self.background
+        edited = self.background + apart / alpha.clamp_min(0.05)
         return torch.cat([edited.clamp(0, 1), alpha], dim=-1)
 
-    def _uploaded(self, images: Sequence[RgbaImage]) -> Tensor:
-        """Images on the device. Shape `(B, H, W, 4)`."""
-        # One by one: to stack them on the host first would take as long again.
-        return torch.stack([torch.from_numpy(image).to(self.device) for image in images])
+    def _sent_alphas(self, images: Sequence[RgbaImage]) -> Tensor:
+        """Images' alpha on the device. Shape `(B, H, W, 1)`."""
+        return sent_together([image[..., 3:] for image in images], self.device)
 
     @property
     def _layout(self) -> torch.memory_format:

@@ -7,7 +7,7 @@ again after.
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from headstyle.editing import acceleration
 from headstyle.editing.base import Instruction, View, one_each
 from headstyle.editing.coder import ImageCoder, downloaded
-from headstyle.editing.memory import GIB, DeviceMemory, even_batch, fitting_batch
+from headstyle.editing.faster_layers import REFINEMENTS
+from headstyle.editing.memory import GIB, DeviceMemory, even_batch, fitting_batch, sent
 from headstyle.editing.solvers import Steps, denoise, make_steps
 from headstyle.editing.weights import pipeline_files, pipeline_folder, words_beyond
 from headstyle.errors import InputError, first_line
@@ -56,17 +57,21 @@ class InstructPix2Pix:
     """Whether to compile the networks: never, auto, always or max."""
     max_memory_gb: float | None = None
     memory: DeviceMemory = field(init=False)
+    read_text: Callable[[Tensor], Tensor] = field(init=False)
+    """What the UNet is given of a text, from the text encoder's states."""
 
     def __post_init__(self) -> None:
         self.device = torch.device(self.unet.device)
         self.memory = DeviceMemory(self.device, self.max_memory_gb)
         # Avatars that share batches are in the making at once, which takes memory.
         self.shares_batches = self.memory.total_bytes >= MEMORY_TO_SHARE
+        self.read_text = lambda states: states
+        self._embeddings: dict[str, Tensor] = {}
         if self.device.type == "cuda":
             acceleration.prepare_networks(self.unet, self.vae)
+            self.refine(acceleration.REFINED)
         self.accelerator = acceleration.Accelerator(self.device, self.compile)
         self.coder = ImageCoder(self.vae, self.background, self.memory, self.accelerator)
-        self._embeddings: dict[str, Tensor] = {}
         self._fitting: dict[tuple[int, int], int] = {}
         self._used: set[int] = set()
 
@@ -142,8 +147,14 @@ class InstructPix2Pix:
             logger.info("%d of %d views edited", len(edited), len(views))
         return [edited[i] for i in range(len(views))]
 
+    def refine(self, names: Sequence[str]) -> None:
+        """Put faster layers into the networks, those of `REFINEMENTS` with these names."""
+        for name in names:
+            REFINEMENTS[name](self)
+        self._embeddings.clear()
+
     def embed(self, text: str) -> Tensor:
-        """The text encoder's states. Shape `(1, tokens, width)`. Says what does not fit in."""
+        """What the UNet sees of a text. Shape `(1, tokens, width)`. Says what does not fit in."""
         if text not in self._embeddings:
             if beyond := words_beyond(self.tokenizer, text):
                 logger.warning("the text encoder does not see the end of the prompt: %s", beyond)
@@ -155,7 +166,7 @@ class InstructPix2Pix:
                 return_tensors="pt",
             )
             ids = padded.input_ids.to(self.text_encoder.device)
-            self._embeddings[text] = self.text_encoder(ids)[0]
+            self._embeddings[text] = self.read_text(self.text_encoder(ids)[0])
         return self._embeddings[text]
 
     def _batches(self, views: Sequence[View]) -> Iterator[list[int]]:
@@ -231,12 +242,14 @@ class InstructPix2Pix:
             more = self._batch_for(size, count) - count
             views = [*views, *[views[-1]] * more]
             instructions = [*instructions, *[instructions[-1]] * more]
-        condition = self.coder.encoded([view.photograph for view in views])
-        renders = self.coder.encoded([view.render for view in views])
+        # First all that the host works at, so that the device does not wait between the networks.
         levels = [instruction.noise_level for instruction in instructions]
         steps = make_steps(self.scheduler, self.diffusion_steps, levels, self.device)
+        texts = self._texts(instructions)
+        condition = self.coder.encoded([view.photograph for view in views])
+        renders = self.coder.encoded([view.render for view in views])
         latents = self._start(renders, instructions, steps)
-        predict = self._guided(condition, instructions)
+        predict = self._guided(condition, texts, instructions)
         latents = denoise(latents, steps, predict, self.solver)
         edited = self.coder.decoded(latents, [view.photograph for view in views])
         return list(downloaded(edited[:count]))
@@ -249,27 +262,31 @@ class InstructPix2Pix:
                 generator = torch.Generator().manual_seed(instruction.seed)
                 # Drawn on the CPU, so that the noise is the same on every machine.
                 drawn = torch.randn(renders.shape[1:], generator=generator)
-                fields[instruction.seed] = drawn.to(self.device)
+                fields[instruction.seed] = sent(drawn, self.device)
         noise = torch.stack([fields[instruction.seed] for instruction in instructions])
         scaled = renders.float() * self.vae.config.scaling_factor
-        levels = torch.tensor([i.noise_level for i in instructions], device=self.device)
+        levels = sent(torch.tensor([i.noise_level for i in instructions]), self.device)
         # At full noise nothing of the render is left, as in diffusers' pipeline.
         return torch.where(levels[:, None, None, None] < 1, steps.noised(scaled, noise), noise)
 
-    def _guided(self, condition: Tensor, instructions: Sequence[Instruction]) -> Any:
+    def _texts(self, instructions: Sequence[Instruction]) -> Tensor:
+        """The views' instructions, and twice the negative prompt. Shape `(3 B, tokens, width)`."""
+        prompts = torch.cat([self.embed(instruction.text) for instruction in instructions])
+        nothing = self.embed(self.negative_prompt).expand(len(prompts), -1, -1)
+        return torch.cat([prompts, nothing, nothing])
+
+    def _guided(
+        self, condition: Tensor, texts: Tensor, instructions: Sequence[Instruction]
+    ) -> Callable[[Tensor, Tensor], Tensor]:
         """The prediction ε(∅,∅) + s_I (ε(I,∅) − ε(∅,∅)) + s_P (ε(I,P) − ε(I,∅)) at a time step.
 
         Brooks et al. 2023, eq. 3. The three are one call of the UNet.
         """
-        prompts = torch.cat([self.embed(instruction.text) for instruction in instructions])
-        nothing = self.embed(self.negative_prompt).expand(len(prompts), -1, -1)
-        texts = torch.cat([prompts, nothing, nothing])
         conditions = torch.cat([condition, condition, torch.zeros_like(condition)])
-        scales = torch.tensor(
-            [[i.text_guidance, i.image_guidance] for i in instructions], device=self.device
-        )
+        guidances = [[i.text_guidance, i.image_guidance] for i in instructions]
+        scales = sent(torch.tensor(guidances), self.device)
         on_text, on_image = scales.T[:, :, None, None, None]
-        graphs = acceleration.graphs_help(self.device, len(prompts))
+        graphs = acceleration.graphs_help(self.device, len(instructions))
         name = "unet with graphs" if graphs else "unet"
         run = self.accelerator.fast(name, self._run_unet, graphs)
 

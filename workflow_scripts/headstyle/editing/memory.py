@@ -1,8 +1,10 @@
 """How much memory a device has left, and how many views fit into it together."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
+from torch import Tensor
 
 GIB = 2**30
 # The allocator's blocks never fit exactly, and compiled networks keep some memory of their own.
@@ -66,6 +68,29 @@ class DeviceMemory:
         """Give unused blocks back to the device, for other allocations of any size."""
         if self.is_cuda:
             torch.cuda.empty_cache()
+
+
+def sent(tensor: Tensor, device: str | torch.device) -> Tensor:
+    """The host's tensor on a device; a GPU goes on with its work meanwhile, and so does the host.
+
+    A plain copy to CUDA waits until the GPU has done all that it was told before.
+    """
+    if torch.device(device).type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def sent_together(arrays: Sequence[np.ndarray], device: str | torch.device) -> Tensor:
+    """Arrays of one shape and type on a device, stacked, with as little waiting as `sent`."""
+    tensors = [torch.from_numpy(array) for array in arrays]
+    if torch.device(device).type != "cuda":
+        return torch.stack(tensors).to(device)
+    # The allocator keeps such memory for the next batch, and copies from it at full speed.
+    shape = (len(tensors), *tensors[0].shape)
+    host = torch.empty(shape, dtype=tensors[0].dtype, pin_memory=True)
+    for place, tensor in zip(host, tensors, strict=True):
+        place.copy_(tensor)
+    return host.to(device, non_blocking=True)
 
 
 def fitting_batch(needed: Callable[[int], int], free_bytes: int, most: int) -> int:

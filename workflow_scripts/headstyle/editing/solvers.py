@@ -12,6 +12,8 @@ import torch
 from diffusers import DDIMScheduler
 from torch import Tensor
 
+from headstyle.editing.memory import sent
+
 SOLVERS = ("ddim", "dpm_solver")
 """Values of `editing.solver`."""
 
@@ -66,8 +68,8 @@ def make_steps(
     timesteps = torch.stack([ways[level][0] for level in noise_levels], dim=1)
     alphas = torch.stack([ways[level][1] for level in noise_levels], dim=1)
     return Steps(
-        timesteps.to(device),
-        alphas[:, :, None, None, None].to(device),
+        sent(timesteps, device),
+        sent(alphas[:, :, None, None, None], device),
         config.prediction_type,
         config.clip_sample_range if config.clip_sample else None,
     )
