@@ -2,7 +2,8 @@
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,14 @@ import numpy as np
 import torch
 import yaml
 from head_like import DISTANCE, head_like
+from headstyle import rendering_cuda
 from headstyle.cameras import Cameras
-from headstyle.training import SplatTrainer, TrainingSettings
+from headstyle.training import SplatTrainer, TrainingSettings, shuffled_views
 
 HOLDOUT_EVERY = 8
 SEED = 0
+# Widths of gsplat's tiles by the number of tiles from which on they are wide.
+TILES = {"tile8": 1 << 60, "tile16": 0}
 
 Row = dict[str, Any]
 
@@ -78,6 +82,56 @@ def adjacency_rows(device: str, size: tuple[int, int], count: int, repeats: int)
             {"what": what, "milliseconds": together, "median_alone": statistics.median(times)}
         )
     return rows
+
+
+class Clock:
+    """Wall time of the device's work, with pauses."""
+
+    def __init__(self, device: str) -> None:
+        self.device, self.seconds = device, 0.0
+        self.go_on()
+
+    def go_on(self) -> None:
+        synchronize(self.device)
+        self.started = time.perf_counter()
+
+    def pause(self) -> None:
+        synchronize(self.device)
+        self.seconds += time.perf_counter() - self.started
+
+
+def trained_milliseconds(trainer: SplatTrainer, repeats: int = 300) -> dict[str, float]:
+    """Milliseconds of an iteration of a trained scene by tiles and graphs; trains on meanwhile."""
+    from headstyle.recorded_steps import RecordedSteps
+
+    order = shuffled_views(range(len(trainer.cameras)), SEED)
+    found = {}
+    for tile in TILES:
+        for graphs in (False, True):
+            with tiles_of(tile):
+                trainer.recorded = RecordedSteps(trainer) if graphs else None
+                for _ in range(20):
+                    trainer.step([next(order)])
+                clock = Clock("cuda")
+                for _ in range(repeats):
+                    trainer.step([next(order)])
+                clock.pause()
+            name = f"{tile}, graphs" if graphs else tile
+            found[name] = 1000 * clock.seconds / repeats
+            print(f"an iteration of the trained scene, {name}: {found[name]:.2f} ms", flush=True)
+    trainer.recorded = None
+    return found
+
+
+@contextmanager
+def tiles_of(variant: str) -> Iterator[None]:
+    """The width of gsplat's tiles that a variant names, or that the workflow chooses."""
+    kept = rendering_cuda.MANY_TILES
+    rendering_cuda.MANY_TILES = TILES.get(variant, kept)
+    try:
+        yield
+    finally:
+        rendering_cuda.MANY_TILES = kept
 
 
 def print_profile(step: Callable[[], Any], what: str, iterations: int = 30) -> None:

@@ -8,7 +8,9 @@ Every variant starts from the same splats, sees the same training views in the s
 many iterations, and is scored on the same held-out views (every 8th) over their foreground, on
 black, in the middle and at the end. `plain` has the settings of gsplat's example trainer
 (plain_trainer.py), `plain_fused` also our kernels for its loss; `ours` are those of
-config/config.yaml; the others change one of them. Clocks stop while views are scored. Without
+config/config.yaml; the others change one of them (`batch2` sees two views in each of half as many
+iterations). With exposures, `exposed` scores held-out views with the exposure predicted from the
+training views around them. Clocks stop while views are scored. Without
 `--views` a procedural head is photographed first; a folder that does not exist yet is filled with
 its views. `--adjacency` times iterations as avatars have them: 9 views of 512 x 765 px and 200,000
 splats. What comes first is short; the file is written after each part, and a part that fails does
@@ -35,6 +37,7 @@ from headstyle.baseline import (
     score_views,
 )
 from headstyle.cameras import Cameras, read_cameras
+from headstyle.exposure import Exposures
 from headstyle.files import write_json
 from headstyle.images import RgbaImage
 from headstyle.rendering import Splats, render_views
@@ -50,12 +53,15 @@ from headstyle.views import read_views
 from iterations import (
     HOLDOUT_EVERY,
     SEED,
+    TILES,
+    Clock,
     Row,
     adjacency_rows,
     adjacency_trainer,
     print_profile,
     settings_of,
-    synchronize,
+    tiles_of,
+    trained_milliseconds,
 )
 from machine import describe_machine
 from plain_trainer import PlainViews, train
@@ -71,8 +77,16 @@ MCMC = {
 }
 VARIANTS: dict[str, dict[str, Any]] = {
     "ours": {},
-    "exposure": {"exposure_rate": 1e-3},
-    "exposure0.3": {"exposure_rate": 3e-4},
+    "graphs": {"cuda_graphs": True},
+    "ungraphed": {"cuda_graphs": False},
+    "tile8": {},
+    "tile16": {},
+    "batch2": {},
+    "unexposed": {"exposure_rate": 0},
+    "undecayed": {"learning_rates": {"decay": 1}},
+    "before": {"exposure_rate": 0, "learning_rates": {"decay": 1}},
+    "exposure0.3": {"exposure_rate": 1e-3},
+    "decay0.03": {"learning_rates": {"decay": 0.03}},
     "opacity": {"opacity_regularization": 0.01},
     "size": {"size_regularization": 0.1},
     "sh": {"sh_regularization": 0.1},
@@ -89,6 +103,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "coarse": {"refine": {"densify_gradient": 0.0016}},
     "selection": {"selection_every": 8},
 }
+# Views of an iteration; as many fewer iterations see them.
+BATCHES = {"batch2": 2}
+KEYS = ("heldout_psnr", "heldout_ssim", "heldout_psnr_corrected", "psnr")
+EXPOSED = ("heldout_psnr_exposed", "heldout_ssim_exposed")
 BARS = "bars: PSNR >= plain - 0.05 dB, SSIM >= plain - 0.002, wall <= 0.5 of plain"
 
 
@@ -105,30 +123,11 @@ class Views:
         names = [self.cameras.names[i] for i in indices]
         return self.cameras.select(names), [self.images[i] for i in indices]
 
-    def score(self, splats: Splats) -> dict[str, float]:
+    def score(self, splats: Splats, exposures: Exposures | None = None) -> dict[str, float]:
         """Foreground PSNR and SSIM of held-out and of training views."""
         renders = {name: image for name, image, *_ in render_views(splats, self.cameras)}
-        scores = score_views(self.cameras, self.images, renders, HOLDOUT_EVERY)
-        return {
-            key: scores[key]
-            for key in ("heldout_psnr", "heldout_ssim", "heldout_psnr_corrected", "psnr")
-        }
-
-
-class Clock:
-    """Wall time of the device's work, with pauses."""
-
-    def __init__(self, device: str) -> None:
-        self.device, self.seconds = device, 0.0
-        self.go_on()
-
-    def go_on(self) -> None:
-        synchronize(self.device)
-        self.started = time.perf_counter()
-
-    def pause(self) -> None:
-        synchronize(self.device)
-        self.seconds += time.perf_counter() - self.started
+        scores = score_views(self.cameras, self.images, renders, HOLDOUT_EVERY, exposures)
+        return {key: scores[key] for key in (*KEYS, *(EXPOSED if exposures else ()))}
 
 
 class Watch:
@@ -139,14 +138,14 @@ class Watch:
         self.row: Row = {}
         self.clock = Clock(device)
 
-    def __call__(self, iteration: int, splats: Splats) -> None:
+    def __call__(self, iteration: int, splats: Splats, exposures: Exposures | None = None) -> None:
         last = iteration == self.iterations
         if not last and iteration != MIDDLE:
             return
         self.clock.pause()
         found: Row = {"iteration": iteration, "splats": len(splats["means"])}
         if self.iterations > WARM_UP:
-            self.row["end" if last else "middle"] = found | self.views.score(splats)
+            self.row["end" if last else "middle"] = found | self.views.score(splats, exposures)
         if last:
             self.row["seconds"] = self.clock.seconds
             self.row["milliseconds"] = 1000 * self.clock.seconds / self.iterations
@@ -172,23 +171,33 @@ def plain(views: Views, settings: TrainingSettings, device: str, fused_loss: boo
     return watch.row
 
 
-def ours(views: Views, settings: TrainingSettings, device: str) -> Row:
-    """One row of headstyle's training."""
+def ours(
+    views: Views, settings: TrainingSettings, device: str, batch: int = 1, profile: bool = False
+) -> Row:
+    """One row of headstyle's training; `profile` also times its iterations after the last one."""
     data = (views.cameras, views.images, views.points, views.colors)
     trainer, selection = prepare_training(*data, settings, SEED, device)
     watch = Watch(views, settings.iterations, device)
     order = shuffled_views(range(len(trainer.cameras)), SEED)
     every = max(1, settings.iterations // HISTORY_ROWS)
     for iteration in range(1, settings.iterations + 1):
-        view = next(order)
-        loss = trainer.step([view])
+        chosen = [next(order) for _ in range(batch)]
+        loss = trainer.step(chosen)
         last = iteration == settings.iterations
         if iteration % every == 0 or last:
-            trainer.record(loss, [view])
-        selection.look(trainer.splats, iteration, last)
-        watch(iteration, selection.choose(trainer.splats) if last else trainer.splats)
+            trainer.record(loss, chosen)
+        selection.look(trainer.splats, iteration, last, trainer.exposures)
+        splats = selection.choose(trainer.splats) if last else trainer.splats
+        watch(iteration, splats, trainer.exposures)
     if selection.iteration:
         watch.row["chosen_iteration"] = selection.iteration
+    if trainer.recorded:
+        watch.row["replayed"] = trainer.recorded.replayed
+    if profile and device == "cuda":
+        watch.row["trained"] = trained_milliseconds(trainer)
+        print_profile(
+            lambda: trainer.step([0]), f"{len(trainer.splats['means']):,} splats, trained"
+        )
     return watch.row
 
 
@@ -214,7 +223,13 @@ def show(name: str, row: Row, reference: Row | None) -> None:
             parts.append(
                 f"at {found['iteration']:6}: {found['splats']:7,} splats, held out "
                 f"{found['heldout_psnr']:5.2f} dB ({found['heldout_psnr_corrected']:5.2f}) "
-                f"{found['heldout_ssim']:.4f}, trained {found['psnr']:5.2f} dB"
+                f"{found['heldout_ssim']:.4f}, "
+                + (
+                    f"exposed {found[EXPOSED[0]]:5.2f} dB {found[EXPOSED[1]]:.4f}, "
+                    if EXPOSED[0] in found
+                    else ""
+                )
+                + f"trained {found['psnr']:5.2f} dB"
             )
     text = f"{name:10} {row['seconds']:7.1f} s {row['milliseconds']:6.2f} ms | {' | '.join(parts)}"
     if reference and reference is not row:
@@ -270,10 +285,28 @@ def views_of(options: argparse.Namespace, scratch: str) -> Views:
 
 def measured(name: str, views: Views, options: argparse.Namespace) -> Row:
     """The row of one variant."""
-    run, changes = PLAIN.get(name, ours), VARIANTS.get(name, {})
-    # Kernels are compiled before the clock starts.
-    run(views, settings_of(changes | {"sh_degree_every": 1}, WARM_UP), options.device)
-    return run(views, settings_of(changes, options.iterations), options.device)
+    changes, batch = VARIANTS.get(name, {}), BATCHES.get(name, 1)
+    run = PLAIN.get(name) or partial(ours, batch=batch)
+    with tiles_of(name):
+        # Kernels are compiled before the clock starts.
+        run(views, settings_of(changes | {"sh_degree_every": 1}, WARM_UP), options.device)
+        settings = settings_of(changes, options.iterations)
+        if name == "ours" and options.profile:
+            run = partial(run, profile=True)
+        return run(views, settings if batch == 1 else faster(settings, batch), options.device)
+
+
+def faster(settings: TrainingSettings, times: int) -> TrainingSettings:
+    """The same schedule in so many times fewer iterations."""
+    refine = settings.refine
+    assert refine is not None
+    names = ("start", "stop", "every", "reset_opacity_every")
+    return replace(
+        settings,
+        iterations=settings.iterations // times,
+        sh_degree_every=settings.sh_degree_every // times,
+        refine=replace(refine, **{name: getattr(refine, name) // times for name in names}),
+    )
 
 
 def measure_all(options: argparse.Namespace, result: Row, scratch: str) -> None:
@@ -292,9 +325,13 @@ def measure_all(options: argparse.Namespace, result: Row, scratch: str) -> None:
 
     def adjacency() -> None:
         size, count = tuple(options.adjacency_size), options.adjacency_splats
-        result["adjacency"] = adjacency_rows(options.device, size, count, options.repeats)
-        for row in result["adjacency"]:
-            print(f"{row['what']}: {row['milliseconds']:.2f} ms (bar for 9 views: 10 ms)")
+        result["adjacency"] = []
+        for tile in ("", *(TILES if options.device == "cuda" else ())):
+            with tiles_of(tile):
+                for row in adjacency_rows(options.device, size, count, options.repeats):
+                    row["what"] += f", {tile}" if tile else ""
+                    result["adjacency"].append(row)
+                    print(f"{row['what']}: {row['milliseconds']:.2f} ms (bar for 9 views: 10 ms)")
 
     def variant(name: str) -> None:
         result["variants"][name] = row = measured(name, views, options)
@@ -316,7 +353,7 @@ def main() -> None:
     options = parse_options()
     keep_freed_memory()
     if options.without_triton:
-        for module in ("losses", "rendering_cuda"):
+        for module in ("losses", "rendering_cuda", "densification", "exposure"):
             __import__(f"headstyle.{module}")
             sys.modules[f"headstyle.{module}"].has_triton = lambda: False
     result: Row = {"machine": describe_machine(options.device), "variants": {}, "failed": {}}

@@ -21,6 +21,9 @@ def section(**changes):
     """The study's `baseline` section, small."""
     content = yaml.safe_load(CONFIG.read_text())["baseline"]
     content |= {"sh_degree": 1, "sh_degree_every": 30, "iterations": 60, "min_initial_splats": 150}
+    # The study's decay is for a training of thousands of iterations, and all views are alike.
+    content |= {"exposure_rate": 0, "cuda_graphs": False}
+    content["learning_rates"]["decay"] = 1
     content["refine"] |= changes.pop("refine", {})
     return content | changes
 

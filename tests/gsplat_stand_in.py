@@ -109,8 +109,10 @@ def rasterize_to_pixels(
     assert backgrounds.shape == (views, channels)
     size = (image_width, image_height)
     color, through = [], []
+    assert masks is None or (masks.shape, masks.dtype) == (isect_offsets.shape, torch.bool)
     for ids, weights, left in tiles_of(
-        means2d, conics, opacities, size, tile_size, isect_offsets, flatten_ids, absgrad
+        *(means2d, conics, opacities, size, tile_size, isect_offsets, flatten_ids, absgrad),
+        None if masks is None else masks.flatten().tolist(),
     ):
         color.append(weights.T @ colors.reshape(-1, channels)[ids])
         through.append(left)
@@ -147,20 +149,23 @@ def rasterize_to_indices_in_range(
     return splat[order], place[order] % pixels, place[order] // pixels
 
 
-def tiles_of(means2d, conics, opacities, size, tile_size, isect_offsets, flatten_ids, absgrad):
+def tiles_of(
+    means2d, conics, opacities, size, tile_size, isect_offsets, flatten_ids, absgrad, shown=None
+):
     """Yield each tile's splats, their weights `(n, pixels)` and what shines through `(pixels,)`."""
     views, down, across = isect_offsets.shape
-    assert (views, down, across) == (
-        len(means2d),
-        -(-size[1] // tile_size),
-        -(-size[0] // tile_size),
-    )
+    assert views == len(means2d)
+    assert down * tile_size >= size[1]
+    assert across * tile_size >= size[0]
+    # Whole warps of 32 threads, one a pixel.
+    assert tile_size**2 % 32 == 0
     assert (isect_offsets.dtype, flatten_ids.dtype) == (torch.int32, torch.int32)
     bounds = [*isect_offsets.flatten().tolist(), len(flatten_ids)]
     if absgrad:
         means2d.absgrad = torch.zeros_like(means2d)
     for tile in range(views * down * across):
-        ids = flatten_ids[bounds[tile] : bounds[tile + 1]].long()
+        after = bounds[tile + 1] if shown is None or shown[tile] else bounds[tile]
+        ids = flatten_ids[bounds[tile] : after].long()
         within = torch.arange(tile_size**2)
         x = tile % across * tile_size + within % tile_size + 0.5
         y = tile // across % down * tile_size + within // tile_size + 0.5

@@ -10,8 +10,9 @@ import pytest
 import torch
 from ball import VIEWS, make_ball, settings
 from gsplat_stand_in import NAMES, use_stand_in
-from headstyle import losses, rendering_cuda
+from headstyle import densification, exposure, losses, rendering_cuda
 from headstyle.rendering import render
+from headstyle.rendering_cuda import LARGE_TILE, MANY_TILES, SMALL_TILE, tile_width
 from headstyle.splats import splats_from_points
 from headstyle.training import SplatTrainer
 from splat_reference import make_cameras, make_scene
@@ -54,6 +55,29 @@ def test_the_steps_for_cuda_give_what_the_cpu_gives(degree, monkeypatch):
     assert_equal_gradients(of_drawn, of_ours)
     absolute = ours.info["means2d"].absgrad, drawn.info["means2d"].absgrad
     torch.testing.assert_close(absolute[1], absolute[0], atol=1e-3 * absolute[0].max(), rtol=0)
+
+
+def test_few_tiles_are_small_and_many_are_large():
+    # One view at the study's size leaves most of a large GPU idle; nine views fill it.
+    assert tile_width(341, 512, 1) == SMALL_TILE
+    assert tile_width(512, 765, 1) == SMALL_TILE
+    assert tile_width(512, 765, 9) == LARGE_TILE
+    assert tile_width(16, 16, MANY_TILES - 1) == SMALL_TILE
+    assert tile_width(16, 16, MANY_TILES) == LARGE_TILE
+
+
+@pytest.mark.parametrize("tile", [SMALL_TILE, LARGE_TILE])
+def test_the_width_of_the_tiles_changes_no_image(tile, monkeypatch):
+    splats = make_scene(60, 3, seed=3)
+    poses, intrinsics = make_cameras(2, WIDTH, HEIGHT)
+    expected = render(splats, poses, intrinsics, WIDTH, HEIGHT, with_depth=True)
+    use_stand_in(monkeypatch)
+    monkeypatch.setattr(rendering_cuda, "tile_width", lambda *_: tile)
+    found = render(splats, poses, intrinsics, WIDTH, HEIGHT, with_depth=True)
+    torch.testing.assert_close(found.colors, expected.colors, atol=1e-5, rtol=0)
+    torch.testing.assert_close(found.alphas, expected.alphas, atol=1e-5, rtol=0)
+    far = (found.median_depth - expected.median_depth).abs() > 1e-4
+    assert float(far.float().mean()) < 1e-3
 
 
 EVENTFUL = {"start": 5, "every": 10, "stop": 40, "densify_gradient": 1e-5}
@@ -200,13 +224,15 @@ def test_an_iteration_mixes_no_devices(strategy, triton, monkeypatch):
     if triton:
         if not losses.has_triton():
             pytest.skip("needs Triton")
-        from headstyle import triton_colors, triton_loss
+        from headstyle import triton_colors, triton_loss, triton_steps
 
-        for module in (triton_colors, triton_loss):
-            for name in ("colors_forward", "moments_across", "loss_down"):
+        names = ("colors_forward", "moments_across", "loss_down")
+        names += ("composite", "expose", "note_gradients")
+        for module in (triton_colors, triton_loss, triton_steps):
+            for name in names:
                 if hasattr(module, name):
                     monkeypatch.setattr(module, name, NoKernel(getattr(module, name)))
-    for module in (losses, rendering_cuda):
+    for module in (losses, rendering_cuda, densification, exposure):
         monkeypatch.setattr(module, "has_triton", lambda: triton)
     convolve = torch.nn.functional.conv2d
     monkeypatch.setattr(torch.nn.functional, "conv2d", without_tf32(convolve))
@@ -247,7 +273,7 @@ def without_tf32(convolve):
 def fill_gradients(trainer, loss):
     assert loss.is_cuda
     assert loss.shape == ()
-    for value in [*trainer.splats.values(), trainer.exposures.deviations]:
+    for value in [*trainer.splats.values(), trainer.exposures.logarithms]:
         value.grad = torch.empty_like(value)
 
 

@@ -1,6 +1,7 @@
 """Truths about the stylization's loop, instructions and seeds, on a tiny scene."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -180,7 +181,9 @@ def test_an_avatar_keeps_its_baselines_settings_except_those_of_stylization():
     settings = avatar_settings(BASELINE, 7, 60)
     baseline = TrainingSettings.from_config(BASELINE)
     assert settings.iterations == 60
-    assert settings.learning_rates == baseline.learning_rates
+    assert baseline.learning_rates.decay < 1
+    assert settings.learning_rates == replace(baseline.learning_rates, decay=1.0)
+    assert settings.exposure_rate == 0
     assert (settings.refine.start, settings.refine.every) == (0, 7)
     assert settings.refine.stop == settings.iterations < settings.refine.reset_opacity_every
     assert settings.refine.densify_gradient == baseline.refine.densify_gradient

@@ -263,6 +263,38 @@ def test_regularizers_pull_where_they_say(ball):
     assert flat["shN"].square().mean() < 0.5 * plain["shN"].square().mean()
 
 
+def test_step_sizes_decay_to_their_end(ball):
+    chosen = settings(iterations=10, exposure_rate=0.02)
+    rates = replace(chosen.learning_rates, decay=0.2)
+    trainer = make_trainer(ball, replace(chosen, learning_rates=rates))
+
+    def present():
+        return [optimizer.param_groups[0]["lr"] for optimizer in trainer.all_optimizers()]
+
+    trainer.step([0])
+    start = [getattr(rates, name) for name in trainer.optimizers] + [0.02]
+    start[0] *= trainer.extent
+    assert next(iter(trainer.optimizers)) == "means"
+    assert present() == pytest.approx(start)
+    trainer.iteration = 10
+    trainer.step([0])
+    parts = [rates.means_final / rates.means, *[rates.decay] * 5, 0.1]
+    assert present() == pytest.approx([a * b for a, b in zip(start, parts, strict=True)])
+
+
+def test_a_step_of_adam_takes_its_size_from_the_device_where_told():
+    results = []
+    for told in (False, True):
+        parameters = [torch.nn.Parameter(torch.ones(4, 2)) for _ in range(2)]
+        optimizers = [adam(parameter, 0.5 if told else 0.02, "x") for parameter in parameters]
+        # The second has no gradient and stays.
+        parameters[0].grad = torch.arange(8.0).reshape(4, 2)
+        adam_step(optimizers, [torch.tensor(0.02), torch.tensor(0.3)] if told else None)
+        assert torch.equal(parameters[1].detach(), torch.ones(4, 2))
+        results.append(parameters[0].detach())
+    torch.testing.assert_close(results[1], results[0])
+
+
 def test_dropout_leaves_out_other_splats_each_time_and_keeps_their_number(ball):
     trainer = make_trainer(ball, settings(dropout=0.25).without_refinement())
     hidden = []

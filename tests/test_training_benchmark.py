@@ -16,7 +16,7 @@ def test_a_plain_and_our_training_are_scored_on_the_same_views(tmp_path):
     from head_views import make_views
 
     make_views(tmp_path / "views", size_px=72, grid=(2, 4, 1), coarseness=8.0)
-    names = ["plain", "plain_fused", "ours", "selection", "mcmc30k"]
+    names = ["plain", "plain_fused", "ours", "selection", "mcmc30k", "unexposed", "batch2"]
     options = f"--device cpu --iterations 60 --variants {','.join(names)} --adjacency"
     done = subprocess.run(
         [
@@ -33,10 +33,14 @@ def test_a_plain_and_our_training_are_scored_on_the_same_views(tmp_path):
     assert "7 training and 2 held-out views of [(48, 72)] px" in done.stdout
     result = json.loads((tmp_path / "rows.json").read_text())
     assert list(result["variants"]) == names
-    for row in result["variants"].values():
-        assert row["end"]["iteration"] == 60
+    for name, row in result["variants"].items():
+        iterations = 30 if name == "batch2" else 60
+        assert row["end"]["iteration"] == iterations
         assert 10 < row["end"]["heldout_psnr"] < 50
-        assert row["milliseconds"] == pytest.approx(1000 * row["seconds"] / 60)
+        assert row["milliseconds"] == pytest.approx(1000 * row["seconds"] / iterations)
+        assert ("heldout_psnr_exposed" in row["end"]) == (
+            name not in ("plain", "plain_fused", "unexposed")
+        )
     assert 0 < result["variants"]["selection"]["chosen_iteration"] <= 60
     assert [row["what"].split(",")[0] for row in result["adjacency"]] == [
         "iteration of 9 views",

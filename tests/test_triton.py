@@ -4,11 +4,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from headstyle import losses
-from headstyle.losses import photometric_loss
+from headstyle.cameras import Cameras
+from headstyle.densification import add_gradients
+from headstyle.exposure import Exposures
+from headstyle.losses import on_background, photometric_loss
 from headstyle.rendering import render
 from headstyle.triton_kernels import has_triton
 from splat_reference import make_cameras, make_scene, reference_colors
@@ -78,7 +83,7 @@ def check_colors(device="cpu"):
         expected = reference_colors(exact, eyes.double(), degree)
         (expected * weights).sum().backward()
         moved = {name: splats[name].detach().to(device).requires_grad_() for name in names}
-        found = SplatColors.apply(*moved.values(), eyes.to(device), radii.to(device), degree)
+        found = SplatColors.apply(*moved.values(), poses.to(device), radii.to(device), degree)
         (found * weights.to(device)).sum().backward()
         torch.testing.assert_close(found.cpu()[seen].double(), expected[seen], atol=1e-5, rtol=0)
         assert not found[~seen.to(device)].any()
@@ -87,6 +92,61 @@ def check_colors(device="cpu"):
             gradient = torch.zeros_like(exact[name]) if gradient is None else gradient
             of_found = moved[name].grad.cpu().double()
             torch.testing.assert_close(of_found, gradient, atol=1e-5, rtol=1e-4)
+
+
+def make_cameras_of_views(count):
+    """As many cameras, of which only the number matters."""
+    names = tuple(map(str, range(count)))
+    eye = np.tile(np.eye(4), (count, 1, 1))
+    return Cameras(names, np.full((count, 2), 8), eye[:, :3, :3], eye)
+
+
+def check_steps(device="cpu"):
+    from headstyle.triton_steps import Exposed, Targets, add_lengths
+
+    generator = torch.Generator().manual_seed(0)
+    shape = (3, 7, 61)
+    alphas = torch.rand(2, *shape[1:], generator=generator, requires_grad=True)
+    masks, colors = torch.rand(shape, generator=generator), torch.rand(*shape, 3)
+    with torch.no_grad():
+        # Where they are equal, the loss has no slope.
+        alphas[0, :2] = masks[2, :2]
+    given = (colors, masks, torch.tensor([2, 0]), torch.tensor([0.2, 0.5, 0.9]))
+    expected, loss = on_background(alphas, *given)
+    on_device = alphas.detach().to(device).requires_grad_()
+    found, found_loss = Targets.apply(on_device, *(tensor.to(device) for tensor in given))
+    assert not found.requires_grad
+    torch.testing.assert_close(found.cpu(), expected)
+    torch.testing.assert_close(found_loss.cpu(), loss)
+    (of_expected,) = torch.autograd.grad(3 * loss, alphas)
+    (of_found,) = torch.autograd.grad(3 * found_loss, on_device)
+    torch.testing.assert_close(of_found.cpu(), of_expected)
+
+    exposures = Exposures(make_cameras_of_views(3), 0.1, torch.device("cpu"))
+    with torch.no_grad():
+        exposures.logarithms.copy_(torch.randn(3, 3, generator=generator))
+    drawn = torch.rand(2, *shape[1:], 3, generator=generator, requires_grad=True)
+    weights = torch.randn(2, *shape[1:], 3, generator=generator)
+    inputs = (drawn, alphas, exposures.logarithms)
+    expected = exposures.apply(drawn, alphas, given[3], given[2])
+    of_expected = torch.autograd.grad((weights * expected).sum(), inputs)
+    moved = [tensor.detach().to(device).requires_grad_() for tensor in inputs]
+    found = Exposed.apply(*moved, given[2].to(device), given[3].to(device))
+    of_found = torch.autograd.grad((weights.to(device) * found).sum(), moved)
+    torch.testing.assert_close(found.cpu(), expected)
+    for a, b in zip(of_found, of_expected, strict=True):
+        torch.testing.assert_close(a.cpu(), b, atol=1e-4, rtol=1e-4)
+
+    gradients = torch.rand(2, 300, 2, generator=generator)
+    radii = torch.randint(0, 3, (2, 300, 2), generator=generator, dtype=torch.int32)
+    infos = [{"n_cameras": 2, "means2d": SimpleNamespace(absgrad=gradients), "radii": radii}]
+    infos[0] |= {"width": 40, "height": 30}
+    state = {"grad2d": torch.ones(300), "count": torch.ones(300)}
+    add_gradients(state, infos)
+    sums, counts = torch.ones(2, 300, device=device)
+    add_lengths(gradients.to(device), radii.to(device), sums, counts, (40.0, 30.0))
+    torch.testing.assert_close(sums.cpu(), state["grad2d"])
+    torch.testing.assert_close(counts.cpu(), state["count"])
 
 
 def check_gated_layer(device="cpu"):
@@ -121,15 +181,25 @@ def test_colors_and_their_gradients_are_those_of_the_reference():
     in_interpreter("check_colors")
 
 
+def test_small_steps_are_those_of_the_cpu():
+    in_interpreter("check_steps")
+
+
 def compiled_for_hopper(kernel, constants):
     """Compile a kernel for compute capability 9.0, which takes no GPU."""
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    numbers = {"ssim_weight": "fp32"} | dict.fromkeys(
-        ("count", "views", "rows", "length", "height"), "i32"
+    numbers = dict.fromkeys(("ssim_weight", "share", "half_width", "half_height"), "fp32")
+    whole = ("count", "views", "rows", "length", "height", "total", "pixels")
+    numbers |= dict.fromkeys(whole, "i32")
+    integers = {} if "count" in kernel.arg_names else {"views": "*i64"}
+    types = (
+        numbers
+        | {"radii": "*i32", "slots": "*i64"}
+        | integers
+        | dict.fromkeys(constants, "constexpr")
     )
-    types = numbers | {"radii": "*i32"} | dict.fromkeys(constants, "constexpr")
     signature = {name: types.get(name, "*fp32") for name in kernel.arg_names}
     source = ASTSource(fn=kernel, signature=signature, constexprs=constants)
     return triton.compile(source, target=GPUTarget("cuda", 90, 32))
@@ -155,6 +225,14 @@ def test_the_kernels_of_the_loss_compile_for_a_gpu():
         assert compiled_for_hopper(getattr(triton_loss, name), sizes | extra).asm["cubin"]
 
 
+def test_the_kernels_of_small_steps_compile_for_a_gpu():
+    from headstyle import triton_steps
+
+    names = ("composite", "expose", "expose_backward", "note_gradients")
+    for kernel in (getattr(triton_steps, name) for name in names):
+        assert compiled_for_hopper(kernel, {"BLOCK": triton_steps.BLOCK}).asm["cubin"]
+
+
 @pytest.mark.parametrize(("width", "hidden"), [(320, 1280), (640, 2560)])
 def test_the_kernel_of_gated_layers_compiles_for_a_gpu(width, hidden):
     from headstyle.editing import triton_gated as gated
@@ -178,16 +256,18 @@ def test_the_kernel_of_gated_layers_compiles_for_a_gpu(width, hidden):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("check", [check_loss, check_colors, check_gated_layer])
+@pytest.mark.parametrize("check", [check_loss, check_colors, check_steps, check_gated_layer])
 def test_the_kernels_hold_on_a_gpu_too(check):
     check("cuda")
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_the_steps_of_rendering_are_those_of_gsplats_own_function():
+@pytest.mark.parametrize("tile", [8, 16])
+def test_the_steps_of_rendering_are_those_of_gsplats_own_function(tile, monkeypatch):
     from gsplat import rasterization
 
+    monkeypatch.setattr("headstyle.rendering_cuda.tile_width", lambda *_: tile)
     splats = {name: value.detach().cuda() for name, value in make_scene(300, 3, size=0.06).items()}
     poses, intrinsics = (tensor.cuda() for tensor in make_cameras(3, 96, 128))
     background = torch.tensor([0.2, 0.5, 0.9], device="cuda")

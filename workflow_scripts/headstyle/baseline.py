@@ -15,6 +15,7 @@ from headstyle import __version__
 from headstyle.cameras import Cameras
 from headstyle.checkpoints import Checkpoints, task_digest
 from headstyle.errors import InputError
+from headstyle.exposure import Exposures, exposed
 from headstyle.files import whole_file, whole_folder
 from headstyle.images import RgbaImage, write_image
 from headstyle.losses import color_corrected, foreground_scores, psnr
@@ -130,7 +131,7 @@ def _iterate(trainer: SplatTrainer, selection: Selection, saved: Checkpoints, se
         last = iteration == iterations
         if iteration % every == 0 or last:
             trainer.record(loss, [view])
-        selection.look(trainer.splats, iteration, last)
+        selection.look(trainer.splats, iteration, last, trainer.exposures)
         if not last:
             saved.write_when_due(trainer, selection)
 
@@ -164,44 +165,54 @@ def write_history(path: str | Path, rows: Sequence[HistoryRow]) -> None:
 
 
 def score_views(
-    cameras: Cameras, images: Sequence[RgbaImage], renders: Mapping[str, RgbaImage], holdout: int
+    cameras: Cameras,
+    images: Sequence[RgbaImage],
+    renders: Mapping[str, RgbaImage],
+    holdout: int,
+    exposures: Exposures | None = None,
 ) -> dict[str, Any]:
     """PSNR and SSIM over the foreground of each view, and their means for `metrics.json`.
 
-    Both images are composited on black. `psnr_corrected` is that after an affine correction of the
-    render's colors, which leaves differences of exposure and white balance out. Means of held-out
-    views are None where there are none.
+    Both images are composited on black. `psnr` and `ssim` compare the render as it is; `_exposed`
+    with the view's exposure, which is learned in training views and in held-out ones predicted from
+    the training views around them; `_corrected` after an affine correction of its colors to the
+    photograph's, which leaves all differences of exposure and white balance out. Means of held-out
+    views are None where there are none; `exposures` None leaves `_exposed` out.
     """
     _, held = split_views(len(cameras), holdout)
+    gains = exposures.gains(cameras) if exposures else None
     views: dict[str, dict[str, Any]] = {}
     for i, name in enumerate(cameras.names):
-        target, rendered = torch.from_numpy(images[i]), torch.from_numpy(renders[name])
-        mask = target[..., 3] > FOREGROUND_ALPHA
-        images_on_black = [image[..., :3] * image[..., 3:] for image in (rendered, target)]
-        scores = dict(zip(("psnr", "ssim"), foreground_scores(*images_on_black, mask), strict=True))
-        corrected = color_corrected(*images_on_black, mask)
-        scores["psnr_corrected"] = float(psnr(corrected, images_on_black[1], mask))
-        # JSON has no NaN: a view without foreground has no scores.
-        views[name] = {
-            **{key: value if math.isfinite(value) else None for key, value in scores.items()},
-            "heldout": i in held,
-        }
+        scores = _scores(images[i], renders[name])
+        if gains is not None:
+            with_exposure = _scores(images[i], exposed(renders[name], gains[i]))
+            scores |= {f"{key}_exposed": with_exposure[key] for key in ("psnr", "ssim")}
+            scores["exposure"] = gains[i].tolist()
+        views[name] = scores | {"heldout": i in held}
 
-    def mean(key: str, heldout: bool) -> float | None:
-        chosen = [view[key] for view in views.values() if view["heldout"] == heldout]
-        values = [value for value in chosen if value is not None]
-        return float(np.mean(values)) if values else None
+    def means(heldout: bool) -> dict[str, float | None]:
+        chosen = [view for view in views.values() if view["heldout"] == heldout]
+        keys = ["psnr", "ssim", "psnr_corrected"]
+        keys += ["psnr_exposed", "ssim_exposed"] if exposures else []
+        found = {key: [view[key] for view in chosen if view[key] is not None] for key in keys}
+        return {key: float(np.mean(each)) if each else None for key, each in found.items()}
 
     return {
-        "psnr": mean("psnr", False),
-        "ssim": mean("ssim", False),
-        "psnr_corrected": mean("psnr_corrected", False),
+        **means(heldout=False),
         "heldout": [cameras.names[i] for i in held],
-        "heldout_psnr": mean("psnr", True),
-        "heldout_ssim": mean("ssim", True),
-        "heldout_psnr_corrected": mean("psnr_corrected", True),
+        **{f"heldout_{key}": value for key, value in means(heldout=True).items()},
         "views": views,
     }
+
+
+def _scores(image: RgbaImage, render: RgbaImage) -> dict[str, Any]:
+    """Foreground scores of one view; None where it has no foreground, as JSON knows no NaN."""
+    target, rendered = torch.from_numpy(image), torch.from_numpy(render)
+    mask = target[..., 3] > FOREGROUND_ALPHA
+    on_black = [image[..., :3] * image[..., 3:] for image in (rendered, target)]
+    scores = dict(zip(("psnr", "ssim"), foreground_scores(*on_black, mask), strict=True))
+    scores["psnr_corrected"] = float(psnr(color_corrected(*on_black, mask), on_black[1], mask))
+    return {key: value if math.isfinite(value) else None for key, value in scores.items()}
 
 
 def read_points(path: str | Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -106,7 +106,7 @@ def state_of(trainer: SplatTrainer) -> tuple[dict[str, Tensor], dict[str, Any]]:
     for name, optimizer in trainer.optimizers.items():
         tensors |= _moments(name, optimizer)
     if trainer.exposures:
-        tensors["exposures"] = trainer.exposures.deviations
+        tensors["exposures"] = trainer.exposures.logarithms
         tensors |= _moments("exposures", trainer.exposures.optimizer)
     for name, value in trainer.strategy_state.items():
         if isinstance(value, Tensor):
@@ -129,9 +129,9 @@ def restore(
         _restore_moments(name, optimizer, trainer.splats[name], tensors)
     if trainer.exposures:
         with torch.no_grad():
-            trainer.exposures.deviations.copy_(tensors["exposures"])
-        deviations = trainer.exposures.deviations
-        _restore_moments("exposures", trainer.exposures.optimizer, deviations, tensors)
+            trainer.exposures.logarithms.copy_(tensors["exposures"])
+        logarithms = trainer.exposures.logarithms
+        _restore_moments("exposures", trainer.exposures.optimizer, logarithms, tensors)
     for name, value in tensors.items():
         group, _, key = name.partition(".")
         if group == "strategy":

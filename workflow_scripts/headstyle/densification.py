@@ -14,6 +14,7 @@ from gsplat.strategy.ops import reset_opa
 from torch import Tensor
 
 from headstyle.rendering import Splats
+from headstyle.triton_kernels import has_triton
 
 Optimizers = dict[str, torch.optim.Optimizer]
 
@@ -31,6 +32,22 @@ class CappedStrategy(DefaultStrategy):
     def observes(self, iteration: int) -> bool:
         """Whether the strategy wants the absolute gradients of this iteration."""
         return iteration < self.refine_stop_iter
+
+    def acts(self, iteration: int) -> bool:
+        """Whether the scene is refined or its opacities are reset after this iteration."""
+        if not self.observes(iteration):
+            return False
+        return self._refines(iteration) or self._resets(iteration)
+
+    def _refines(self, iteration: int) -> bool:
+        return (
+            iteration > self.refine_start_iter
+            and iteration % self.refine_every == 0
+            and iteration % self.reset_every >= self.pause_refine_after_reset
+        )
+
+    def _resets(self, iteration: int) -> bool:
+        return iteration > 0 and iteration % self.reset_every == 0
 
     def after_step(
         self,
@@ -56,17 +73,13 @@ class CappedStrategy(DefaultStrategy):
         if not self.observes(iteration):
             return
         add_gradients(state, infos)
-        if (
-            iteration > self.refine_start_iter
-            and iteration % self.refine_every == 0
-            and iteration % self.reset_every >= self.pause_refine_after_reset
-        ):
+        if self._refines(iteration):
             with seeded(splats["means"].device, seed):
                 self._grow_gs(splats, optimizers, state, iteration)
                 self._prune_gs(splats, optimizers, state, iteration)
             state["grad2d"].zero_()
             state["count"].zero_()
-        if iteration and iteration % self.reset_every == 0:
+        if self._resets(iteration):
             reset_opacities(splats, optimizers, 2 * self.prune_opa)
 
     @torch.no_grad()
@@ -95,11 +108,15 @@ def add_gradients(state: dict[str, Any], infos: list[dict[str, Any]]) -> None:
         if state["grad2d"] is None:
             state["grad2d"] = gradients.new_zeros(gradients.shape[1])
             state["count"] = torch.zeros_like(state["grad2d"])
+        half = (views * info["width"] / 2, views * info["height"] / 2)
+        if gradients.is_cuda and has_triton():
+            from headstyle.triton_steps import add_lengths
+
+            add_lengths(gradients, info["radii"], state["grad2d"], state["count"], half)
+            continue
         across, down = gradients.unbind(-1)
         # Zero where the splat is not seen.
-        size = torch.hypot(
-            across * (views * info["width"] / 2), down * (views * info["height"] / 2)
-        )
+        size = torch.hypot(across * half[0], down * half[1])
         seen = (info["radii"] > 0).all(dim=-1)
         for key, values in (("grad2d", size), ("count", seen)):
             # The sum of one row is the row, for one kernel less.

@@ -35,6 +35,30 @@ def photometric_loss(rendered: Tensor, target: Tensor, ssim_weight: float) -> Te
     return (1 - ssim_weight) * absolute + ssim_weight * (1 - ssim_map(rendered, target).mean())
 
 
+def on_background(
+    alphas: Tensor, colors: Tensor, masks: Tensor, slots: Tensor, background: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Some of the target images on a background, and how far rendered alphas are from their masks.
+
+    Args:
+        alphas: Rendered ones, the only input that gets a gradient. Shape `(C, H, W)`.
+        colors: Of all targets, premultiplied. Shape `(S, H, W, 3)`.
+        masks: Of all targets. Shape `(S, H, W)`.
+        slots: Which of them the rendered views are. Shape `(C,)`.
+        background: Shape `(3,)`.
+
+    Returns:
+        Colors `(C, H, W, 3)`, and the mean of |alpha - mask|, a scalar.
+    """
+    if alphas.is_cuda and has_triton():
+        from headstyle.triton_steps import Targets
+
+        return Targets.apply(alphas, colors, masks, slots, background)
+    mask = masks.index_select(0, slots)
+    target = torch.addcmul(colors.index_select(0, slots), (1 - mask)[..., None], background)
+    return target, torch.nn.functional.l1_loss(alphas, mask)
+
+
 def ssim_map(rendered: Tensor, target: Tensor) -> Tensor:
     """SSIM at every pixel and channel, zeros beyond the border; `target` gets no gradient.
 

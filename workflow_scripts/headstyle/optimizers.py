@@ -1,8 +1,9 @@
 """Adam for splats: one fused call per tensor, and the state that gsplat's strategies edit."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 EPSILON = 1e-15
 """As in 3D Gaussian splatting: gradients of single splats are tiny."""
@@ -22,19 +23,27 @@ def adam(parameter: torch.nn.Parameter, rate: float, name: str) -> torch.optim.O
 
 
 @torch.no_grad()
-def adam_step(optimizers: Iterable[torch.optim.Optimizer]) -> None:
+def adam_step(
+    optimizers: Sequence[torch.optim.Optimizer], rates: Sequence[Tensor] | None = None
+) -> None:
     """One step of each of the optimizers made by `adam`, and no gradient any more.
 
     What `optimizer.step()` computes, without its bookkeeping, which costs the host more than the
-    kernel costs the device. A tensor without gradient stays.
+    kernel costs the device. A tensor without gradient stays. `rates`, scalars on the device and one
+    for each optimizer, stand in for the step sizes.
     """
-    parts = [(optimizer, optimizer.param_groups[0]) for optimizer in optimizers]
-    parts = [part for part in parts if part[1]["params"][0].grad is not None]
+    groups = [optimizer.param_groups[0] for optimizer in optimizers]
+    sizes = [group["lr"] for group in groups] if rates is None else rates
+    parts = [
+        (optimizer, group, rate)
+        for optimizer, group, rate in zip(optimizers, groups, sizes, strict=True)
+        if group["params"][0].grad is not None
+    ]
     if not parts:
         return
-    states = [optimizer.state[group["params"][0]] for optimizer, group in parts]
+    states = [optimizer.state[group["params"][0]] for optimizer, group, _ in parts]
     torch._foreach_add_([state["step"] for state in states], 1)
-    for (_, group), state in zip(parts, states, strict=True):
+    for (_, group, rate), state in zip(parts, states, strict=True):
         parameter = group["params"][0]
         beta1, beta2 = group["betas"]
         torch._fused_adam_(
@@ -44,7 +53,7 @@ def adam_step(optimizers: Iterable[torch.optim.Optimizer]) -> None:
             [state["exp_avg_sq"]],
             [],
             [state["step"]],
-            lr=group["lr"],
+            lr=rate,
             beta1=beta1,
             beta2=beta2,
             weight_decay=0.0,

@@ -47,10 +47,12 @@ class ResidentViews:
         self._intrinsics = torch.as_tensor(cameras.intrinsics, dtype=torch.float32).to(device)
         self._sizes = [(int(width), int(height)) for width, height in cameras.sizes]
         counts: dict[tuple[int, int], int] = {}
-        self._slots = []
+        slots = []
         for size in self._sizes:
-            self._slots.append(counts.setdefault(size, 0))
+            slots.append(counts.setdefault(size, 0))
             counts[size] += 1
+        self._slots = slots
+        self._slots_there = torch.tensor(slots, device=device)
         self._colors, self._alphas = {}, {}
         for (width, height), count in counts.items():
             shape = (count, height, width)
@@ -94,9 +96,16 @@ class ResidentViews:
             groups: dict[tuple[int, int], list[int]] = {}
             for view in key:
                 groups.setdefault(self._sizes[view], []).append(view)
-            found = [self._batch(size, group) for size, group in groups.items()]
+            found = [
+                self.batch(size, torch.tensor(group, device=self.device))
+                for size, group in groups.items()
+            ]
             self._batches[key] = found
         return found
+
+    def all_targets(self, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """Premultiplied colors `(S, H, W, 3)` and alphas `(S, H, W)` of all views of a size."""
+        return self._colors[size], self._alphas[size]
 
     def targets(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Premultiplied colors `(C, H, W, 3)` and alphas `(C, H, W)` of a batch."""
@@ -106,12 +115,16 @@ class ResidentViews:
             self._alphas[size].index_select(0, batch.slots),
         )
 
-    def _batch(self, size: tuple[int, int], views: list[int]) -> Batch:
-        index = torch.tensor(views, device=self.device)
+    def size(self, view: int) -> tuple[int, int]:
+        """Width and height of a view [px]."""
+        return self._sizes[view]
+
+    def batch(self, size: tuple[int, int], views: Tensor) -> Batch:
+        """The given views, all of the given width and height [px]; indices on the device `(C,)`."""
         return Batch(
             *size,
-            index,
-            torch.tensor([self._slots[view] for view in views], device=self.device),
-            self._poses.index_select(0, index),
-            self._intrinsics.index_select(0, index),
+            views,
+            self._slots_there.index_select(0, views),
+            self._poses.index_select(0, views),
+            self._intrinsics.index_select(0, views),
         )

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from headstyle.cameras import Cameras
 from headstyle.errors import InputError
+from headstyle.exposure import Exposures, exposed
 from headstyle.images import RgbaImage
 from headstyle.losses import psnr
 from headstyle.rendering import Splats, render_views
@@ -38,11 +39,18 @@ class Selection:
         """Iteration of the best splats; None where no views choose."""
         self.splats: dict[str, Tensor] = {}
 
-    def look(self, splats: Splats, iteration: int, last: bool) -> None:
-        """Remember the splats if they are the best yet; does nothing most of the time."""
+    def look(
+        self, splats: Splats, iteration: int, last: bool, exposures: Exposures | None = None
+    ) -> None:
+        """Remember the splats if they are the best yet; does nothing most of the time.
+
+        With exposures, the views are judged with those predicted for them.
+        """
         if not self.images or not (last or iteration % self.every == 0):
             return
         rendered = [image for _, image, *_ in render_views(splats, self.cameras)]
+        if exposures:
+            rendered = list(map(exposed, rendered, exposures.gains(self.cameras)))
         value = np.nanmean(list(map(_score, self.images, rendered)))
         if value > self.psnr:
             self.psnr, self.iteration = float(value), iteration

@@ -128,9 +128,17 @@ def avatar_settings(
             every=refine_every,
             reset_opacity_every=iterations + 1,
         )
-    # Edits that differ from view to view must show, not be explained as exposure.
     return replace(
-        settings, iterations=iterations, sh_degree_every=0, refine=refine, exposure_rate=0.0
+        settings,
+        iterations=iterations,
+        sh_degree_every=0,
+        refine=refine,
+        # Edits that differ from view to view must show, not be explained as exposure.
+        exposure_rate=0.0,
+        # New edits come until the end.
+        learning_rates=replace(settings.learning_rates, decay=1.0),
+        # Batches of several views keep a GPU busy, and its memory is for the editor.
+        cuda_graphs=False,
     )
 
 

@@ -9,6 +9,8 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,12 +21,15 @@ from headstyle.densification import CappedStrategy
 from headstyle.errors import InputError
 from headstyle.exposure import Exposures
 from headstyle.images import RgbaImage
-from headstyle.losses import photometric_loss, psnr
+from headstyle.losses import on_background, photometric_loss, psnr
 from headstyle.optimizers import adam, adam_step
 from headstyle.relocation import RelocatingStrategy
 from headstyle.rendering import Rendering, Splats, check_splats, render
 from headstyle.resident_views import Batch, ResidentViews
 from headstyle.training_settings import LearningRates, RefineSettings, TrainingSettings
+
+if TYPE_CHECKING:
+    from headstyle.recorded_steps import RecordedSteps
 
 __all__ = [
     "DivergedError",
@@ -109,14 +114,15 @@ class SplatTrainer:
             self.strategy.initialize_state(scene_scale=self.extent) if self.strategy else {}
         )
         rate = settings.exposure_rate
-        self.exposures = Exposures(len(cameras), rate, self.device) if rate else None
-        self._views = ResidentViews(cameras, self.device)
+        self.exposures = Exposures(cameras, rate, self.device) if rate else None
+        self.resident = ResidentViews(cameras, self.device)
         self.replace_targets(targets)
-        if missing := self._views.missing():
+        if missing := self.resident.missing():
             raise ValueError(f"view {missing[0]} has no target")
         self._seed = seed
         self.generator = torch.Generator(self.device).manual_seed(seed)
         self._black = torch.zeros(3, device=self.device)
+        self.recorded = _recorded_steps(self) if settings.cuda_graphs else None
         self.extra_loss: Callable[[Tensor, Tensor, int], Tensor] | None = None
         """A further term of the loss: of rendered views, their targets `(C, H, W, 3)` on the same
         background, and the iterations done."""
@@ -124,7 +130,7 @@ class SplatTrainer:
 
     def replace_targets(self, targets: Mapping[str, RgbaImage]) -> None:
         """Train the given views toward other images from now on (straight alpha, `(H, W, 4)`)."""
-        self._views.replace(targets)
+        self.resident.replace(targets)
 
     @property
     def seconds(self) -> float:
@@ -146,6 +152,11 @@ class SplatTrainer:
         """Part of the iterations that is done, in [0, 1]."""
         return min(self.iteration / self.settings.iterations, 1.0)
 
+    @property
+    def observing(self) -> bool:
+        """Whether the strategy looks at the absolute gradients of this iteration."""
+        return self.strategy is not None and self.strategy.observes(self.iteration)
+
     def step(self, views: Sequence[int]) -> Tensor:
         """One iteration on the given views (indices into `cameras`), rendered in one batch.
 
@@ -158,23 +169,27 @@ class SplatTrainer:
         if not len(self.splats["means"]):
             raise self._diverged("no splat is left")
         background = torch.rand(3, generator=self.generator, device=self.device)
+        self._set_rates()
+        if self.recorded and len(views) == 1:
+            loss = self.recorded.step(views[0], background)
+            if loss is not None:
+                self.iteration += 1
+                return loss
         splats = self._splats_of_this_iteration()
-        loss, infos = self._regularizers(), []
-        for batch in self._views.batches(views):
+        terms, infos = self.regularizers(), []
+        for batch in self.resident.batches(views):
             rendering = self._render(splats, batch, background)
             infos.append(rendering.info)
             share = len(batch) / len(views)
-            image_loss = self._image_loss(rendering, batch, background)
-            loss = loss + (image_loss if share == 1 else share * image_loss)
+            image_loss = self.image_loss(rendering, batch, background)
+            terms.append(image_loss if share == 1 else share * image_loss)
+        loss = reduce(torch.add, terms)
         loss.backward()
         loss = loss.detach()
         self._check(loss)
-        rate = self._rate_of_means()
-        self.optimizers["means"].param_groups[0]["lr"] = rate
-        adam_step(self.optimizers.values())
-        if self.exposures:
-            self.exposures.step(self.progress)
+        self.update()
         if self.strategy:
+            rate = self.optimizers["means"].param_groups[0]["lr"]
             self.strategy.after_step(
                 *(self.splats, self.optimizers, self.strategy_state),
                 *(self.iteration, infos, rate, self._seed + self.iteration),
@@ -197,9 +212,9 @@ class SplatTrainer:
 
     @torch.no_grad()
     def _psnr(self, view: int) -> Tensor:
-        (batch,) = self._views.batches([view])
+        (batch,) = self.resident.batches([view])
         colors = self._render(dict(self.splats.items()), batch, self._black).colors
-        return psnr(colors, self._views.targets(batch)[0])
+        return psnr(colors, self.resident.targets(batch)[0])
 
     def _render(self, splats: dict[str, Tensor], batch: Batch, background: Tensor) -> Rendering:
         return render(
@@ -210,8 +225,29 @@ class SplatTrainer:
             batch.height,
             sh_degree=self.active_sh_degree,
             background=background,
-            absolute_gradients=self.strategy is not None and self.strategy.observes(self.iteration),
+            absolute_gradients=self.observing,
         )
+
+    def all_optimizers(self) -> list[torch.optim.Optimizer]:
+        """Those of the splats and, last, that of the exposures if they are trained."""
+        rest = [self.exposures.optimizer] if self.exposures else []
+        return [*self.optimizers.values(), *rest]
+
+    def update(self, rates: Sequence[Tensor] | None = None) -> None:
+        """Take one step of all optimizers; `rates` stand in for their step sizes."""
+        adam_step(self.all_optimizers(), rates)
+        if self.exposures:
+            self.exposures.center()
+
+    def _set_rates(self) -> None:
+        """Give the optimizers the step sizes of this iteration."""
+        rates, progress = self.settings.learning_rates, self.progress
+        chosen = {name: getattr(rates, name) * rates.decay**progress for name in self.optimizers}
+        chosen["means"] = rates.means * self.extent * (rates.means_final / rates.means) ** progress
+        for name, optimizer in self.optimizers.items():
+            optimizer.param_groups[0]["lr"] = chosen[name]
+        if self.exposures:
+            self.exposures.set_rate(progress)
 
     def _splats_of_this_iteration(self) -> dict[str, Tensor]:
         """All splats, or a random part of them, more opaque (DropGaussian, Park et al. 2025)."""
@@ -223,40 +259,37 @@ class SplatTrainer:
             splats["opacities"] = torch.where(chances < dropout, LEFT_OUT, opaque)
         return splats
 
-    def _image_loss(self, rendering: Rendering, batch: Batch, background: Tensor) -> Tensor:
-        target, alphas = self._views.targets(batch)
-        composite = torch.addcmul(target, (1 - alphas)[..., None], background)
+    def image_loss(self, rendering: Rendering, batch: Batch, background: Tensor) -> Tensor:
+        """The loss on one batch, rendered on `background` `(3,)`: of colors and of alphas."""
+        every_target = self.resident.all_targets((batch.width, batch.height))
+        target, alpha_loss = on_background(rendering.alphas, *every_target, batch.slots, background)
         colors = rendering.colors
         if self.exposures:
             colors = self.exposures.apply(colors, rendering.alphas, background, batch.views)
-        loss = photometric_loss(colors, composite, self.settings.ssim_weight)
+        loss = photometric_loss(colors, target, self.settings.ssim_weight)
         if self.extra_loss is not None:
-            loss = loss + self.extra_loss(colors, composite, self.iteration)
+            loss = loss + self.extra_loss(colors, target, self.iteration)
         if self.settings.alpha_weight:
-            difference = torch.nn.functional.l1_loss(rendering.alphas, alphas)
-            loss = loss + self.settings.alpha_weight * difference
+            loss = torch.add(loss, alpha_loss, alpha=self.settings.alpha_weight)
         return loss
 
-    def _regularizers(self) -> Tensor | float:
-        settings, loss = self.settings, 0.0
+    def regularizers(self) -> list[Tensor]:
+        """The terms of the loss that depend on the splats alone, at this iteration."""
+        settings, terms = self.settings, []
         scales = self.splats["scales"]
         if settings.scale_regularization and self.iteration % REGULARIZE_EVERY == 0:
             # Penalty on elongated splats (PhysGaussian, Xie et al. 2024).
             ratios = torch.exp(scales.amax(dim=1) - scales.amin(dim=1))
             excess = ratios.clamp_min(settings.scale_max_ratio) - settings.scale_max_ratio
-            loss = loss + settings.scale_regularization * excess.mean()
+            terms.append(settings.scale_regularization * excess.mean())
         if settings.opacity_regularization:
             opacities = torch.sigmoid(self.splats["opacities"])
-            loss = loss + settings.opacity_regularization * opacities.mean()
+            terms.append(settings.opacity_regularization * opacities.mean())
         if settings.size_regularization:
-            loss = loss + settings.size_regularization * torch.exp(scales).mean() / self.extent
+            terms.append(settings.size_regularization / self.extent * torch.exp(scales).mean())
         if settings.sh_regularization and self.active_sh_degree:
-            loss = loss + settings.sh_regularization * self.splats["shN"].square().mean()
-        return loss
-
-    def _rate_of_means(self) -> float:
-        rates = self.settings.learning_rates
-        return rates.means * self.extent * (rates.means_final / rates.means) ** self.progress
+            terms.append(settings.sh_regularization * self.splats["shN"].square().mean())
+        return terms
 
     def _check(self, loss: Tensor) -> None:
         thorough = self.iteration % CHECK_EVERY == 0
@@ -313,6 +346,15 @@ def split_views(count: int, holdout_every: int) -> tuple[list[int], list[int]]:
             "raise it or set it to 0"
         )
     return training, held
+
+
+def _recorded_steps(trainer: SplatTrainer) -> "RecordedSteps | None":
+    if trainer.device.type != "cuda":
+        return None
+    # Imported here because gsplat is far off where there is no GPU.
+    from headstyle.recorded_steps import RecordedSteps
+
+    return RecordedSteps(trainer)
 
 
 def _strategy(settings: TrainingSettings, views: int) -> CappedStrategy | RelocatingStrategy | None:

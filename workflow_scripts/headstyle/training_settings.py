@@ -38,6 +38,8 @@ class LearningRates:
     opacities: float
     sh0: float
     shN: float  # noqa: N815 (gsplat's name)
+    decay: float = 1.0
+    """All but those of the means end at this part of their start."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ class TrainingSettings:
     """Every n-th training view chooses the iteration whose splats are kept; 0 keeps the last."""
     checkpoint_every_s: float = 0.0
     """Seconds between checkpoints; 0 for none."""
+    cuda_graphs: bool = False
+    """Whether a GPU replays recorded iterations where it can."""
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "TrainingSettings":

@@ -25,11 +25,17 @@ C30, C31, C32, C33, C34, C35, C36 = (tl.constexpr(value) for value in spherical_
 
 
 @triton.jit
-def _direction(means, eyes, view, n, seen):
+def _direction(means, poses, view, n, seen):
     """Unit vector from the eye of a view to the splats, and one over the distance."""
-    x = tl.load(means + 3 * n, mask=seen, other=1.0) - tl.load(eyes + 3 * view)
-    y = tl.load(means + 3 * n + 1, mask=seen, other=1.0) - tl.load(eyes + 3 * view + 1)
-    z = tl.load(means + 3 * n + 2, mask=seen, other=1.0) - tl.load(eyes + 3 * view + 2)
+    pose = poses + 16 * view
+    across, down, ahead = tl.load(pose + 3), tl.load(pose + 7), tl.load(pose + 11)
+    # The inverse of a rotation is its transpose: the eye is at -R^T t.
+    x = tl.load(means + 3 * n, mask=seen, other=1.0)
+    y = tl.load(means + 3 * n + 1, mask=seen, other=1.0)
+    z = tl.load(means + 3 * n + 2, mask=seen, other=1.0)
+    x += tl.load(pose) * across + tl.load(pose + 4) * down + tl.load(pose + 8) * ahead
+    y += tl.load(pose + 1) * across + tl.load(pose + 5) * down + tl.load(pose + 9) * ahead
+    z += tl.load(pose + 2) * across + tl.load(pose + 6) * down + tl.load(pose + 10) * ahead
     inverse = 1 / tl.sqrt(tl.maximum(x * x + y * y + z * z, 1e-30))
     return x * inverse, y * inverse, z * inverse, inverse
 
@@ -111,7 +117,7 @@ def _slopes(x, y, z, h1, h2, h3, h4, h5, h6, h7, h8, h9, h10, h11, h12, h13, h14
 
 @triton.jit(do_not_specialize=SIZES)
 def colors_forward(
-    means, sh0, rest, eyes, radii, colors, count, views,
+    means, sh0, rest, poses, radii, colors, count, views,
     DEGREE: tl.constexpr, REST: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Fill colors `(C, N, 3)`; black where a view does not show the splat."""
@@ -123,7 +129,7 @@ def colors_forward(
         )
         for view in range(views):
             seen = _seen(radii, view, n, count)
-            x, y, z, _ = _direction(means, eyes, view, n, seen)
+            x, y, z, _ = _direction(means, poses, view, n, seen)
             b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11, b12, b13, b14, b15 = _bases(x, y, z)
             value = 0.5 + C0 * h0 + b1 * h1 + b2 * h2 + b3 * h3
             value += b4 * h4 + b5 * h5 + b6 * h6 + b7 * h7 + b8 * h8
@@ -142,7 +148,7 @@ def _store(place, inside, first, second, third):
 
 @triton.jit(do_not_specialize=SIZES)
 def colors_backward(
-    means, sh0, rest, eyes, radii, colors, d_colors, d_means, d_sh0, d_rest, count, views,
+    means, sh0, rest, poses, radii, colors, d_colors, d_means, d_sh0, d_rest, count, views,
     DEGREE: tl.constexpr, REST: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Fill the gradients of means and harmonics, the latter up to the degree in use."""
@@ -158,7 +164,7 @@ def colors_backward(
         s8, s9, s10, s11, s12, s13, s14, s15 = zero, zero, zero, zero, zero, zero, zero, zero
         for view in range(views):
             seen = _seen(radii, view, n, count)
-            x, y, z, inverse = _direction(means, eyes, view, n, seen)
+            x, y, z, inverse = _direction(means, poses, view, n, seen)
             place = 3 * (view * count + n) + channel
             # A color at its lower bound does not change.
             shown = seen & (tl.load(colors + place, mask=seen, other=0.0) > 0)
@@ -196,14 +202,15 @@ class SplatColors(torch.autograd.Function):
     """Colors `(C, N, 3)` of splats seen by C views, at least 0.
 
     Takes means `(N, 3)`, sh0 `(N, 1, 3)`, shN `(N, K - 1, 3)`, then without gradient the views'
-    eyes `(C, 3)`, radii `(C, N, 2)` (0 where a view does not show a splat) and the degree to use.
+    poses `(C, 4, 4)` from world to camera, radii `(C, N, 2)` (0 where a view does not show a splat)
+    and the degree to use.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, means: Tensor, sh0: Tensor, shN: Tensor, eyes: Tensor, radii: Tensor, degree: int
+        ctx: Any, means: Tensor, sh0: Tensor, shN: Tensor, poses: Tensor, radii: Tensor, degree: int
     ) -> Tensor:
-        tensors = [tensor.contiguous() for tensor in (means, sh0, shN, eyes, radii)]
+        tensors = [tensor.contiguous() for tensor in (means, sh0, shN, poses, radii)]
         views, count = radii.shape[:2]
         colors = means.new_empty((views, count, 3))
         ctx.sizes = {"DEGREE": degree, "REST": 3 * shN.shape[1], "BLOCK": BLOCK}
@@ -215,14 +222,14 @@ class SplatColors(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        means, sh0, rest, eyes, radii, colors = ctx.saved_tensors
+        means, sh0, rest, poses, radii, colors = ctx.saved_tensors
         views, count = radii.shape[:2]
         unused = (ctx.sizes["DEGREE"] + 1) ** 2 - 1 < rest.shape[1]
         d_rest = torch.zeros_like(rest) if unused else torch.empty_like(rest)
         d_means, d_sh0 = torch.empty_like(means), torch.empty_like(sh0)
         if count:
             colors_backward[(-(-count // BLOCK),)](
-                means, sh0, rest, eyes, radii, colors, gradient.contiguous(),
+                means, sh0, rest, poses, radii, colors, gradient.contiguous(),
                 d_means, d_sh0, d_rest, count, views, **ctx.sizes,
             )  # fmt: skip
         return d_means, d_sh0, d_rest, None, None, None

@@ -1,4 +1,4 @@
-"""Whether this machine can compile the kernels for CUDA in `triton_loss` and `triton_colors`."""
+"""Whether this machine can compile the kernels for CUDA of the modules `triton_*`."""
 
 import importlib.util
 from functools import cache

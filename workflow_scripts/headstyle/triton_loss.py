@@ -63,7 +63,7 @@ def moments_across(x, y, weights, moments, rows, length, ROWS: tl.constexpr, COL
 
 @triton.jit(do_not_specialize=SIZES)
 def loss_down(
-    x, y, weights, moments, slopes, partial, rows, length, height, ssim_weight,
+    x, y, weights, moments, slopes, partial, rows, length, height, ssim_weight, share,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, C1: tl.constexpr, C2: tl.constexpr,
 ):  # fmt: skip
     """Blur the moments down the columns, add up the loss, and note its slopes by the moments."""
@@ -100,7 +100,7 @@ def loss_down(
     b = tl.load(y + place, mask=inside, other=0.0)
     value = (1 - ssim_weight) * tl.abs(a - b) + ssim_weight * (1 - similarity)
     total = tl.sum(tl.sum(tl.where(inside, value, 0.0), axis=1), axis=0)
-    tl.store(partial + tl.program_id(1) * tl.num_programs(0) + tl.program_id(0), total)
+    tl.store(partial + tl.program_id(1) * tl.num_programs(0) + tl.program_id(0), share * total)
 
 
 @triton.jit(do_not_specialize=SIZES)
@@ -129,7 +129,7 @@ def slopes_across(
 
 @triton.jit(do_not_specialize=SIZES)
 def gradient_down(
-    x, y, weights, blurred, scale, gradient, rows, length, height, ssim_weight,
+    x, y, weights, blurred, scale, gradient, rows, length, height, ssim_weight, share,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
     """Blur the slopes down the columns and join them to the gradient by x."""
@@ -152,7 +152,7 @@ def gradient_down(
     sign = tl.where(a > b, 1.0, tl.where(a < b, -1.0, 0.0))
     of_similarity = mean + 2 * a * squares + b * product
     value = (1 - ssim_weight) * sign - ssim_weight * of_similarity
-    tl.store(gradient + place, tl.load(scale) * value, mask=inside)
+    tl.store(gradient + place, share * tl.load(scale) * value, mask=inside)
 
 
 class PhotometricLoss(torch.autograd.Function):
@@ -174,11 +174,11 @@ class PhotometricLoss(torch.autograd.Function):
         moments_across[grid](x, y, weights, moments, rows, length, **sizes)
         loss_down[grid](
             x, y, weights, moments, slopes, partial, rows, length, height, ssim_weight,
-            **sizes, C1=C1, C2=C2,
+            1 / x.numel(), **sizes, C1=C1, C2=C2,
         )  # fmt: skip
         ctx.save_for_backward(x, y, slopes)
         ctx.ssim_weight = ssim_weight
-        return partial.sum() / x.numel()
+        return partial.sum()
 
     @staticmethod
     @once_differentiable
@@ -189,10 +189,10 @@ class PhotometricLoss(torch.autograd.Function):
         grid = (-(-length // COLUMNS), -(-rows // ROWS))
         weights = window_weights(x.device, torch.float32)
         blurred, result = torch.empty_like(slopes), torch.empty_like(x)
-        scale = gradient / x.numel()
         sizes = {"ROWS": ROWS, "COLUMNS": COLUMNS, "num_warps": WARPS}
         slopes_across[grid](slopes, weights, blurred, rows, length, **sizes)
         gradient_down[grid](
-            x, y, weights, blurred, scale, result, rows, length, height, ctx.ssim_weight, **sizes
-        )
+            x, y, weights, blurred, gradient, result, rows, length, height, ctx.ssim_weight,
+            1 / x.numel(), **sizes,
+        )  # fmt: skip
         return result, None, None
