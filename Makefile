@@ -45,6 +45,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 		|| (echo "headstyle needs Python 3.11 or newer; call make PYTHON=python3.12" && exit 1)
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	# It compiles its helpers when it is first imported, which jobs side by side would all do.
+	$(VENV)/bin/python -c 'import rembg'
 	touch $(INSTALLED)
 
 clean:
