@@ -29,6 +29,7 @@ from headstyle.learning.editor_training import (
     train_autoencoder,
     train_denoiser,
 )
+from headstyle.learning.train_editor import EditorSettings, _trained
 from torch import nn
 from toy_pairs import ToyStream
 
@@ -272,6 +273,18 @@ def test_a_checkpoint_of_something_else_is_named(untrained, tmp_path):
     Checkpoint(folder, {"one": Stage(1, 1, 1)}).save(untrained, at_once=True)
     with pytest.raises(InputError, match=PROGRESS):
         Checkpoint(folder, {"two": Stage(1, 1, 1)}).resume()
+
+
+def test_a_training_can_go_on_from_an_earlier_editor(untrained, tmp_path):
+    untrained.save(tmp_path / "earlier")
+    settings = EditorSettings(seed=5, start=str(tmp_path / "earlier"))
+    over = {name: Stage(1, 1, 1, done=1.0) for name in ("autoencoder", "denoiser")}
+    model = _trained(settings, None, Checkpoint(None, over), over, "cpu")
+    for name, network in model.networks.items():
+        for ours, theirs in zip(
+            network.parameters(), untrained.networks[name].parameters(), strict=True
+        ):
+            torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=1e-3)
 
 
 def test_a_pipeline_folder_can_be_trained_on(untrained, tmp_path):
