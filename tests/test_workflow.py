@@ -3,8 +3,8 @@
 import csv
 import filecmp
 import re
+import resource
 import shutil
-import time
 from pathlib import Path
 
 import cv2
@@ -196,21 +196,30 @@ def test_the_report_is_one_file_that_opens_offline(finished):
     assert not re.search(r"<(script|link|img)[^>]+(src|href)=[\"']https?://", html)
 
 
-def test_a_dry_run_of_a_hundred_subjects_takes_seconds(study):
+def test_planning_another_subject_costs_the_same_in_a_large_study(study):
     prompts = [f"P{i}" for i in range(1, 9)]
-    big = study(
-        study={"subjects": [f"S{i}" for i in range(100)], "prompts": prompts},
+    growing = study(
+        study={"prompts": prompts},
         prompts_table="config/prompts.tsv",
         editing={"control": {"operations": dict.fromkeys(prompts, "identity")}},
     )
-    table = big.folder / "config/subjects.tsv"
-    table.write_text(
-        "subject\tsource\tseed\n" + "".join(f"S{i}\tprocedural\t{i}\n" for i in range(100))
-    )
-    started = time.monotonic()
-    planned = jobs(big.snakemake("-n", "--quiet", "rules"))
-    assert time.monotonic() - started < 15
-    assert planned["stylize_avatar"] == 1600
+    seconds = {}
+    for count in (1, 20, 60):
+        subjects = [f"S{seed}" for seed in range(count)]
+        rows = [f"{subject}\tprocedural\t{subject[1:]}\n" for subject in subjects]
+        table = growing.folder / "config/subjects.tsv"
+        table.write_text("subject\tsource\tseed\n" + "".join(rows))
+        growing.settings["study"]["subjects"] = subjects
+        growing.write_settings()
+        # Seconds of the processor: another program beside the tests does not change them much.
+        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+        planned = jobs(growing.snakemake("-n", "--quiet", "rules"))
+        seconds[count] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
+        assert planned["stylize_avatar"] == count * len(prompts) * 2
+    # It would be 3.8 times as much if the time grew with the square of the subjects.
+    of_the_next_40 = (seconds[60] - seconds[20]) / 40
+    of_the_first_19 = (seconds[20] - seconds[1]) / 19
+    assert of_the_next_40 < 2 * of_the_first_19
 
 
 def test_a_run_beside_another_one_is_refused(finished):
