@@ -103,7 +103,7 @@ def test_views_with_seeds_levels_and_texts_of_their_own_are_edited_as_if_alone(e
     changes = [
         {"seed": 4},
         {"noise_level": 0.5, "text_guidance": 3.0},
-        {"text": "Make him old", "image_guidance": 1.0},
+        {"text": "Make him old", "image_guidance": 1.5},
         {"noise_level": 1.0},
     ]
     instructions = [dataclasses.replace(INSTRUCTION, **change) for change in changes]
@@ -113,6 +113,23 @@ def test_views_with_seeds_levels_and_texts_of_their_own_are_edited_as_if_alone(e
         np.testing.assert_allclose(edited, alone, atol=1e-5)
         [other] = editor.edit([view], INSTRUCTION)
         assert np.abs(edited - other).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("on_text", "on_image", "predictions"),
+    [(7.5, 2, 3), (7.5, 1, 2), (2, 2, 2), (1, 1, 1), (0, 2, 2), (0, 1, 1), (0, 0, 1)],
+)
+def test_predictions_that_cancel_out_are_not_computed(
+    editor, monkeypatch, on_text, on_image, predictions
+):
+    instruction = dataclasses.replace(INSTRUCTION, text_guidance=on_text, image_guidance=on_image)
+    rows, run = [], editor._run_unet
+    monkeypatch.setattr(editor, "_run_unet", lambda x, *rest: rows.append(len(x)) or run(x, *rest))
+    [edited] = editor.edit(VIEWS[:1], instruction)
+    assert set(rows) == {predictions}
+    monkeypatch.setattr(editor, "_used_predictions", lambda instructions: [0, 1, 2])
+    [with_all_three] = editor.edit(VIEWS[:1], instruction)
+    np.testing.assert_allclose(edited, with_all_three, atol=1e-4)
 
 
 def test_there_is_one_instruction_for_all_views_or_one_for_each(editor):

@@ -1,4 +1,4 @@
-"""What makes the diffusion's networks fast on CUDA: memory layout, fused attention, compilation."""
+"""What makes the diffusion's networks fast: memory layout; on CUDA fused attention, compilation."""
 
 import logging
 import os
@@ -38,11 +38,12 @@ AGREEMENT = 0.02
 
 
 def prepare_networks(unet: nn.Module, vae: nn.Module) -> None:
-    """Lay the networks out for CUDA's tensor cores and fuse the projections of attention."""
+    """Lay the networks out for fast convolutions; on CUDA, fuse the projections of attention."""
     for network in (unet, vae):
         network.to(memory_format=torch.channels_last)
-    unet.fuse_qkv_projections()
-    torch.backends.cudnn.benchmark = True
+    if next(unet.parameters()).device.type == "cuda":
+        unet.fuse_qkv_projections()
+        torch.backends.cudnn.benchmark = True
 
 
 @contextmanager

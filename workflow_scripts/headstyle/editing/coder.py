@@ -57,7 +57,7 @@ class ImageCoder:
     def decoded(self, latents: Tensor, photographs: Sequence[RgbaImage]) -> Tensor:
         """Images with their photographs' alpha. Shape `(B, H, W, 4)`."""
         scaled = (latents / self.vae.config.scaling_factor).to(self.vae.dtype)
-        scaled = scaled.contiguous(memory_format=self._layout)
+        scaled = scaled.contiguous(memory_format=torch.channels_last)
         together = self._batch_for(photographs[0].shape[:2], len(scaled))
         run = self.accelerator.fast("decoder", self._decode)
         images = [
@@ -107,7 +107,7 @@ class ImageCoder:
         planes = laid.permute(0, 3, 1, 2) * 2 - 1
         down, right = (-length % self._factor for length in planes.shape[2:])
         laid = pad(planes, (0, right, 0, down), mode="replicate").to(self.vae.dtype)
-        return laid.contiguous(memory_format=self._layout)
+        return laid.contiguous(memory_format=torch.channels_last)
 
     def _cut_out(self, images: Tensor, photographs: Sequence[RgbaImage]) -> Tensor:
         """Take off the padding and half-transparent pixels' share of background, restore alpha."""
@@ -121,12 +121,6 @@ class ImageCoder:
     def _sent_alphas(self, images: Sequence[RgbaImage]) -> Tensor:
         """Images' alpha on the device. Shape `(B, H, W, 1)`."""
         return sent_together([image[..., 3:] for image in images], self.device)
-
-    @property
-    def _layout(self) -> torch.memory_format:
-        """Of the images, as `prepare_networks` lays out the networks."""
-        cuda = self.device.type == "cuda"
-        return torch.channels_last if cuda else torch.contiguous_format
 
 
 def downloaded(images: Tensor) -> np.ndarray:

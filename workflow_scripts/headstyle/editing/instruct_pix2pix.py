@@ -67,8 +67,8 @@ class InstructPix2Pix:
         self.shares_batches = self.memory.total_bytes >= MEMORY_TO_SHARE
         self.read_text = lambda states: states
         self._embeddings: dict[str, Tensor] = {}
+        acceleration.prepare_networks(self.unet, self.vae)
         if self.device.type == "cuda":
-            acceleration.prepare_networks(self.unet, self.vae)
             self.refine(acceleration.REFINED)
         self.accelerator = acceleration.Accelerator(self.device, self.compile)
         self.coder = ImageCoder(self.vae, self.background, self.memory, self.accelerator)
@@ -280,9 +280,15 @@ class InstructPix2Pix:
     ) -> Callable[[Tensor, Tensor], Tensor]:
         """The prediction ε(∅,∅) + s_I (ε(I,∅) − ε(∅,∅)) + s_P (ε(I,P) − ε(I,∅)) at a time step.
 
-        Brooks et al. 2023, eq. 3. The three are one call of the UNet.
+        Brooks et al. 2023, eq. 3. The three are one call of the UNet, without those that cancel out
+        for all views: ε(∅,∅) at s_I = 1, ε(I,∅) at s_P = s_I, ε(I,P) at s_P = 0.
         """
-        conditions = torch.cat([condition, condition, torch.zeros_like(condition)])
+        used = self._used_predictions(instructions)
+        # One that cancels out may be anything; if it is its neighbor, it does so without rounding.
+        places = [used.index(min(used, key=lambda known: abs(known - i))) for i in range(3)]
+        conditions = (condition, condition, torch.zeros_like(condition))
+        conditions = torch.cat([conditions[i] for i in used])
+        texts = torch.cat([texts.chunk(3)[i] for i in used])
         guidances = [[i.text_guidance, i.image_guidance] for i in instructions]
         scales = sent(torch.tensor(guidances), self.device)
         on_text, on_image = scales.T[:, :, None, None, None]
@@ -291,14 +297,26 @@ class InstructPix2Pix:
         run = self.accelerator.fast(name, self._run_unet, graphs)
 
         def predict(latents: Tensor, timesteps: Tensor) -> Tensor:
-            repeated = latents.repeat(3, 1, 1, 1).to(self.unet.dtype)
+            repeated = latents.repeat(len(used), 1, 1, 1).to(self.unet.dtype)
             inputs = torch.cat([repeated, conditions], dim=1)
-            if self.device.type == "cuda":
-                inputs = inputs.contiguous(memory_format=torch.channels_last)
-            both, image_only, neither = run(inputs, timesteps.repeat(3), texts).float().chunk(3)
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+            found = run(inputs, timesteps.repeat(len(used)), texts).float().chunk(len(used))
+            both, image_only, neither = (found[place] for place in places)
             return neither + on_image * (image_only - neither) + on_text * (both - image_only)
 
         return predict
+
+    def _used_predictions(self, instructions: Sequence[Instruction]) -> list[int]:
+        """Those of ε(I,P), ε(I,∅) and ε(∅,∅) that count for any view, by their place."""
+        if self.accelerator.compiling:
+            return [0, 1, 2]  # A compiled network takes one shape only.
+        scales = [(i.text_guidance, i.image_guidance) for i in instructions]
+        counts = (
+            any(on_text != 0 for on_text, _ in scales),
+            any(on_text != on_image for on_text, on_image in scales),
+            any(on_image != 1 for _, on_image in scales),
+        )
+        return [i for i in range(3) if counts[i]]
 
     def _run_unet(self, inputs: Tensor, timesteps: Tensor, texts: Tensor) -> Tensor:
         return self.unet(inputs, timesteps, encoder_hidden_states=texts, return_dict=False)[0]
