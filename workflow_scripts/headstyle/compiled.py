@@ -20,6 +20,7 @@ SOURCES = (
     "rasterize_cpu.py",
     "spherical_harmonics.py",
     "project_cpu.py",
+    "photometric_cpu.py",
     "capture/kernels.py",
 )
 
@@ -53,6 +54,6 @@ def _compiled(function: Callable[..., Any], parallel: bool) -> Any:
     # Only while decorating: other libraries keep their own.
     numba.config.CACHE_DIR = str(folder)
     try:
-        return numba.njit(cache=True, parallel=parallel)(function)
+        return numba.njit(cache=True, parallel=parallel, error_model="numpy")(function)
     finally:
         numba.config.CACHE_DIR = before

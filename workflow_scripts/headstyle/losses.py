@@ -29,6 +29,10 @@ def photometric_loss(rendered: Tensor, target: Tensor, ssim_weight: float) -> Te
         from headstyle.triton_loss import PhotometricLoss
 
         return PhotometricLoss.apply(rendered, target, ssim_weight)
+    if _is_plain(rendered) and _is_plain(target) and rendered.shape == target.shape:
+        from headstyle import photometric_cpu
+
+        return photometric_cpu.PhotometricLoss.apply(rendered, target, ssim_weight)
     absolute = (rendered - target).abs().mean()
     if ssim_weight == 0:
         return absolute
@@ -100,6 +104,11 @@ def color_corrected(rendered: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     # A scene of one color has no unique map; the smallest one is taken.
     affine = torch.linalg.pinv(chosen.T @ chosen) @ (chosen.T @ wanted)
     return (inputs.double() @ affine).to(rendered).clamp(0, 1)
+
+
+def _is_plain(images: Tensor) -> bool:
+    """Whether the CPU's kernels take these images."""
+    return images.device.type == "cpu" and images.dtype == torch.float32 and images.shape[-1] == 3
 
 
 @cache
