@@ -35,7 +35,7 @@ from headstyle.metrics import metric_class
 from headstyle.seeds import derived_seed
 from headstyle.shuffling import shuffled_views
 from headstyle.splats import read_ply
-from headstyle.stage import stage
+from headstyle.stage import keep_freed_memory, stage
 from headstyle.statistics import read_table
 from headstyle.views import read_views
 
@@ -49,6 +49,7 @@ def read_images(path, cameras):
 
 if __name__ == "__main__":
     with stage(snakemake) as log:
+        keep_freed_memory()
         paths, params = snakemake.input, snakemake.params
         settings, names = params.metrics, params.metrics["names"]
         least = settings["min_overlap"]

@@ -27,7 +27,7 @@ from headstyle.avatar_files import (
     read_plan,
 )
 from headstyle.cameras import read_cameras
-from headstyle.stage import stage
+from headstyle.stage import keep_freed_memory, stage
 
 SETTINGS = ("prompt_text", "strength", "editing", "stylization", "baseline", "seed", "library")
 
@@ -51,6 +51,7 @@ if __name__ == "__main__":
             from headstyle.avatar_job import Job, read_subject
             from headstyle.baseline import best_device
 
+            keep_freed_memory()
             # What belongs to the machine is no parameter of the rule: its change redoes nothing.
             editing, stylization = (snakemake.config[k] for k in ("editing", "stylization"))
             machine = {key: editing[key] for key in params.machine_keys}

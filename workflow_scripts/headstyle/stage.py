@@ -53,8 +53,8 @@ def use_threads(threads: int) -> None:
 def keep_freed_memory() -> None:
     """Let the process reuse large blocks that it freed instead of giving them back to the system.
 
-    A training allocates gradients of the same sizes in every iteration; asking the system for them
-    anew costs more than computing them. Does nothing where the C library is not glibc.
+    Trainings and networks allocate blocks of the same sizes again and again; asking the system for
+    them anew can cost more than computing them. Does nothing where the C library is not glibc.
     """
     mmap_threshold, trim_threshold = -3, -1  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD of malloc.h
     try:
