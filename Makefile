@@ -45,8 +45,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 		|| (echo "headstyle needs Python 3.11 or newer; call make PYTHON=python3.12" && exit 1)
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --constraint constraints.txt --editable '.[dev]'
-	# It compiles its helpers when it is first imported, which jobs side by side would all do.
+	# What compiles when it is first used, jobs side by side would all compile.
 	$(VENV)/bin/python -c 'import rembg'
+	$(VENV)/bin/python -m headstyle.compile_kernels
 	touch $(INSTALLED)
 
 clean:
