@@ -12,6 +12,7 @@ from headstyle.masks import (
     Masker,
     chroma_key,
     coverage,
+    largest_region,
     make_mask,
     mask_flags,
     masks_follow_stored_pixels,
@@ -78,6 +79,31 @@ def test_each_step_only_removes_foreground():
     assert both.tolist() == [[0, 255, 100]]
     assert make_mask(photograph, ["chroma_key"], STUDY_KEY, None).tolist() == [[0, 255, 255]]
     assert make_mask(photograph, [], STUDY_KEY, None).tolist() == [[255, 255, 255]]
+
+
+def test_the_largest_region_is_kept_with_its_soft_edge():
+    mask = np.zeros((100, 200), dtype=np.uint8)
+    mask[20:80, 20:80] = 255
+    mask[20:80, 80:82] = 100  # Its soft edge.
+    mask[20:80, 82:90] = 20  # Too far from it.
+    mask[40:60, 120:150] = 255  # Another thing.
+    mask[40:60, 118:120] = 100
+    mask[80:90, 80:90] = 255  # Touches it by a corner only.
+    expected = mask.copy()
+    expected[:, 82:] = 0
+    expected[80:90, 80:90] = 0
+    np.testing.assert_array_equal(largest_region(mask), expected)
+    photograph = np.full((100, 200, 3), SKIN, dtype=np.uint8)
+    steps = ["matting", "largest_region"]
+    made = make_mask(photograph, steps, STUDY_KEY, lambda _: mask)
+    np.testing.assert_array_equal(made, expected)
+
+
+@pytest.mark.parametrize("alpha", [0, 100, 255])
+def test_a_mask_of_one_region_stays(alpha):
+    mask = np.full((10, 20), alpha, dtype=np.uint8)
+    mask[:, 15:] = 30
+    np.testing.assert_array_equal(largest_region(mask), mask)
 
 
 def given_mask(path, height=6, width=4):

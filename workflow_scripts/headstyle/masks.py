@@ -3,6 +3,7 @@
 A mask is 8-bit alpha at the upright photograph's full size: 255 is foreground, 0 background.
 """
 
+import math
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
@@ -37,6 +38,8 @@ _USUAL_COVERAGE = (0.03, 0.9)
 _BORDER_FRACTION = 0.01
 # Where rembg fetches its models.
 _MODEL_HOST = "https://github.com"
+# Of the largest region, as a fraction of the mask's longer side.
+SOFT_EDGE = 0.01
 _MASK_NAMES = ("{view}_mask.png", "{view}.png", "{view}_mask.jpg", "{view}.jpg")
 
 
@@ -68,12 +71,28 @@ def chroma_key(photograph: NDArray[np.uint8], key: ChromaKey) -> Mask:
     return np.where(keyed, np.uint8(0), np.uint8(255))
 
 
+def largest_region(mask: Mask) -> Mask:
+    """Alpha of the largest connected region and of its soft edge; 0 elsewhere.
+
+    A region is made of pixels of more than half alpha that touch at their sides; its soft edge
+    reaches a hundredth of the mask's longer side.
+    """
+    found = (mask > 127).astype(np.uint8)
+    count, labels, statistics, _ = cv2.connectedComponentsWithStats(found, connectivity=4)
+    if count < 3:
+        return mask  # The background, and at most one region.
+    largest = 1 + int(statistics[1:, cv2.CC_STAT_AREA].argmax())
+    reach = 2 * math.ceil(SOFT_EDGE * max(mask.shape)) + 1
+    kept = cv2.dilate((labels == largest).astype(np.uint8), np.ones((reach, reach), np.uint8))
+    return np.where((kept > 0) & ((found == 0) | (labels == largest)), mask, np.uint8(0))
+
+
 def make_mask(
     photograph: NDArray[np.uint8], steps: Sequence[str], key: ChromaKey, matting: Matting | None
 ) -> Mask:
-    """Alpha after the given steps (`matting`, `chroma_key`), each able only to remove foreground.
+    """Alpha after the given steps, each able only to remove foreground.
 
-    Without a step everything is foreground.
+    Steps are `matting`, `chroma_key` and `largest_region`. Without a step everything is foreground.
     """
     mask = np.full(photograph.shape[:2], 255, dtype=np.uint8)
     for step in steps:
@@ -82,8 +101,12 @@ def make_mask(
             found = matting(photograph)
         elif step == "chroma_key":
             found = chroma_key(photograph, key)
+        elif step == "largest_region":
+            found = largest_region(mask)
         else:
-            raise InputError(f"masks.steps: {step!r} is unknown; use matting and chroma_key")
+            raise InputError(
+                f"masks.steps: {step!r} is unknown; use matting, chroma_key and largest_region"
+            )
         mask = np.minimum(mask, found)
     return mask
 
