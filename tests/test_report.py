@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from fake_results import METRICS, write_fake_results
 from headstyle import pictures, plots, sheets, summaries
+from headstyle.cameras import Cameras
 from headstyle.compare import compare_page
 from headstyle.contact_sheets import SHEET_WIDTH_PX, TableSheet, Tile, grid_sheet, shorten
 from headstyle.contact_sheets import table_sheet as draw_table
@@ -124,6 +125,20 @@ class TestPictures:
 
     def test_the_frontal_view_of_an_arc_is_its_middle(self, subject):
         assert pictures.frontal_view(subject.cameras) == "view_02"
+
+    def test_the_first_view_stands_for_cameras_all_around_a_head(self):
+        angles = np.linspace(0, 2 * np.pi, 8, endpoint=False)
+        poses = np.tile(np.eye(4), (8, 1, 1))
+        poses[:, 0, 0] = poses[:, 2, 2] = np.cos(angles)
+        poses[:, 0, 2], poses[:, 2, 0] = np.sin(angles), -np.sin(angles)
+        poses[:, 2, 3] = [3, 3, 3, 3, 1, 3, 3, 3]  # The fifth is a close-up.
+        names = tuple("abcdefgh")
+        matrix = np.array([[50, 0, 16], [0, 50, 16], [0, 0, 1.0]])
+        ring = Cameras(names, np.full((8, 2), 32), np.tile(matrix, (8, 1, 1)), poses)
+        assert pictures.frontal_view(ring) == "e"
+        assert pictures.shown_view(ring) == pictures.varied_views(ring, 3)[0] == "a"
+        arc = ring.select(["h", "a", "b"])
+        assert pictures.shown_view(arc) == pictures.frontal_view(arc) == "a"
 
     def test_near_is_brighter_than_far_and_nothing_is_the_backdrop(self):
         depth = np.array([[1.0, 2.0, 0.0]], dtype=np.float32)

@@ -11,11 +11,12 @@ from headstyle.sheets import stacked_strips
 
 BASELINE, FLOOR = "none", "photographs"
 _STAGES = (
-    "One view of each head, the one nearest to the middle of the rig. Left to right: the "
-    "photograph; its mask (outlined); the baseline, a render of the Gaussian splats trained on all "
-    "views; then, for some prompts, the editor's last edit of this view and the avatar, a render "
-    "of the splats trained on the edits of all views. A procedural head has its true edit beside "
-    "them: the head itself edited in three dimensions, so the same from all sides."
+    "One view of each head: the one nearest to the middle of the rig, or the first where cameras "
+    "stand all around the head. Left to right: the photograph; its mask (outlined); the "
+    "baseline, a render of the Gaussian splats trained on all views; then, for some prompts, the "
+    "editor's last edit of this view and the avatar, a render of the splats trained on the edits "
+    "of all views. A procedural head has its true edit beside them: the head itself edited in "
+    "three dimensions, so the same from all sides."
 )
 _LOW_IS_NOT_YET_GOOD = (
     "Splats average edits that disagree, and what is smooth, pale or blurred differs little from "

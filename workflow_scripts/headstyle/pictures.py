@@ -14,6 +14,8 @@ from headstyle.errors import InputError
 BACKDROP = (236, 239, 242)
 """Color behind renders and views, where they are transparent."""
 OUTLINE = (255, 0, 144)
+ALL_AROUND = 0.5
+"""Below this length of their mean axis, cameras stand all around what they look at."""
 _DEPTH_COLORS = "viridis_r"
 
 
@@ -122,10 +124,20 @@ def frontal_view(cameras: Cameras) -> str:
     return cameras.names[int(np.argmin(np.linalg.norm(offsets, axis=1)))]
 
 
+def shown_view(cameras: Cameras) -> str:
+    """The view that stands for all: the frontal one, or the first of cameras all around a head.
+
+    Their middle lies in the head, and what is nearest to it is a close-up; captures begin in front.
+    """
+    if np.linalg.norm(cameras.axes.mean(axis=0)) < ALL_AROUND:
+        return cameras.names[0]
+    return frontal_view(cameras)
+
+
 def varied_views(cameras: Cameras, count: int) -> list[str]:
-    """The view nearest to the middle of the rig, and others from places as far apart as can be."""
+    """The view that stands for all, and others from places as far apart as can be."""
     centers = cameras.centers
-    chosen = [cameras.index(frontal_view(cameras))]
+    chosen = [cameras.index(shown_view(cameras))]
     distances = np.full(len(cameras), np.inf)
     for _ in range(min(count, len(cameras)) - 1):
         distances = np.minimum(distances, np.linalg.norm(centers - centers[chosen[-1]], axis=1))

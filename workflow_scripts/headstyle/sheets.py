@@ -178,10 +178,9 @@ def avatars_sheet(subject: Subject, avatars: Sequence[Avatar], views: int = 6) -
 def strip_sheet(subject: Subject, avatars: Sequence[Avatar], most: int = 4) -> Image.Image:
     """The pipeline on one view in one row, from the photograph to some avatars with their edits.
 
-    Shows the view nearest to the middle of the rig, and at most `most` avatars of the last
-    strength.
+    Shows the view that stands for all, and at most `most` avatars of the last strength.
     """
-    view = pictures.frontal_view(subject.cameras)
+    view = pictures.shown_view(subject.cameras)
     photograph = pictures.photograph(subject.photographs[view], _CELL_PX)
     columns = [
         ("photograph", "", photograph),
