@@ -4,6 +4,7 @@ import importlib
 
 import numba
 import numpy as np
+import pytest
 from ball import make_ball, settings
 from headstyle import compiled
 from headstyle.capture.head import synthesize_head
@@ -26,13 +27,14 @@ def test_every_module_with_kernels_names_the_folder_that_keeps_them():
     assert users == set(compiled.SOURCES)
 
 
-def test_a_changed_source_gets_a_folder_of_its_own(tmp_path, monkeypatch):
-    for name in compiled.SOURCES:
+@pytest.mark.parametrize("changed", ["lanes.py", "compiled.py", "losses.py"])
+def test_a_changed_source_gets_a_folder_of_its_own(tmp_path, monkeypatch, changed):
+    for name in compiled.INGREDIENTS:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("pass\n")
     monkeypatch.setattr(compiled, "__file__", str(tmp_path / "compiled.py"))
     before = compiled.cache_folder.__wrapped__()
-    (tmp_path / "lanes.py").write_text("pass  # changed\n")
+    (tmp_path / changed).write_text("pass  # changed\n")
     assert compiled.cache_folder.__wrapped__() != before
 
 

@@ -23,6 +23,9 @@ SOURCES = (
     "photometric_cpu.py",
     "capture/kernels.py",
 )
+"""All modules that define kernels."""
+INGREDIENTS = (*SOURCES, "compiled.py", "losses.py")
+"""What the machine code depends on: also how it is compiled, and the constants of the loss."""
 
 
 def kernel(function: Callable[..., Any]) -> Any:
@@ -39,7 +42,7 @@ def parallel_kernel(function: Callable[..., Any]) -> Any:
 def cache_folder() -> Path:
     """Where the machine code of exactly these sources is kept."""
     library = Path(__file__).parent
-    sources = b"".join((library / name).read_bytes() for name in SOURCES)
+    sources = b"".join((library / name).read_bytes() for name in INGREDIENTS)
     folder = library / "__pycache__"
     if numba.config.CACHE_DIR:
         folder = Path(numba.config.CACHE_DIR)
