@@ -75,6 +75,7 @@ def card(folder: Path, known: Mapping[str, Any], scores: Mapping[str, Any]) -> s
     minutes = f"{known['minutes_autoencoder']:g}", f"{known['minutes_denoiser']:g}"
     trained = f"{known['machine']}, {known['date']}, seed {known['seed']}"
     looked_at = f"{sample['pictures']} photographs of {sample['heads']} unseen heads"
+    earlier = ", from the weights of an earlier training on" if known.get("start") else ""
     guidances = f"s_P = {TEXT_GUIDANCE:g} and s_I = {IMAGE_GUIDANCE:g}"
     return f"""# Mini editor
 
@@ -94,7 +95,7 @@ wordings; some of each are held out. Seeds below 1000 were never trained on.
 ## Training
 
 On {trained}: autoencoder {minutes[0]} min, text encoder
-and denoiser {minutes[1]} min. Losses are in `evaluation/history.tsv`.
+and denoiser {minutes[1]} min{earlier}. Losses are in `evaluation/history.tsv`.
 
 ## Scores
 

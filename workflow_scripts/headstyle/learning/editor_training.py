@@ -30,8 +30,8 @@ from headstyle.seeds import derived_seed
 
 logger = logging.getLogger("headstyle.learning")
 
-KL_WEIGHT = 2e-7
-"""Of the sum over a picture's latents, 11,000 of them: more would cost the pictures detail."""
+KL_WEIGHT = 2e-8
+"""Of the sum over a picture's latents, 11,000 of them: 2e-7 left one of four channels unused."""
 GRADIENT_WEIGHT, SSIM_WEIGHT = 0.5, 0.15
 BACKGROUND_WEIGHT, HEAD_WEIGHT, CONCERNED_WEIGHT = 0.2, 0.8, 2.0
 """How much a latent pixel counts, how much more if it shows the head, and if the edit concerns it.

@@ -99,12 +99,14 @@ def settings_for(
     heads: int,
     workers: int,
     seed: int,
+    start_editor: str | None = None,
 ) -> AllSettings:
     """Settings for so many minutes of each training."""
     shared = {"heads": heads, "workers": workers, "seed": seed}
     editor = EditorSettings(
         minutes_autoencoder=round(AUTOENCODER_SHARE * minutes_editor, 2),
         minutes_denoiser=round((1 - AUTOENCODER_SHARE) * minutes_editor, 2),
+        start=start_editor,
         **shared,
     )
     return AllSettings(
@@ -130,6 +132,7 @@ def main() -> None:
     parser.add_argument("--heads", type=int, default=4000)
     parser.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2) - 1))
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--start-editor", help="folder of a mini editor to go on from")
     parser.add_argument("--only", nargs="+", choices=MODELS, default=MODELS)
     parser.add_argument("--date", default="unknown")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")

@@ -52,6 +52,8 @@ class EditorSettings:
     height: int = 256
     widths: tuple[int, ...] = (176, 256)
     seed: int = 0
+    start: str | None = None
+    """Pipeline folder of an earlier mini editor whose weights are gone on from."""
     iterations: int | None = None
     """Of each part of the training; ends it instead of the time."""
 
@@ -131,11 +133,13 @@ def _trained(
     import torch
 
     from headstyle.learning.editor_data import LatentPool, PicturePool
-    from headstyle.learning.editor_model import new_editor
+    from headstyle.learning.editor_model import load_editor_model, new_editor
     from headstyle.learning.editor_training import train_autoencoder, train_denoiser
 
     log = logging.getLogger("headstyle.learning")
     model = kept.resume()
+    if model is None and settings.start is not None:
+        model = load_editor_model(Path(settings.start))
     if model is None:
         with tempfile.TemporaryDirectory() as scratch:
             model = new_editor(Path(scratch), settings.seed)
