@@ -18,8 +18,8 @@ COLUMNS = {
     "psnr_photograph": "of the photograph [dB]",
     "psnr_edit_there": "PSNR of the edit there [dB]",
     "psnr_photograph_there": "of the photograph there [dB]",
-    "distance_edit_there": "1 - SSIM of the edit there",
-    "distance_photograph_there": "of the photograph there",
+    "lpips_mini_edit_there": "`lpips_mini` of the edit there",
+    "lpips_mini_photograph_there": "of the photograph there",
     "closer": "edit closer",
     "recognized": "recognized",
     "psnr_kept": "PSNR of what is to be kept [dB]",
@@ -101,7 +101,7 @@ and denoiser {minutes[1]} min{earlier}. Losses are in `evaluation/history.tsv`.
 
 For each edit on {looked_at}, {height}x{width} px, through headstyle's
 own editing loop: {DIFFUSION_STEPS} DDIM steps from noise level {NOISE_LEVEL:g}, {guidances}, the
-study's text and two held-out ones. PSNR and 1 - SSIM compare with the true edit inside the
+study's text and two held-out ones. PSNR and `lpips_mini` compare with the true edit inside the
 photograph's silhouette; *there* is the part of it that the edit should change, *what is to be kept*
 the rest. *Edit closer* is the share of pictures whose edit beats the photograph there in both;
 *recognized* the share in which a judge trained on true edits ({right} right on those of unseen

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image as PillowImage
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from headstyle.editing.base import Instruction, View
 from headstyle.editing.instruct_pix2pix import InstructPix2Pix
+from headstyle.embedded import embedded_file
 from headstyle.files import whole_file
 from headstyle.learning.editor_classifier import (
     CLASSES,
@@ -29,6 +30,7 @@ from headstyle.learning.head_bank import HeadBank
 from headstyle.learning.pairs import EditBatch, PairStream
 from headstyle.learning.wording import fill_in, texts_of
 from headstyle.losses import ssim_map
+from headstyle.lpips_networks import load_mini
 
 TEXT_GUIDANCE, IMAGE_GUIDANCE = 1.0, 1.0
 NOISE_LEVEL, DIFFUSION_STEPS = 0.9, 10
@@ -97,6 +99,7 @@ def evaluate(
         sheet: JPEG file for a contact sheet; None writes none.
     """
     rows, shown, right = {}, [], []
+    network = load_mini(embedded_file("perceptual/model.safetensors")).to(editor.unet.device)
     for operator in operators:
         # Of its own, so that an edit's scores do not depend on which others are evaluated.
         own_seed = seed + SEED_OF_UNSEEN + CLASSES.index(operator)
@@ -104,7 +107,7 @@ def evaluate(
         batch = stream.draw(count, [operator])
         texts = [study_text(operator), *texts_of(operator, held_out=True)[:2]]
         judged = [judge_edits(editor, batch, fill_in(text, "the head")) for text in texts]
-        rows[operator] = operator_scores(operator, judged, judge)
+        rows[operator] = operator_scores(operator, judged, judge, network)
         rows[operator] |= guidance_scores(editor, batch, fill_in(texts[0], "the head"))
         shown.append(judged[0])
         right += [name == operator for name in judge.recognize(judged[0].true_edits)]
@@ -205,15 +208,15 @@ def judge_edits(
 
 
 def operator_scores(
-    operator: str, judged: Sequence[Judged], judge: Judge
+    operator: str, judged: Sequence[Judged], judge: Judge, network: nn.Module
 ) -> dict[str, float | None]:
     """Means over all pictures and texts of one edit; None where no picture tells.
 
-    `psnr_edit` and `distance_edit` compare the edit with the true edit, `psnr_photograph` and
-    `distance_photograph` the photograph, inside the silhouette; with `_there`, only where the edit
-    should change something. `closer` is the share of pictures whose edit has the smaller distance
-    and the larger PSNR there, `recognized` the share in which the judge sees the right edit;
-    `psnr_kept` compares edit and photograph where the edit should change nothing.
+    `psnr_edit`, `lpips_mini_edit` and `ssim_distance_edit` compare the edit with the true edit,
+    those with `photograph` the photograph, inside the silhouette; with `_there`, only where the
+    edit should change something. `closer` is the share of pictures whose edit has the larger PSNR
+    and the smaller `lpips_mini` there, `recognized` the share in which the judge sees the right
+    edit; `psnr_kept` compares edit and photograph where the edit should change nothing.
     """
     values: dict[str, list[float]] = {}
 
@@ -221,13 +224,16 @@ def operator_scores(
         values.setdefault(name, []).extend(numbers.tolist())
         return numbers
 
+    def lpips_mini(first: Tensor, second: Tensor, region: Tensor) -> Tensor:
+        return perceptual_distance(network, first, second, region)
+
     for one in judged:
         for suffix, region in (
             ("", one.foreground),
             ("_there", one.foreground & one.concerned),
         ):
-            better = []
-            for measure, sign in ((psnr, 1), (distance, -1)):
+            gains = {}
+            for measure in (psnr, lpips_mini, ssim_distance):
                 edit, photograph = (
                     add(
                         f"{measure.__name__}_{name}{suffix}",
@@ -235,9 +241,10 @@ def operator_scores(
                     )
                     for name, images in (("edit", one.edits), ("photograph", one.photographs))
                 )
-                better.append(sign * (edit - photograph) > 0)
-        some = region.flatten(1).any(dim=1)
-        add("closer", (better[0] & better[1]).float()[some])
+                gains[measure] = edit - photograph
+            some = region.flatten(1).any(dim=1)
+        closer = (gains[psnr] > 0) & (gains[lpips_mini] < 0)
+        add("closer", closer.float()[some])
         add("psnr_kept", psnr(one.edits, one.photographs, one.foreground & ~one.concerned))
         seen = judge.recognize(one.edits)
         add("recognized", torch.tensor([float(name == operator) for name in seen]))
@@ -259,7 +266,28 @@ def guidance_scores(
     return scores
 
 
-def distance(first: Tensor, second: Tensor, region: Tensor) -> Tensor:
+@torch.no_grad()
+def perceptual_distance(
+    network: nn.Module, first: Tensor, second: Tensor, region: Tensor
+) -> Tensor:
+    """A network's distance of images that are black outside a region.
+
+    Args:
+        network: Of the lpips package's kind.
+        first: Images in [-1, 1]. Shape `(B, 3, H, W)`.
+        second: Likewise.
+        region: Bool, `(B, H, W)`.
+
+    Returns:
+        NaN where the region is empty. Shape `(B,)`.
+    """
+    black = first.new_tensor(-1)
+    first, second = (torch.where(region[:, None], images, black) for images in (first, second))
+    found = network(first, second).flatten()
+    return torch.where(region.flatten(1).any(dim=1), found, torch.nan)
+
+
+def ssim_distance(first: Tensor, second: Tensor, region: Tensor) -> Tensor:
     """1 - SSIM in a region, the mean of three scales (full, half, quarter).
 
     Args:

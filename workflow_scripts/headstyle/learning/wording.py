@@ -32,9 +32,10 @@ TEXTS: dict[str, tuple[str, ...]] = {
         "Give {them} rabbit ears and fur",
         "As a rabbit",
         "Change {them} into a fluffy rabbit",
-        "Turn {their} head into the head of a rabbit",
         "Let {them} become a bunny",
         "Make a rabbit out of {them}",
+        "Turn {their} head into the head of a rabbit",
+        "Change {them} into a bunny",
     ),
     "elf": (
         "Turn {them} into a Tolkien elf",
@@ -45,8 +46,8 @@ TEXTS: dict[str, tuple[str, ...]] = {
         "As an elf from Tolkien",
         "Turn {them} into an elf with pointed ears",
         "Change {them} into an elf of Middle-earth",
-        "Let {them} become an elf",
         "Give {them} elven ears and pale skin",
+        "Let {them} become an elf",
         "Make an elf out of {them}",
     ),
     "stone": (
@@ -121,6 +122,8 @@ TEXTS: dict[str, tuple[str, ...]] = {
         "Have {them} smile",
         "Make {them} grin",
         "Smiling",
+        "Give {them} a happy face",
+        "Let {them} grin",
     ),
     "hair_color": (
         "Give {them} {color} hair",
