@@ -12,6 +12,7 @@ from diffusers import (
     StableDiffusionInstructPix2PixPipeline,
     UNet2DConditionModel,
 )
+from diffusers.configuration_utils import ConfigMixin, FrozenDict
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
@@ -152,5 +153,10 @@ def _scheduler() -> DDIMScheduler:
 
 
 def _half_copy(network: nn.Module) -> nn.Module:
-    # With its configuration, which holds the autoencoder's scaling factor.
-    return copy.deepcopy(network).half()
+    # With its configuration, which holds the autoencoder's scaling factor, but without the folder
+    # of the training machine that diffusers keeps in it.
+    copied = copy.deepcopy(network).half()
+    if isinstance(copied, ConfigMixin):
+        known = {k: v for k, v in copied.config.items() if k != "_name_or_path"}
+        copied._internal_dict = FrozenDict(known)
+    return copied

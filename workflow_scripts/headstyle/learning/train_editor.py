@@ -109,6 +109,7 @@ def train_editor(
     with banks_of(settings, device, banks) as heads:
         model = _trained(settings, heads.training, kept, stages, device)
         known = asdict(settings) | {
+            "start": settings.start and Path(settings.start).name,
             "trained_heads": len(heads.training),
             "machine": machine_name(device),
             "date": date,
