@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+from accelerate import cpu_offload_with_hook
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from headstyle.editing.base import View
 from headstyle.editing.weights import pipeline_folder
@@ -67,7 +68,7 @@ def edit_as_the_original(networks: dict[str, Any], view: View, texts: Any, steps
 
     def encoded(image: Any) -> Any:
         planes = torch.from_numpy(image[..., :3]).permute(2, 0, 1)[None] * 2 - 1
-        return vae.encode(planes.to(vae.device, vae.dtype)).latent_dist.mode()
+        return vae.encode(planes.to(texts.device, vae.dtype)).latent_dist.mode()
 
     start, condition = encoded(view.render), encoded(view.photograph)
     conditions = torch.cat([condition, condition, torch.zeros_like(condition)])
@@ -81,3 +82,15 @@ def edit_as_the_original(networks: dict[str, Any], view: View, texts: Any, steps
         latents = scheduler.step(noise, timestep, latents).prev_sample
     images = vae.decode(latents / vae.config.scaling_factor).sample
     return (images / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy()
+
+
+def offload_as_the_original(networks: dict[str, Any], device: str) -> None:
+    """Keep UNet and autoencoder in the host's memory while the other one works.
+
+    Instruct-GS2GS asks its diffusers pipeline for this (`enable_model_cpu_offload`) whenever it
+    edits in half precision; here are the same hooks on the same networks.
+    """
+    for network in (networks["unet"], networks["vae"]):
+        network.to("cpu")
+    _, unet = cpu_offload_with_hook(networks["unet"], device)
+    cpu_offload_with_hook(networks["vae"], device, prev_module_hook=unet)

@@ -2,12 +2,12 @@
 
 The networks have random weights, on which speed does not depend, so nothing is downloaded. Parts:
 
-loop        the loop of Instruct-GS2GS: one view at a time, attention slicing, half precision
+loop        the loop of Instruct-GS2GS: one view at a time, attention slicing, half precision; also
+            with its networks offloaded to the host between uses, as it runs them
 throughput  headstyle's editor, eager and compiled, all of VAE and transfers included
 profile     the kernels of each network, by kind, and the longest ones
 attention   each fused attention on the networks' shapes
-gated       the transformers' gated layers, compiled and as one kernel with several tiles
-variants    the networks with other compiler options and layers, side by side
+variants    the networks with other compiler options, side by side
 avatar      a whole avatar: 37 views, two cycles, 5,000 iterations in batches of up to 9
 job         several avatars in one job, extrapolated to the study's 64
 presets     the peak memory of the three variants of Instruct-NeRF2NeRF
@@ -33,7 +33,7 @@ from typing import Any
 
 import headstyle  # noqa: F401  (first of all: it sets how idle threads wait)
 import torch
-from full_size import edit_as_the_original, make_networks
+from full_size import edit_as_the_original, make_networks, offload_as_the_original
 from headstyle.files import write_json
 from headstyle.learning.photographer import prepare
 from headstyle.stage import keep_freed_memory
@@ -48,7 +48,7 @@ from stylize_editor import (
     synchronized,
 )
 from stylize_jobs import part_avatar, part_job, part_presets
-from stylize_profile import part_attention, part_gated, part_profile
+from stylize_profile import part_attention, part_profile
 from stylize_scene import FULL, TOY, Size
 from stylize_variants import NETWORKS, apply, combined, part_variants
 
@@ -61,7 +61,7 @@ BARS = {"images_per_second": 7.5, "ratio": 12, "avatar_s": 90, "study_min": 90}
 
 
 def part_loop(size: Size, options: Options) -> Rows:
-    """The original's loop."""
+    """The original's loop, and the same with its networks offloaded as it ships them."""
     dtype = torch.float32 if size.device == "cpu" else torch.float16
     networks = make_networks(size.toy, size.device, dtype)
     networks["unet"].set_attention_slice("auto")
@@ -69,12 +69,17 @@ def part_loop(size: Size, options: Options) -> Rows:
     window = networks["text_encoder"].config.max_position_embeddings
     texts = torch.randn((3, window, width), device=size.device, dtype=dtype)
     views = random_views(size, 1 + size.loop_views, 0)
-    edit_as_the_original(networks, views[0], texts, size.steps)
-    started = synchronized(size.device)
-    for view in views[1:]:
-        edit_as_the_original(networks, view, texts, size.steps)
-    seconds = synchronized(size.device) - started
-    yield {"images_per_second": size.loop_views / seconds, "peak_gb": peak_gb(size.device)}
+
+    def images_per_second() -> float:
+        edit_as_the_original(networks, views[0], texts, size.steps)
+        started = synchronized(size.device)
+        for view in views[1:]:
+            edit_as_the_original(networks, view, texts, size.steps)
+        return size.loop_views / (synchronized(size.device) - started)
+
+    yield {"images_per_second": images_per_second(), "peak_gb": peak_gb(size.device)}
+    offload_as_the_original(networks, size.device)
+    yield {"offloaded": {"images_per_second": images_per_second()}}
 
 
 def part_throughput(size: Size, options: Options) -> Rows:
@@ -123,7 +128,6 @@ PARTS: dict[str, Callable[[Size, argparse.Namespace], Rows]] = {
     "throughput": part_throughput,
     "profile": part_profile,
     "attention": part_attention,
-    "gated": part_gated,
     "variants": part_variants,
     "avatar": part_avatar,
     "job": part_job,
@@ -181,7 +185,7 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--minutes", type=float, default=math.inf, help="begin nothing after these")
     parser.add_argument("--variant", default="base", help="of all compiled networks; join by +")
-    parser.add_argument("--variants", nargs="+", default=["base", "norms+texts+matrices"])
+    parser.add_argument("--variants", nargs="+", default=["base", "cdt"])
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument(
         "--compile", nargs="+", choices=["never", "always", "max"], default=["never", "always"]

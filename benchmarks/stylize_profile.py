@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from diffusers.models.activations import GEGLU
-from headstyle.editing.acceleration import FUSED, Compiled, compile_options, fused_attention
+from headstyle.editing.acceleration import FUSED, fused_attention
 from stylize_editor import Options, Rows, make_editor, peak_gb, synchronized
 from stylize_scene import Size
 from stylize_variants import apply, combined, network_calls
@@ -111,56 +110,6 @@ def print_kernels(name: str, longest: Iterable[dict[str, Any]]) -> None:
     print(f"{name}: ms per image, calls, kernel")
     for kernel in longest:
         print(f"  {kernel['ms_per_image']:8.3f} {kernel['calls']:5} {kernel['kernel'][:110]}")
-
-
-TILES = ((128, 128, 64, 8, 3), (128, 128, 64, 8, 4), (128, 64, 64, 4, 3), (64, 128, 64, 4, 3))
-"""Of the kernel for gated layers: rows, columns, inputs, warps, stages."""
-GATED = ((4096, 320), (1024, 640), (256, 1280))
-"""Pixels and inputs of Stable Diffusion 1.5's gated layers, five of each."""
-
-
-@torch.inference_mode()
-def part_gated(size: Size, options: Options) -> Rows:
-    """The gated layers as PyTorch compiles them and as one kernel, per image and edit."""
-    for pixels, width in GATED:
-        if size.toy:
-            pixels, width = 16, 64
-        dtype = torch.float32 if size.toy else torch.float16
-        layer = GEGLU(width, 4 * width).to(size.device, dtype)
-        x = torch.randn((3 * size.views, pixels, width), device=size.device, dtype=dtype)
-        plain: Any = layer.forward
-        if not size.toy:
-            plain = Compiled(layer.forward, compile_options(False, False))
-        per_image = 1e3 * 5 * size.steps / size.views
-        row: dict[str, Any] = {"compiled": per_image * seconds_of(size, lambda: plain(x))}  # noqa: B023
-        if not size.toy:
-            row |= gated_tiles(size, x, layer, plain(x), per_image)
-        yield {f"{pixels} pixels, {width} inputs": row}
-
-
-def gated_tiles(
-    size: Size, x: torch.Tensor, layer: GEGLU, expected: torch.Tensor, per_image: float
-) -> dict[str, Any]:
-    """Each tile's time, and how far its result is from the expected one."""
-    from headstyle.editing import triton_gated
-
-    usual, row = triton_gated.TILE, {}
-    for tile in TILES:
-        triton_gated.TILE = tile
-        try:
-            found = triton_gated.gated_linear(x, layer.proj.weight, layer.proj.bias)
-            apart = float((found.float() - expected.float()).norm() / expected.float().norm())
-            seconds = seconds_of(
-                size,
-                lambda: triton_gated.gated_linear(x, layer.proj.weight, layer.proj.bias),
-            )
-            row["x".join(map(str, tile))] = per_image * seconds
-            row["difference"] = max(apart, row.get("difference", 0.0))
-        except Exception as error:
-            # Too large for the GPU's shared memory, for one.
-            row["x".join(map(str, tile))] = f"{type(error).__name__}: {error}"[:100]
-    triton_gated.TILE = usual
-    return row
 
 
 @torch.inference_mode()

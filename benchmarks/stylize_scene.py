@@ -20,7 +20,7 @@ class Size:
     width_px: int = 512
     height_px: int = 765
     steps: int = 20
-    loop_views: int = 3
+    loop_views: int = 6
     iterations: int = 5000
     splats: int = 150_000
     avatars: int = 4

@@ -1,4 +1,4 @@
-"""Ways to run the networks, compared network by network: the compiler's options, faster layers."""
+"""Ways to run the networks, compared network by network: the compiler's options, the batches."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from headstyle.editing.acceleration import Compiled, compile_options, fused_attention
-from headstyle.editing.faster_layers import REFINEMENTS
 from headstyle.editing.instruct_pix2pix import InstructPix2Pix
 from headstyle.editing.memory import even_batch
 from stylize_editor import INSTRUCTION, Options, Rows, make_editor, peak_gb, synchronized
@@ -26,7 +25,6 @@ class Variant:
 
     options: dict[str, Any] = field(default_factory=dict)
     """Of PyTorch's compiler."""
-    refinements: tuple[str, ...] = ()
     engines: int = 10
     """How many of cuDNN's convolutions are tried for a shape; 0 tries all. A process remembers what
     it found for a shape: such a variant is to be its first."""
@@ -40,8 +38,6 @@ GEMM = {"max_autotune_gemm": True, "max_autotune_gemm_backends": "ATEN,TRITON"}
 DESCENT = {"coordinate_descent_tuning": True}
 VARIANTS = {
     "base": Variant(),
-    # The layers of faster_layers.
-    **{name: Variant(refinements=(name,)) for name in REFINEMENTS},
     # The compiler's own kernels.
     "cdt": Variant(DESCENT),
     "cdtall": Variant(DESCENT | {"coordinate_descent_check_all_directions": True}),
@@ -77,12 +73,10 @@ def combined(name: str) -> Variant:
         changed = {
             key: value
             for key, value in vars(other).items()
-            if key not in ("options", "refinements") and value != getattr(VARIANTS["base"], key)
+            if key != "options" and value != getattr(VARIANTS["base"], key)
         }
         options = first.options | other.options
-        first = replace(
-            first, options=options, refinements=first.refinements + other.refinements, **changed
-        )
+        first = replace(first, options=options, **changed)
     return first
 
 
@@ -90,7 +84,6 @@ def apply(variant: Variant, editor: InstructPix2Pix) -> None:
     """Let an editor run so; its batches stay its own."""
     torch.backends.cudnn.benchmark_limit = variant.engines
     editor.accelerator.options = dict(variant.options)
-    editor.refine(variant.refinements)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 
+from headstyle.editing.channel_norm import use_channel_norms
 from headstyle.errors import first_line
 
 logger = logging.getLogger("headstyle.editing")
@@ -26,8 +27,6 @@ GRAPHS_UP_TO = 4
 """Views in a batch up to which launching kernels takes longer than running them."""
 FUSED = (SDPBackend.EFFICIENT_ATTENTION, SDPBackend.FLASH_ATTENTION, SDPBackend.CUDNN_ATTENTION)
 """Attentions without a matrix of all pairs, the oldest first; each refuses what it cannot do."""
-REFINED: tuple[str, ...] = ()
-"""Those of `faster_layers.REFINEMENTS` that networks on CUDA get."""
 SURE = (SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH)
 """Attentions that compiled networks have used for years."""
 TRIED_AT_ONCE = 24
@@ -38,11 +37,16 @@ AGREEMENT = 0.02
 
 
 def prepare_networks(unet: nn.Module, vae: nn.Module) -> None:
-    """Lay the networks out for fast convolutions; on CUDA, fuse the projections of attention."""
+    """Lay the networks out for fast convolutions; on CUDA, fuse the projections of attention.
+
+    Groups are normalized by channels there, once the networks are compiled.
+    """
     for network in (unet, vae):
         network.to(memory_format=torch.channels_last)
     if next(unet.parameters()).device.type == "cuda":
         unet.fuse_qkv_projections()
+        use_channel_norms(unet)
+        use_channel_norms(vae)
         torch.backends.cudnn.benchmark = True
 
 

@@ -20,7 +20,6 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from headstyle.editing import acceleration
 from headstyle.editing.base import Instruction, View, one_each
 from headstyle.editing.coder import ImageCoder, downloaded
-from headstyle.editing.faster_layers import REFINEMENTS
 from headstyle.editing.memory import GIB, DeviceMemory, even_batch, fitting_batch, sent
 from headstyle.editing.solvers import Steps, denoise, make_steps
 from headstyle.editing.weights import pipeline_files, pipeline_folder, words_beyond
@@ -57,19 +56,14 @@ class InstructPix2Pix:
     """Whether to compile the networks: never, auto, always or max."""
     max_memory_gb: float | None = None
     memory: DeviceMemory = field(init=False)
-    read_text: Callable[[Tensor], Tensor] = field(init=False)
-    """What the UNet is given of a text, from the text encoder's states."""
 
     def __post_init__(self) -> None:
         self.device = torch.device(self.unet.device)
         self.memory = DeviceMemory(self.device, self.max_memory_gb)
         # Avatars that share batches are in the making at once, which takes memory.
         self.shares_batches = self.memory.total_bytes >= MEMORY_TO_SHARE
-        self.read_text = lambda states: states
         self._embeddings: dict[str, Tensor] = {}
         acceleration.prepare_networks(self.unet, self.vae)
-        if self.device.type == "cuda":
-            self.refine(acceleration.REFINED)
         self.accelerator = acceleration.Accelerator(self.device, self.compile)
         self.coder = ImageCoder(self.vae, self.background, self.memory, self.accelerator)
         self._fitting: dict[tuple[int, int], int] = {}
@@ -147,12 +141,6 @@ class InstructPix2Pix:
             logger.info("%d of %d views edited", len(edited), len(views))
         return [edited[i] for i in range(len(views))]
 
-    def refine(self, names: Sequence[str]) -> None:
-        """Put faster layers into the networks, those of `REFINEMENTS` with these names."""
-        for name in names:
-            REFINEMENTS[name](self)
-        self._embeddings.clear()
-
     def embed(self, text: str) -> Tensor:
         """What the UNet sees of a text. Shape `(1, tokens, width)`. Says what does not fit in."""
         if text not in self._embeddings:
@@ -166,7 +154,7 @@ class InstructPix2Pix:
                 return_tensors="pt",
             )
             ids = padded.input_ids.to(self.text_encoder.device)
-            self._embeddings[text] = self.read_text(self.text_encoder(ids)[0])
+            self._embeddings[text] = self.text_encoder(ids)[0]
         return self._embeddings[text]
 
     def _batches(self, views: Sequence[View]) -> Iterator[list[int]]:
