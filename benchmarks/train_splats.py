@@ -77,7 +77,6 @@ MCMC = {
 }
 VARIANTS: dict[str, dict[str, Any]] = {
     "ours": {},
-    "graphs": {"cuda_graphs": True},
     "ungraphed": {"cuda_graphs": False},
     "tile8": {},
     "tile16": {},

@@ -58,10 +58,11 @@ def test_the_steps_for_cuda_give_what_the_cpu_gives(degree, monkeypatch):
 
 
 def test_few_tiles_are_small_and_many_are_large():
-    # One view at the study's size leaves most of a large GPU idle; nine views fill it.
+    # An avatar's batch of nine views still has few; all views of a subject at once have many.
     assert tile_width(341, 512, 1) == SMALL_TILE
     assert tile_width(512, 765, 1) == SMALL_TILE
-    assert tile_width(512, 765, 9) == LARGE_TILE
+    assert tile_width(512, 765, 9) == SMALL_TILE
+    assert tile_width(512, 765, 37) == LARGE_TILE
     assert tile_width(16, 16, MANY_TILES - 1) == SMALL_TILE
     assert tile_width(16, 16, MANY_TILES) == LARGE_TILE
 

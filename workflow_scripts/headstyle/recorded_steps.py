@@ -10,6 +10,7 @@ that refine, regularize or check are done as ever, and after them the splats may
 """
 
 import logging
+import warnings
 from collections.abc import Callable
 from functools import reduce
 from typing import TYPE_CHECKING, Any
@@ -205,7 +206,9 @@ class Graphs:
         graph = torch.cuda.CUDAGraph()
         current = torch.cuda.current_stream(self.stream.device)
         self.stream.wait_stream(current)
-        with torch.cuda.stream(self.stream):
+        with torch.cuda.stream(self.stream), warnings.catch_warnings():
+            # Gradients are added up on this stream, others than those of before; that is intended.
+            warnings.filterwarnings("ignore", message="The AccumulateGrad node's stream")
             # `torch.cuda.graph` would collect garbage and empty the cache, for a tenth of a second.
             graph.capture_begin(pool=self.pool, capture_error_mode="thread_local")
             try:

@@ -24,9 +24,9 @@ from headstyle.triton_kernels import has_triton
 
 # Widths of gsplat's tiles [px]: its kernels need whole warps of 32 pixels, so none below 8.
 SMALL_TILE, LARGE_TILE = 8, 16
-# Tiles of 16 px that keep a large GPU busy to the end: two rounds of the 1,056 blocks that fit onto
-# one of 132 multiprocessors at once.
-MANY_TILES = 2112
+# Tiles of 16 px from which on they are that large. An H200 blends 13,824 of them (9 views of
+# 512x765 px, 200,000 splats) 13 % faster by tiles of 8 px; more were not measured.
+MANY_TILES = 16_384
 # Alpha below which a pixel shows nothing and has no expected depth.
 NOTHING = 0.5 / 255
 
