@@ -43,11 +43,14 @@ def prepare_networks(unet: nn.Module, vae: nn.Module) -> None:
     """
     for network in (unet, vae):
         network.to(memory_format=torch.channels_last)
-    if next(unet.parameters()).device.type == "cuda":
+    weight = next(unet.parameters())
+    if weight.device.type == "cuda":
         unet.fuse_qkv_projections()
         use_channel_norms(unet)
         use_channel_norms(vae)
-        torch.backends.cudnn.benchmark = True
+        # The search for the fastest convolutions may take all free memory for its trials; a preset in
+        # full precision, which needs little, was seen to take 75 GB with it.
+        torch.backends.cudnn.benchmark = weight.dtype == torch.float16
 
 
 @contextmanager
