@@ -48,8 +48,8 @@ def prepare_networks(unet: nn.Module, vae: nn.Module) -> None:
         unet.fuse_qkv_projections()
         use_channel_norms(unet)
         use_channel_norms(vae)
-        # The search for the fastest convolutions may take all free memory for its trials; a preset in
-        # full precision, which needs little, was seen to take 75 GB with it.
+        # The search for the fastest convolutions may take all free memory for its trials: a preset
+        # in full precision, which needs little, was seen to take 75 GB with it.
         torch.backends.cudnn.benchmark = weight.dtype == torch.float16
 
 
