@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from headstyle.densification import CappedStrategy, add_gradients
+from headstyle.densification import add_gradients
 from headstyle.rendering import Rendering
 from headstyle.rendering_cuda import Projected, TileLists, blend, list_tiles, project, tile_width
 
@@ -90,7 +90,6 @@ class RecordedSteps:
             iteration % ORDINARY_EVERY != 0
             and trainer.extra_loss is None
             and not trainer.settings.dropout
-            and (strategy is None or isinstance(strategy, CappedStrategy))
             and not (strategy is not None and strategy.acts(iteration))
         )
 

@@ -35,6 +35,11 @@ class RelocatingStrategy(MCMCStrategy):
         """Gradients do not matter here."""
         return False
 
+    def acts(self, iteration: int) -> bool:
+        """Whether splats are relocated and added after this iteration."""
+        due = self.refine_start_iter < iteration < self.refine_stop_iter
+        return due and iteration % self.refine_every == 0
+
     def after_step(
         self,
         splats: Splats,
@@ -47,8 +52,7 @@ class RelocatingStrategy(MCMCStrategy):
     ) -> None:
         """Relocate and add when it is time, and disturb the means by `rate` times the noise."""
         with seeded(splats["means"].device, seed):
-            due = self.refine_start_iter < iteration < self.refine_stop_iter
-            if due and iteration % self.refine_every == 0:
+            if self.acts(iteration):
                 self._relocate_gs(splats, optimizers)
                 self._add_new_gs(splats, optimizers)
             disturb_means(splats, rate * self.noise_lr)

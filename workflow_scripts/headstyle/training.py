@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -173,7 +173,8 @@ class SplatTrainer:
         if self.recorded and len(views) == 1:
             loss = self.recorded.step(views[0], background)
             if loss is not None:
-                self.iteration += 1
+                # What the strategy wants to know of the rendering was noted in the recording.
+                self._end_iteration([])
                 return loss
         splats = self._splats_of_this_iteration()
         terms, infos = self.regularizers(), []
@@ -188,6 +189,11 @@ class SplatTrainer:
         loss = loss.detach()
         self._check(loss)
         self.update()
+        self._end_iteration(infos)
+        return loss
+
+    def _end_iteration(self, infos: list[dict[str, Any]]) -> None:
+        """Let the strategy do its part, after renderings of which `infos` tell."""
         if self.strategy:
             rate = self.optimizers["means"].param_groups[0]["lr"]
             self.strategy.after_step(
@@ -195,7 +201,6 @@ class SplatTrainer:
                 *(self.iteration, infos, rate, self._seed + self.iteration),
             )
         self.iteration += 1
-        return loss
 
     def record(self, loss: Tensor, views: Sequence[int]) -> HistoryRow:
         """Add a row to the history, with the mean PSNR of `views` on black as they are now."""
