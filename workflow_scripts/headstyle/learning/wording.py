@@ -1,7 +1,8 @@
 """The instructions' words: every operator in ten ways, some of them kept for evaluation.
 
 A text names the person by a word of `PEOPLE` (`{them}`), whose possessive is `{their}`; `{color}`
-is the color's name. The first text of a study operator is the study's own.
+is the color's name. The first text of a study operator is the study's own. A turn of phrase that is
+trained with one operator alone comes to mean it: "Let them become" was a rabbit whatever followed.
 """
 
 import numpy as np
@@ -30,6 +31,7 @@ TEXTS: dict[str, tuple[str, ...]] = {
         "Make {them} look like a rabbit",
         "Transform {them} into a rabbit",
         "Give {them} rabbit ears and fur",
+        "Let {them} become a rabbit",
         "As a rabbit",
         "Change {them} into a fluffy rabbit",
         "Let {them} become a bunny",
@@ -44,6 +46,8 @@ TEXTS: dict[str, tuple[str, ...]] = {
         "Transform {them} into an elf",
         "Give {them} the pointed ears of an elf",
         "As an elf from Tolkien",
+        "Let {them} become elven",
+        "Make a Tolkien elf out of {them}",
         "Turn {them} into an elf with pointed ears",
         "Change {them} into an elf of Middle-earth",
         "Give {them} elven ears and pale skin",
@@ -57,6 +61,9 @@ TEXTS: dict[str, tuple[str, ...]] = {
         "Transform {them} into a statue of stone",
         "Carve {them} out of stone",
         "As a stone bust",
+        "Let {them} become stone",
+        "Make a sculpture out of {them}",
+        "Turn {them} into a statue",
         "Turn {them} into a gray stone sculpture",
         "Change {them} into stone",
         "Petrify {them}",
@@ -94,6 +101,8 @@ TEXTS: dict[str, tuple[str, ...]] = {
         "As a painting by Van Gogh",
         "Make {them} a painting by Vincent van Gogh",
         "Give {them} the brush strokes of Van Gogh",
+        "Let {them} become a painting by Van Gogh",
+        "Make a Van Gogh painting out of {them}",
         "Transform {them} into a Van Gogh portrait",
         "Turn {them} into an oil painting by Van Gogh",
         "In the style of Van Gogh",
@@ -105,6 +114,8 @@ TEXTS: dict[str, tuple[str, ...]] = {
         "Make {them} look like a 3D model",
         "Transform {them} into a 3D model",
         "As a plain 3D model",
+        "Let {them} become a 3D model",
+        "Make a 3D model out of {them}",
         "Turn {them} into a shaded plastic model",
         "Change {them} into a computer graphics model",
         "Render {them} as a 3D model",
