@@ -36,7 +36,7 @@ def files(tmp_path) -> SceneFiles:
     return write_scene(tmp_path)
 
 
-def fails(files: SceneFiles, *said: str) -> None:
+def assert_refused(files: SceneFiles, *said: str) -> None:
     """Reading fails with one sentence that says all of this."""
     with pytest.raises(InputError) as error:
         read_scene(files, "foreign.mine")
@@ -110,7 +110,7 @@ def test_a_16_bit_png_needs_its_scale(files, tmp_path):
         steps = np.rint(np.load(path) * 1000).astype(np.uint16)
         Image.fromarray(steps).save(tmp_path / "png" / f"{path.stem}.png")
     files = replace(files, depths=tmp_path / "png")
-    fails(files, "v0.png counts depth in steps", "foreign.mine.depth_scale", "0.001")
+    assert_refused(files, "v0.png counts depth in steps", "foreign.mine.depth_scale", "0.001")
     assert read_scene(replace(files, depth_scale=0.001)).explained > 0.5
 
 
@@ -138,22 +138,28 @@ def test_depth_that_cannot_be_read_is_named(tmp_path, name, write, said):
 
 
 def test_missing_files_are_named(files, tmp_path):
-    fails(replace(files, renders=tmp_path / "nowhere"), "foreign.mine.renders", "not a folder")
-    fails(replace(files, renders=files.depths), "foreign.mine.renders", "holds no file .png")
-    fails(replace(files, cameras=tmp_path / "none.json"), "none.json does not exist")
-    fails(replace(files, cameras=tmp_path), "holds no COLMAP model")
-    fails(replace(files, depths=None), "foreign.mine.depths is null", "foreign.mine.unedited")
+    assert_refused(
+        replace(files, renders=tmp_path / "nowhere"), "foreign.mine.renders", "not a folder"
+    )
+    assert_refused(
+        replace(files, renders=files.depths), "foreign.mine.renders", "holds no file .png"
+    )
+    assert_refused(replace(files, cameras=tmp_path / "none.json"), "none.json does not exist")
+    assert_refused(replace(files, cameras=tmp_path), "holds no COLMAP model")
+    assert_refused(
+        replace(files, depths=None), "foreign.mine.depths is null", "foreign.mine.unedited"
+    )
     (Path(files.depths) / "v3.npy").unlink()
-    fails(files, "foreign.mine.depths", "lacks 1 of 5 views, first 'v3'")
+    assert_refused(files, "foreign.mine.depths", "lacks 1 of 5 views, first 'v3'")
     (tmp_path / "few").mkdir()
-    fails(replace(files, depths=None, unedited=tmp_path / "few"), "foreign.mine.unedited")
+    assert_refused(replace(files, depths=None, unedited=tmp_path / "few"), "foreign.mine.unedited")
 
 
 def test_a_render_without_a_camera_is_named(files):
     content = read_json(files.cameras)
     content["frames"] = content["frames"][:-1]
     write_json(files.cameras, content)
-    fails(files, "transforms.json has no camera for 1 of 5 images, first 'v4'")
+    assert_refused(files, "transforms.json has no camera for 1 of 5 images, first 'v4'")
 
 
 def test_cameras_without_a_render_are_left_out_and_told(files, caplog):
@@ -166,11 +172,11 @@ def test_sizes_that_do_not_fit_are_named(files, tmp_path):
     depth = Path(files.depths) / "v1.npy"
     whole = np.load(depth)
     np.save(depth, whole[:-1])
-    fails(files, "v1.npy is 72x95 px but the render is 72x96 px")
+    assert_refused(files, "v1.npy is 72x95 px but the render is 72x96 px")
     np.save(depth, whole)
     render = Path(files.renders) / "v2.png"
     Image.open(render).crop((0, 0, 72, 60)).save(render)
-    fails(files, "the image of 'v2' is 72x60 px but its camera", "is 72x96 px")
+    assert_refused(files, "the image of 'v2' is 72x60 px but its camera", "is 72x96 px")
 
 
 def test_renders_at_half_the_size_of_their_cameras_get_cameras_of_half_the_size(files, tmp_path):
@@ -182,19 +188,19 @@ def test_renders_at_half_the_size_of_their_cameras_get_cameras_of_half_the_size(
 def test_broken_images_are_named(files):
     path = Path(files.renders) / "v1.png"
     path.write_bytes(path.read_bytes()[:100])
-    fails(files, "v1.png cannot be read as an image")
+    assert_refused(files, "v1.png cannot be read as an image")
     Image.fromarray(np.zeros(SIZE[::-1], np.uint16)).save(path)
-    fails(files, "v1.png is not an 8-bit RGB or RGBA image")
+    assert_refused(files, "v1.png is not an 8-bit RGB or RGBA image")
     Image.fromarray(np.zeros((*SIZE[::-1], 3), np.uint8)).save(path)
     Image.fromarray(np.zeros((*SIZE[::-1], 3), np.uint8)).save(path.with_suffix(".jpg"))
-    fails(files, "v1.png and v1.jpg have the same stem")
+    assert_refused(files, "v1.png and v1.jpg have the same stem")
 
 
 def test_a_lens_with_distortion_is_refused(files):
     content = read_json(files.cameras)
     content["frames"][2]["k1"] = 0.1
     write_json(files.cameras, content)
-    fails(files, "'v2' a lens with distortion", "undistorted images")
+    assert_refused(files, "'v2' a lens with distortion", "undistorted images")
 
 
 def test_cameras_of_the_other_axes_are_told_by_what_explains_the_depth(files, tmp_path):
@@ -203,7 +209,7 @@ def test_cameras_of_the_other_axes_are_told_by_what_explains_the_depth(files, tm
         matrix = np.array(frame["transform_matrix"]) @ OPENGL_FROM_OPENCV
         frame["transform_matrix"] = matrix.tolist()
     write_json(files.cameras, content)
-    fails(files, "OpenGL against OpenCV", "set foreign.mine.camera_axes to opencv")
+    assert_refused(files, "OpenGL against OpenCV", "set foreign.mine.camera_axes to opencv")
     assert read_scene(replace(files, camera_axes="opencv")).explained > 0.5
 
 
@@ -212,16 +218,18 @@ def test_cameras_that_go_the_other_way_are_told(files):
     for frame in content["frames"]:
         frame["transform_matrix"] = np.linalg.inv(frame["transform_matrix"]).tolist()
     write_json(files.cameras, content)
-    fails(files, "camera-to-world where world-to-camera is expected", "invert them")
+    assert_refused(files, "camera-to-world where world-to-camera is expected", "invert them")
 
 
 def test_distances_along_the_ray_are_told_from_z_and_back(files):
     rig = sphere_rig()
-    fails(replace(files, depth_kind="ray"), "hold z along", "set foreign.mine.depth_kind to z")
+    assert_refused(
+        replace(files, depth_kind="ray"), "hold z along", "set foreign.mine.depth_kind to z"
+    )
     for name, matrix in zip(rig.names, rig.intrinsics, strict=True):
         path = Path(files.depths) / f"{name}.npy"
         np.save(path, np.load(path) * ray_lengths(*SIZE[::-1], matrix))
-    fails(files, "hold the distance along", "set foreign.mine.depth_kind to ray")
+    assert_refused(files, "hold the distance along", "set foreign.mine.depth_kind to ray")
     scene = read_scene(replace(files, depth_kind="ray"))
     np.testing.assert_allclose(scene.depths, photograph(rig)[1], rtol=1e-6)
 
@@ -232,7 +240,9 @@ def test_depth_in_other_units_is_told_with_the_factor(files):
     assert best_scale([depth * 40 for depth in depths], rig, pairs)[0] == pytest.approx(
         1 / 40, rel=0.02
     )
-    fails(replace(files, depth_scale=1000), "in other units", "set foreign.mine.depth_scale to")
+    assert_refused(
+        replace(files, depth_scale=1000), "in other units", "set foreign.mine.depth_scale to"
+    )
 
 
 @pytest.mark.parametrize("reading", [FLIPPED, INVERTED, FLIPPED_INVERTED])
@@ -293,7 +303,7 @@ def test_parallel_cameras_need_pairs(tmp_path):
     poses = rig.world_to_camera.copy()
     poses[:, :3, :3] = np.eye(3)
     poses[:, 0, 3] = np.linspace(-0.3, 0.3, 5)
-    fails(write_scene(tmp_path, replace(rig, world_to_camera=poses)), "foreign.mine.pairs")
+    assert_refused(write_scene(tmp_path, replace(rig, world_to_camera=poses)), "foreign.mine.pairs")
 
 
 def test_the_visual_hull_of_a_sphere_is_hardly_larger_than_the_sphere():
