@@ -206,7 +206,7 @@ class Graphs:
         current = torch.cuda.current_stream(self.stream.device)
         self.stream.wait_stream(current)
         with torch.cuda.stream(self.stream), warnings.catch_warnings():
-            # Gradients are added up on this stream, others than those of before; that is intended.
+            # Earlier iterations added gradients up on the usual stream; both wait for each other.
             warnings.filterwarnings("ignore", message="The AccumulateGrad node's stream")
             # `torch.cuda.graph` would collect garbage and empty the cache, for a tenth of a second.
             graph.capture_begin(pool=self.pool, capture_error_mode="thread_local")

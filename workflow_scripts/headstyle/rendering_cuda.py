@@ -24,8 +24,8 @@ from headstyle.triton_kernels import has_triton
 
 # Widths of gsplat's tiles [px]: its kernels need whole warps of 32 pixels, so none below 8.
 SMALL_TILE, LARGE_TILE = 8, 16
-# Tiles of 16 px from which on they are that large. An H200 blends 13,824 of them (9 views of
-# 512x765 px, 200,000 splats) 13 % faster by tiles of 8 px; more were not measured.
+# Tiles of 16 px from which on they are that large. Where there are 13,824 (9 views of 512x765 px,
+# 200,000 splats) an H200 trains 13 % faster with tiles of 8 px; more were not measured.
 MANY_TILES = 16_384
 # Alpha below which a pixel shows nothing and has no expected depth.
 NOTHING = 0.5 / 255

@@ -12,7 +12,7 @@ from diffusers import (
     StableDiffusionInstructPix2PixPipeline,
     UNet2DConditionModel,
 )
-from diffusers.configuration_utils import ConfigMixin, FrozenDict
+from diffusers.configuration_utils import ConfigMixin
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
@@ -153,10 +153,9 @@ def _scheduler() -> DDIMScheduler:
 
 
 def _half_copy(network: nn.Module) -> nn.Module:
-    # With its configuration, which holds the autoencoder's scaling factor, but without the folder
-    # of the training machine that diffusers keeps in it.
+    # With its configuration, which holds the autoencoder's scaling factor.
     copied = copy.deepcopy(network).half()
     if isinstance(copied, ConfigMixin):
-        known = {k: v for k, v in copied.config.items() if k != "_name_or_path"}
-        copied._internal_dict = FrozenDict(known)
+        # diffusers keeps the folder that weights came from, one of the training machine.
+        copied.register_to_config(_name_or_path="")
     return copied

@@ -1,4 +1,4 @@
-"""The instructions' words: every operator in ten ways, some of them kept for evaluation.
+"""The instructions' words: every operator in nine ways or more, some of them kept for evaluation.
 
 A text names the person by a word of `PEOPLE` (`{them}`), whose possessive is `{their}`; `{color}`
 is the color's name. The first text of a study operator is the study's own. A turn of phrase that is
