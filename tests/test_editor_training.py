@@ -10,6 +10,7 @@ from headstyle.editing.weights import pipeline_files
 from headstyle.errors import InputError
 from headstyle.learning.editor_checkpoints import PROGRESS, Checkpoint
 from headstyle.learning.editor_data import (
+    LatentPairs,
     LatentPool,
     PicturePool,
     Renewal,
@@ -23,7 +24,9 @@ from headstyle.learning.editor_model import load_editor_model, new_editor
 from headstyle.learning.editor_stage import Average, Stage
 from headstyle.learning.editor_training import (
     conditions,
+    halve_norms,
     noised_latents,
+    pixel_weights,
     reconstruction_loss,
     standardize,
     train_autoencoder,
@@ -104,18 +107,18 @@ def test_three_of_four_iterations_are_about_the_first_size():
     assert {turn(i, 1) for i in range(9)} == {0}
 
 
-def test_pools_are_half_filled_at_first_and_then_in_each_eighth():
+def test_pools_are_half_filled_at_first_and_then_in_each_twelfth():
     stream = ToyStream(*SIZE)
     stage = Stage(1, 1e-3, 4)
     renew = Renewal(stage, [PicturePool(stream, 20, 0)])
     assert stream.drawn == 10
-    for done, drawn in ((0.1, 10), (0.13, 13), (0.2, 13), (0.25, 16), (0.9, 19), (0.95, 19)):
+    for done, drawn in ((0.08, 10), (0.09, 13), (0.16, 13), (0.17, 16), (0.9, 19), (0.91, 19)):
         stage.done = done
         renew()
         assert stream.drawn == drawn
 
 
-def test_a_training_that_goes_on_late_is_renewed_only_at_the_next_eighth():
+def test_a_training_that_goes_on_late_is_renewed_only_at_the_next_twelfth():
     stream = ToyStream(*SIZE)
     stage = Stage(1, 1e-3, 4, done=0.6)
     renew = Renewal(stage, [PicturePool(stream, 20, 0)])
@@ -123,15 +126,47 @@ def test_a_training_that_goes_on_late_is_renewed_only_at_the_next_eighth():
     assert stream.drawn == 10
 
 
+def test_what_an_edit_concerns_counts_the_more_the_smaller_it_is():
+    shown = torch.ones(3, 1, 8, 8)
+    shown[:, :, :, 0] = 0
+    concerned = shown.clone()
+    concerned[1, :, 4:] = 0
+    concerned[2, :, 1:] = 0
+    rest = torch.zeros(3, 4, 8, 8)
+    weights = pixel_weights(LatentPairs(rest, rest, rest, concerned, shown))
+    # Beside the head; of an edit of all of it, of half of it, and of an eighth, four times at most.
+    assert weights[:, 0, 0, 0].tolist() == pytest.approx(3 * [0.2])
+    assert weights[:, 0, 0, 1].tolist() == pytest.approx([1 + 2, 1 + 4, 1 + 8])
+    assert weights[:, 0, 7, 1].tolist() == pytest.approx([3, 1, 1])
+
+
+def test_a_half_norm_is_a_group_norm_that_keeps_its_inputs_precision():
+    torch.manual_seed(0)
+    norm = nn.GroupNorm(2, 6)
+    nn.init.normal_(norm.weight)
+    halved = nn.Sequential(copy.deepcopy(norm))
+    halve_norms(halved)
+    x = torch.randn(3, 6, 5, 5)
+    assert torch.equal(halved(x), norm(x))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = halved(x.bfloat16())
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), norm(x), atol=0.03, rtol=0.02)
+
+
 def parabola(start=1.0):
     return nn.Parameter(torch.tensor(start))
+
+
+def nothing(iteration):
+    return ()
 
 
 def test_a_stage_ends_after_its_iterations_and_reports_the_time_left(monkeypatch, caplog):
     monkeypatch.setattr(headstyle.learning.editor_stage, "REPORT_EVERY", 4)
     caplog.set_level(logging.INFO, "headstyle.learning")
     stage, x = Stage(1, 1e-2, 1, iterations=10), parabola()
-    stage.run([x], lambda _: x**2)
+    stage.run([x], nothing, lambda: x**2)
     assert stage.done == 1
     assert [row["iteration"] for row in stage.history] == [4, 8, 10]
     assert "s left" in caplog.text
@@ -141,7 +176,7 @@ def test_a_loss_that_is_no_number_ends_the_training(monkeypatch):
     monkeypatch.setattr(headstyle.learning.editor_stage, "REPORT_EVERY", 2)
     x = parabola()
     with pytest.raises(FloatingPointError, match="after 2 iterations"):
-        Stage(1, 1e-2, 1, iterations=10).run([x], lambda _: x * float("nan"))
+        Stage(1, 1e-2, 1, iterations=10).run([x], nothing, lambda: x * float("nan"))
 
 
 def test_the_average_follows_the_weights():

@@ -10,14 +10,13 @@ that refine, regularize or check are done as ever, and after them the splats may
 """
 
 import logging
-import warnings
-from collections.abc import Callable
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from headstyle.cuda_graphs import Graphs, Record
 from headstyle.densification import add_gradients
 from headstyle.rendering import Rendering
 from headstyle.rendering_cuda import Projected, TileLists, blend, list_tiles, project, tile_width
@@ -31,9 +30,6 @@ logger = logging.getLogger("headstyle")
 ROOM = 1.3
 # Iterations between those that are done as ever.
 ORDINARY_EVERY = 10
-
-Replay = Callable[[], Any]
-Record = Callable[[Callable[[], None]], Replay]
 
 
 class RecordedSteps:
@@ -189,30 +185,3 @@ class Recording:
         trainer.update(self.rates)
         if trainer.observing:
             add_gradients(trainer.strategy_state, [info])
-
-
-class Graphs:
-    """Records functions as CUDA graphs that share their memory."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.stream = torch.cuda.Stream(device)
-        self.pool = torch.cuda.graph_pool_handle()
-        # Memory that no graph uses any more cannot be shared again; this graph stays.
-        self.first = self(lambda: torch.zeros(1, device=device).add_(1))
-
-    def __call__(self, function: Callable[[], None]) -> Replay:
-        """Record what a function starts on the device, without doing it."""
-        graph = torch.cuda.CUDAGraph()
-        current = torch.cuda.current_stream(self.stream.device)
-        self.stream.wait_stream(current)
-        with torch.cuda.stream(self.stream), warnings.catch_warnings():
-            # Earlier iterations added gradients up on the usual stream; both wait for each other.
-            warnings.filterwarnings("ignore", message="The AccumulateGrad node's stream")
-            # `torch.cuda.graph` would collect garbage and empty the cache, for a tenth of a second.
-            graph.capture_begin(pool=self.pool, capture_error_mode="thread_local")
-            try:
-                function()
-            finally:
-                graph.capture_end()
-        current.wait_stream(self.stream)
-        return graph.replay

@@ -90,15 +90,17 @@ def train_classifier(examples: Examples, stage: Stage, seed: int) -> Judge:
         network = new_classifier().to(device).train()
     generator = torch.Generator(device).manual_seed(seed)
 
-    def loss_of(iteration: int) -> Tensor:
+    def draw(iteration: int) -> tuple[Tensor, Tensor]:
         chosen = torch.randint(
             len(examples.classes), (stage.batch,), generator=generator, device=device
         )
         images = varied(from_bytes(examples.pictures[chosen]), generator)
-        logits = network(resized(images, SIDE_PX))
-        return functional.cross_entropy(logits, examples.classes[chosen], label_smoothing=0.02)
+        return resized(images, SIDE_PX), examples.classes[chosen]
 
-    stage.run(list(network.parameters()), loss_of)
+    def loss_of(images: Tensor, classes: Tensor) -> Tensor:
+        return functional.cross_entropy(network(images), classes, label_smoothing=0.02)
+
+    stage.run(list(network.parameters()), draw, loss_of)
     return Judge(network.eval().requires_grad_(False), SIDE_PX)
 
 

@@ -23,7 +23,7 @@ CLUTTERED_SHARE = 0.15
 PAIRS_AT_ONCE = 64
 FIRST_SHARE = 0.5
 """Of a pool, filled before a training starts."""
-RENEWALS, RENEWED_SHARE = 8, 0.15
+RENEWALS, RENEWED_SHARE = 12, 0.15
 """Equal parts of a stage, before each of which but the first this share of the pools is renewed."""
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from headstyle.learning.optimizer_steps import OptimizerSteps
+
 logger = logging.getLogger("headstyle.learning")
 
 EMA_DECAY = 0.998
@@ -38,42 +40,36 @@ class Stage:
     def run(
         self,
         parameters: Sequence[nn.Parameter],
-        loss_of: Callable[[int], Tensor],
+        draw: Callable[[int], tuple[Tensor, ...]],
+        loss_of: Callable[..., Tensor],
+        average: "Average | None" = None,
         after_report: Callable[[], None] = lambda: None,
     ) -> None:
-        """Minimize `loss_of(iteration)` with AdamW until the stage is done.
+        """Minimize `loss_of(*draw(iteration))` with AdamW until the stage is done.
 
         The learning rate rises over the first iterations, also of a stage that goes on, and falls
         as a cosine of what is done.
 
         Args:
             parameters: What is trained.
-            loss_of: A scalar for each iteration.
+            draw: All that differs from iteration to iteration, random numbers included.
+            loss_of: A scalar, as `OptimizerSteps` wants it.
+            average: Follows the parameters.
             after_report: Called after each line of the history.
 
         Raises:
             FloatingPointError: the loss is no longer a number.
         """
-        optimizer = torch.optim.AdamW(
-            parameters,
-            self.learning_rate,
-            betas=(0.9, 0.99),
-            weight_decay=1e-3,
-            fused=parameters[0].is_cuda,
-        )
+        step = OptimizerSteps(parameters, loss_of)
         before, first, steps, started = self.done, self.iteration, 0, time.monotonic()
         earlier = self.history[-1]["seconds"] if self.history else 0.0
         total, counted = 0.0, 0
         while self.done < 1:
             rate = 0.5 * (1 + math.cos(math.pi * self.done)) * min(1, (steps + 1) / WARM_UP)
-            for group in optimizer.param_groups:
-                group["lr"] = self.learning_rate * rate
-            loss = loss_of(first + steps)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(parameters, 1.0)
-            optimizer.step()
-            total, counted, steps = total + loss.detach(), counted + 1, steps + 1
+            loss = step(self.learning_rate * rate, draw(first + steps))
+            if average is not None:
+                average.update(first + steps)
+            total, counted, steps = total + loss, counted + 1, steps + 1
             self.done = min(1.0, before + self._share(steps, time.monotonic() - started))
             if steps % REPORT_EVERY == 0 or self.done == 1:
                 seconds = time.monotonic() - started

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 from diffusers import AutoencoderKL
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from headstyle.learning.editor_data import (
@@ -22,7 +22,7 @@ from headstyle.learning.editor_data import (
     Renewal,
     turn,
 )
-from headstyle.learning.editor_model import EditorModel
+from headstyle.learning.editor_model import LATENT_CHANNELS, LATENT_FACTOR, EditorModel
 from headstyle.learning.editor_stage import Average, Stage
 from headstyle.learning.editor_tokenizer import NEGATIVE_PROMPTS
 from headstyle.losses import ssim_map
@@ -36,6 +36,8 @@ GRADIENT_WEIGHT, SSIM_WEIGHT = 0.5, 0.15
 BACKGROUND_WEIGHT, HEAD_WEIGHT, CONCERNED_WEIGHT = 0.2, 0.8, 2.0
 """How much a latent pixel counts, how much more if it shows the head, and if the edit concerns it.
 """
+LARGEST_EMPHASIS = 4.0
+"""So many times more what an edit concerns counts, if it is that much smaller than the head."""
 # Shares of the batches in which parts of the condition are left out.
 NO_TEXT, NO_TEXT_NO_IMAGE, NO_IMAGE = 0.12, 0.05, 0.05
 UNEDITED_START_SHARE, UNEDITED_START_FROM = 0.5, 550
@@ -60,25 +62,29 @@ def train_autoencoder(
         save: Called now and then with the averaged model.
     """
     vae = model.vae.train().requires_grad_(True)
+    halve_norms(vae)
     device = next(vae.parameters()).device
     seed = derived_seed(seed, "autoencoder", stage.iteration)
     generator = torch.Generator(device).manual_seed(seed)
     renew, average = Renewal(stage, pools), Average([vae])
 
-    def loss_of(iteration: int) -> Tensor:
+    def draw(iteration: int) -> tuple[Tensor, Tensor]:
         renew()
         images = pools[turn(iteration, len(pools))].draw(stage.batch, generator)
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        height, width = (side // LATENT_FACTOR for side in images.shape[2:])
+        size = (stage.batch, LATENT_CHANNELS, height, width)
+        return images, torch.randn(size, generator=generator, device=device)
+
+    def loss_of(images: Tensor, noise: Tensor) -> Tensor:
+        with mixed_precision(device):
             posterior = vae.encode(images).latent_dist
-            noise = torch.randn(posterior.mean.shape, generator=generator, device=device)
             decoded = vae.decode(posterior.mean + posterior.std * noise).sample
-        average.update(iteration)
         return reconstruction_loss(decoded.float(), images) + KL_WEIGHT * posterior.kl().mean()
 
     def report() -> None:
         save(dataclasses.replace(model, vae=average.averages[0]))
 
-    stage.run(list(vae.parameters()), loss_of, report)
+    stage.run(list(vae.parameters()), draw, loss_of, average, report)
     average.apply()
     vae.eval().requires_grad_(False)
     with torch.no_grad():
@@ -135,6 +141,7 @@ def train_denoiser(
         save: Called now and then with the averaged model.
     """
     networks = [model.unet.train(), model.text_encoder.train()]
+    halve_norms(model.unet)
     parameters = [p for network in networks for p in network.requires_grad_(True).parameters()]
     device = parameters[0].device
     seed = derived_seed(seed, "denoiser", stage.iteration)
@@ -144,27 +151,66 @@ def train_denoiser(
     scale = model.vae.config.scaling_factor
     renew, average = Renewal(stage, pools), Average(networks)
 
-    def loss_of(iteration: int) -> Tensor:
+    def draw(iteration: int) -> tuple[Tensor, ...]:
         renew()
         pairs = pools[turn(iteration, len(pools))].draw(stage.batch, generator)
         given = conditions(pairs, nothing, generator)
         noised, velocity, steps = noised_latents(pairs, given.target, alphas, scale, generator)
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            states = model.text_encoder(given.tokens)[0]
-            inputs = torch.cat([noised, given.image], dim=1)
+        inputs = torch.cat([noised, given.image], dim=1)
+        return inputs, steps, given.tokens, velocity, pixel_weights(pairs)
+
+    def loss_of(
+        inputs: Tensor, steps: Tensor, tokens: Tensor, velocity: Tensor, weights: Tensor
+    ) -> Tensor:
+        with mixed_precision(device):
+            states = model.text_encoder(tokens)[0]
             predicted = model.unet(inputs, steps, encoder_hidden_states=states).sample
-        average.update(iteration)
-        weights = BACKGROUND_WEIGHT + HEAD_WEIGHT * pairs.shown + CONCERNED_WEIGHT * pairs.concerned
         return ((predicted.float() - velocity).square() * weights).mean() / weights.mean()
 
     def report() -> None:
         unet, text_encoder = average.averages
         save(dataclasses.replace(model, unet=unet, text_encoder=text_encoder))
 
-    stage.run(parameters, loss_of, report)
+    stage.run(parameters, draw, loss_of, average, report)
     average.apply()
     for network in networks:
         network.eval().requires_grad_(False)
+
+
+def mixed_precision(device: torch.device) -> torch.autocast:
+    """Half precision on a GPU; the converted weights are not kept, as recorded steps need it."""
+    on_gpu = device.type == "cuda"
+    return torch.autocast(device.type, torch.bfloat16, enabled=on_gpu, cache_enabled=False)
+
+
+class HalfNorm(nn.GroupNorm):
+    """Group normalization in the precision of its input; its sums are single precision anyway.
+
+    Autocast would convert the input, and twice the memory would pass through all that follows.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """What `nn.GroupNorm` returns."""
+        weight, bias = self.weight.to(input.dtype), self.bias.to(input.dtype)
+        with torch.autocast(input.device.type, enabled=False):
+            return functional.group_norm(input, self.num_groups, weight, bias, self.eps)
+
+
+def halve_norms(network: nn.Module) -> None:
+    """Let a network's group normalizations be `HalfNorm`; the weights stay as they are."""
+    for module in network.modules():
+        if type(module) is nn.GroupNorm:
+            module.__class__ = HalfNorm
+
+
+def pixel_weights(pairs: LatentPairs) -> Tensor:
+    """How much each latent pixel counts. Shape `(N, 1, h, w)`.
+
+    What an edit concerns counts the more the smaller it is: a mouth is a hundredth of a picture.
+    """
+    share = pairs.concerned.mean(dim=(1, 2, 3)) / pairs.shown.mean(dim=(1, 2, 3)).clamp_min(1e-6)
+    emphasis = CONCERNED_WEIGHT * (1 / share.clamp_min(1e-6)).clamp(1, LARGEST_EMPHASIS)
+    return BACKGROUND_WEIGHT + HEAD_WEIGHT * pairs.shown + _wide(emphasis) * pairs.concerned
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from headstyle.capture.operators import OPERATORS, STUDY_OPERATORS, Edit
+from headstyle.cuda_graphs import RECORDING
 from headstyle.errors import InputError
 from headstyle.learning.head_files import made_head, read_head
 from headstyle.learning.photographer import SurfelBatch, unpacked
@@ -213,7 +214,9 @@ class HeadBank:
     def _grow(self, coarseness: float, workers: int, cache: Path | None) -> None:
         try:
             for head in _heads_in_order(self.seeds, coarseness, workers, cache, self._stop):
-                if not self._add(head) or self._stop.is_set():
+                with RECORDING:
+                    added = self._add(head)
+                if not added or self._stop.is_set():
                     break
         except BaseException as failure:
             # Hours of training are worth more than further heads.
