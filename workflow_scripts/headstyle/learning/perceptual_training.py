@@ -23,7 +23,7 @@ from headstyle.seeds import derived_seed
 
 logger = logging.getLogger("headstyle.learning")
 
-SAME_TYPE_SHARE, BOTH_SHARE, EDIT_SHARE = 0.4, 0.25, 0.45
+SAME_TYPE_SHARE, BOTH_SHARE, EDIT_SHARE = 0.4, 0.25, 0.3
 """Of the judgements: those within a type of distortion, with another one on top, and on edits."""
 JUDGEMENT_SLOPE, SAME_TYPE_SLOPE = 8.0, 25.0
 """How sure the answer is: log odds per difference of levels."""
