@@ -173,6 +173,19 @@ def test_each_model_is_trained_by_a_rule(study):
     assert all(re.search(rf"^train_{name} +1$", planned, re.MULTILINE) for name in MODELS)
 
 
+def test_the_shipped_editor_edits_by_each_of_the_studys_prompts():
+    said = json.loads((EMBEDDED_MODELS / "editor" / "evaluation" / "scores.json").read_text())
+    assert len(said["operators"]) == 8
+    for name, scores in said["operators"].items():
+        assert scores["psnr_edit_there"] > scores["psnr_photograph_there"], name
+        assert scores["lpips_mini_edit_there"] < scores["lpips_mini_photograph_there"], name
+        assert scores["recognized"] >= 0.9, name
+        assert scores["psnr_kept"] is None or scores["psnr_kept"] >= 24, name
+        assert scores["psnr_without_guidance"] >= 24, name
+        changes = [scores[f"change_at_{guidance:g}"] for guidance in (0.5, 1, 1.5)]
+        assert changes == sorted(changes), name
+
+
 @pytest.mark.slow
 def test_the_shipped_editor_scores_as_its_card_says():
     folder = EMBEDDED_MODELS / "editor"

@@ -33,7 +33,8 @@ from headstyle.losses import ssim_map
 from headstyle.lpips_networks import load_mini
 
 TEXT_GUIDANCE, IMAGE_GUIDANCE = 1.0, 1.0
-NOISE_LEVEL, DIFFUSION_STEPS = 0.9, 10
+NOISE_LEVEL, DIFFUSION_STEPS = 0.98, 5
+"""The workflow's strongest noise: what is left of the photograph in it holds an edit back."""
 SIZE_PX = (256, 176)
 TEXT_GUIDANCES = (0.0, 0.5, 1.0, 1.5)
 SHOWN = 3
