@@ -22,7 +22,7 @@ from headstyle.learning.head_bank import HeadBank
 from headstyle.learning.head_files import head_file, keep_head, made_head, read_head
 from headstyle.learning.surfels import pack_head
 from headstyle.learning.train_all import MODELS, AllSettings, settings_for, train_all
-from headstyle.learning.train_editor import EditorSettings
+from headstyle.learning.train_editor import EditorSettings, minutes_of
 from headstyle.learning.train_matting import MattingSettings
 from headstyle.learning.train_perceptual import PerceptualSettings
 
@@ -208,6 +208,19 @@ def test_the_shipped_editor_scores_as_its_card_says():
             assert found == pytest.approx(expected, rel=0.02 if same else 0.5, abs=0.03), key
     card = (folder / "MODEL_CARD.md").read_text()
     assert f"{said['operators']['stone']['psnr_edit']:.1f}" in card
+
+
+def test_an_editors_minutes_are_those_of_all_its_trainings(tmp_path):
+    scores = tmp_path / "evaluation" / "scores.json"
+    scores.parent.mkdir()
+    known = {"minutes_autoencoder": 4, "minutes_denoiser": 8}
+    scores.write_text(json.dumps({"settings": known}))
+    assert minutes_of(tmp_path) == 12
+    scores.write_text(json.dumps({"settings": known | {"minutes_before": 12}}))
+    assert minutes_of(tmp_path) == 24
+    scores.write_text("{}")
+    with pytest.raises(InputError, match=r"scores\.json does not tell 'minutes_autoencoder'"):
+        minutes_of(tmp_path)
 
 
 def test_an_editor_without_its_judge_cannot_be_scored(tmp_path):

@@ -75,7 +75,8 @@ def card(folder: Path, known: Mapping[str, Any], scores: Mapping[str, Any]) -> s
     minutes = f"{known['minutes_autoencoder']:g}", f"{known['minutes_denoiser']:g}"
     trained = f"{known['machine']}, {known['date']}, seed {known['seed']}"
     looked_at = f"{sample['pictures']} photographs of {sample['heads']} unseen heads"
-    earlier = ", from the weights of an earlier training on" if known.get("start") else ""
+    before = known.get("minutes_before", 0)
+    earlier = f", from weights trained for {before:g} min before" if before else ""
     guidances = f"s_P = {TEXT_GUIDANCE:g} and s_I = {IMAGE_GUIDANCE:g}"
     return f"""# Mini editor
 

@@ -99,6 +99,7 @@ def train_editor(
             iterations=settings.iterations,
         ),
     }
+    before = minutes_of(Path(settings.start)) if settings.start else 0.0
     kept = Checkpoint(checkpoint, stages)
     effort = Effort(
         settings.evaluation_pictures,
@@ -110,6 +111,7 @@ def train_editor(
         model = _trained(settings, heads.training, kept, stages, device)
         known = asdict(settings) | {
             "start": settings.start and Path(settings.start).name,
+            "minutes_before": before,
             "trained_heads": len(heads.training),
             "machine": machine_name(device),
             "date": date,
@@ -121,6 +123,24 @@ def train_editor(
             )
             histories = {name: stage.history for name, stage in stages.items()}
             write_card(partial, known, histories, scores)
+
+
+def minutes_of(folder: Path) -> float:
+    """How long an editor was trained, with the trainings whose weights it went on from.
+
+    Raises:
+        InputError: the folder does not say.
+    """
+    from headstyle.errors import InputError
+    from headstyle.files import read_json
+
+    scores = folder / "evaluation" / "scores.json"
+    known = read_json(scores).get("settings", {})
+    try:
+        own = known["minutes_autoencoder"] + known["minutes_denoiser"]
+    except KeyError as key:
+        raise InputError(f"{scores} does not tell {key}; start from another editor") from None
+    return own + known.get("minutes_before", 0.0)
 
 
 def _trained(
