@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from headstyle.capture.operators import OPERATORS, STUDY_OPERATORS
+from headstyle.cuda_graphs import RECORDING
 from headstyle.errors import InputError
 from headstyle.learning.head_bank import STUDY_SHARE, HeadBank
 from headstyle.learning.pairs import (
@@ -89,6 +90,20 @@ def test_a_bank_ends_at_its_memory_limit():
         bank.wait_for(3)
         assert bank.ended
         assert len(bank) == 1
+
+
+def test_a_bank_takes_no_head_in_while_a_cuda_graph_is_recorded(monkeypatch):
+    held, add = [], HeadBank._add
+
+    def observed(bank, head):
+        held.append(RECORDING.locked())
+        return add(bank, head)
+
+    monkeypatch.setattr(HeadBank, "_add", observed)
+    with HeadBank(SEEDS[:1], 8.0) as bank:
+        bank.wait_for(1)
+    assert held == [True]
+    assert not RECORDING.locked()
 
 
 def test_a_bank_needs_seeds_and_tells_why_it_failed():
