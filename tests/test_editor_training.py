@@ -24,13 +24,13 @@ from headstyle.learning.editor_model import load_editor_model, new_editor
 from headstyle.learning.editor_stage import Average, Stage
 from headstyle.learning.editor_training import (
     conditions,
-    halve_norms,
     noised_latents,
     pixel_weights,
     reconstruction_loss,
     standardize,
     train_autoencoder,
     train_denoiser,
+    use_half_norms,
 )
 from headstyle.learning.train_editor import EditorSettings, _trained
 from torch import nn
@@ -145,7 +145,7 @@ def test_a_half_norm_is_a_group_norm_that_keeps_its_inputs_precision():
     norm = nn.GroupNorm(2, 6)
     nn.init.normal_(norm.weight)
     halved = nn.Sequential(copy.deepcopy(norm))
-    halve_norms(halved)
+    use_half_norms(halved)
     x = torch.randn(3, 6, 5, 5)
     assert torch.equal(halved(x), norm(x))
     with torch.autocast("cpu", torch.bfloat16):

@@ -62,7 +62,7 @@ def train_autoencoder(
         save: Called now and then with the averaged model.
     """
     vae = model.vae.train().requires_grad_(True)
-    halve_norms(vae)
+    use_half_norms(vae)
     device = next(vae.parameters()).device
     seed = derived_seed(seed, "autoencoder", stage.iteration)
     generator = torch.Generator(device).manual_seed(seed)
@@ -141,7 +141,7 @@ def train_denoiser(
         save: Called now and then with the averaged model.
     """
     networks = [model.unet.train(), model.text_encoder.train()]
-    halve_norms(model.unet)
+    use_half_norms(model.unet)
     parameters = [p for network in networks for p in network.requires_grad_(True).parameters()]
     device = parameters[0].device
     seed = derived_seed(seed, "denoiser", stage.iteration)
@@ -196,7 +196,7 @@ class HalfNorm(nn.GroupNorm):
             return functional.group_norm(input, self.num_groups, weight, bias, self.eps)
 
 
-def halve_norms(network: nn.Module) -> None:
+def use_half_norms(network: nn.Module) -> None:
     """Let a network's group normalizations be `HalfNorm`; the weights stay as they are."""
     for module in network.modules():
         if type(module) is nn.GroupNorm:
