@@ -47,7 +47,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(VENV)/bin/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	# What compiles when it is first used, jobs side by side would all compile.
 	$(VENV)/bin/python -c 'import rembg'
-	$(VENV)/bin/python -m headstyle.compile_kernels
+	$(VENV)/bin/python -m headstyle.workflow.compile_kernels
 	touch $(INSTALLED)
 
 clean:

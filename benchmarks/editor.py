@@ -16,9 +16,9 @@ from pathlib import Path
 import headstyle  # noqa: F401  (before torch: it sets how idle threads wait)
 import numpy as np
 import torch
+from headstyle.base.files import write_json
 from headstyle.editing.base import Instruction, View
 from headstyle.editing.instruct_pix2pix import InstructPix2Pix
-from headstyle.files import write_json
 from machine import describe_machine
 
 SIZE_PX = (256, 171)
@@ -50,7 +50,7 @@ def main() -> None:
 
 def untrained(scratch: Path) -> str:
     """A pipeline folder with random weights."""
-    from headstyle.learning.editor_model import new_editor
+    from headstyle_training.editor.model import new_editor
 
     for name in ("tokenizer", "pipeline"):
         (scratch / name).mkdir()

@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from headstyle.rendering import Splats
+from headstyle.rendering.renderer import Splats
 
 FRAGMENTS_PER_PIXEL = 18
 DISTANCE = 3.0

@@ -3,13 +3,12 @@
 from pathlib import Path
 
 import numpy as np
-from headstyle.cameras import Cameras, write_cameras
+from headstyle.base.cameras import Cameras, write_cameras
+from headstyle.base.files import whole_folder, write_points
+from headstyle.base.images import resize_rgba, write_image
 from headstyle.capture.head import synthesize_head
 from headstyle.capture.photograph import Photograph, photograph, scene_of
 from headstyle.capture.rig import CaptureSettings, study_rig
-from headstyle.files import whole_folder
-from headstyle.images import resize_rgba, write_image
-from headstyle.views import write_points
 
 # Photographs are this many times larger than the views, for soft edges.
 FINER = 2

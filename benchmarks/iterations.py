@@ -12,9 +12,10 @@ import numpy as np
 import torch
 import yaml
 from head_like import DISTANCE, head_like
-from headstyle import rendering_cuda
-from headstyle.cameras import Cameras
-from headstyle.training import SplatTrainer, TrainingSettings, shuffled_views
+from headstyle.base.cameras import Cameras
+from headstyle.rendering.cuda import rasterize as rendering_cuda
+from headstyle.training.trainer import SplatTrainer, TrainingSettings, shuffled_views
+from headstyle.training.trainers import make_trainer
 
 HOLDOUT_EVERY = 8
 SEED = 0
@@ -55,7 +56,7 @@ def adjacency_trainer(device: str, size: tuple[int, int], count: int) -> SplatTr
     # Statistics are taken as in an avatar's training; nothing is added while the clock runs.
     refine = replace(settings.refine, start=10**9, stop=10**9, reset_opacity_every=10**9)
     chosen = replace(settings, sh_degree_every=0, refine=refine)
-    return SplatTrainer(splats, cameras, targets, chosen, SEED, device)
+    return make_trainer(splats, cameras, targets, chosen, SEED, device)
 
 
 def adjacency_rows(device: str, size: tuple[int, int], count: int, repeats: int) -> list[Row]:
@@ -102,14 +103,14 @@ class Clock:
 
 def trained_milliseconds(trainer: SplatTrainer, repeats: int = 300) -> dict[str, float]:
     """Milliseconds of an iteration of a trained scene by tiles and graphs; trains on meanwhile."""
-    from headstyle.recorded_steps import RecordedSteps
+    from headstyle.training.recorded_steps import RecordedSteps
 
     order = shuffled_views(range(len(trainer.cameras)), SEED)
     found = {}
     for tile in TILES:
         for graphs in (False, True):
             with tiles_of(tile):
-                trainer.recorded = RecordedSteps(trainer) if graphs else None
+                trainer.replayer = RecordedSteps(trainer) if graphs else None
                 for _ in range(20):
                     trainer.step([next(order)])
                 clock = Clock("cuda")
@@ -119,7 +120,7 @@ def trained_milliseconds(trainer: SplatTrainer, repeats: int = 300) -> dict[str,
             name = f"{tile}, graphs" if graphs else tile
             found[name] = 1000 * clock.seconds / repeats
             print(f"an iteration of the trained scene, {name}: {found[name]:.2f} ms", flush=True)
-    trainer.recorded = None
+    trainer.replayer = None
     return found
 
 

@@ -4,9 +4,9 @@
     python benchmarks/metrics.py --device cuda --lpips-weights squeezenet1_1-b8a52dc0.pth
 
 The scene: head and shoulders as textured ellipsoids, seen by the study's rig of 37 cameras, each
-view compared with its 8 nearest, at 512 x 765 px. Timed is `headstyle.consistency.score` after
-images and weights are in memory and a small scene was scored once. The loop takes one pair at a
-time in numpy, writes its images as PNG, and uses scikit-image and the lpips package, on the same
+view compared with its 8 nearest, at 512 x 765 px. Timed is `headstyle.consistency.scoring.score`
+after images and weights are in memory and a small scene was scored once. The loop takes one pair at
+a time in numpy, writes its images as PNG, and uses scikit-image and the lpips package, on the same
 device and with as many threads; it runs on some of the pairs, and its time is scaled to all.
 """
 
@@ -21,9 +21,9 @@ from typing import Any
 import headstyle  # noqa: F401  (before torch: it sets how idle threads wait)
 import numpy as np
 import torch
-from headstyle.consistency import SETTINGS, score
-from headstyle.files import write_json
-from headstyle.lpips_networks import load_network
+from headstyle.base.files import write_json
+from headstyle.consistency.scoring import SETTINGS, score
+from headstyle.losses.lpips_networks import load_network
 from pair_loop import environment, nearest_pairs, photograph, rig_of, score_pair
 
 METRICS = ["rmse", "ciede2000", "lpips"]

@@ -6,8 +6,8 @@ from typing import Any
 import lpips
 import numpy as np
 import torch
-from headstyle.adjacency import directions
-from headstyle.cameras import Cameras
+from headstyle.base.adjacency import directions
+from headstyle.base.cameras import Cameras
 from headstyle.capture.rig import TARGET_M, study_rig
 from numpy.typing import NDArray
 from PIL import Image

@@ -1,10 +1,11 @@
 """A plain training loop with the settings of gsplat's example trainer, to measure ours against.
 
-The published hyper-parameters of 3D Gaussian splatting as gsplat 1.5 has them: its default
-strategy with its default thresholds, one view an iteration, L1 and SSIM on black, no alpha loss, no
-random background. The images are on the device before the clock starts. SSIM is plain operators, or
+The published hyper-parameters of 3D Gaussian splatting as gsplat 1.5 has them: its default strategy
+with its default thresholds, one view an iteration, L1 and SSIM on black, no alpha loss, no random
+background. The images are on the device before the clock starts. SSIM is plain operators, or
 headstyle's kernels, as gsplat's example takes those of the package fused-ssim. Without a GPU, where
-gsplat renders nothing, `headstyle.rendering.render` stands in, so that the loop can be tested.
+gsplat renders nothing, `headstyle.rendering.renderer.render` stands in, so that the loop can be
+tested.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,8 +15,8 @@ from typing import Any
 import torch
 from gsplat import rasterization
 from gsplat.strategy import DefaultStrategy
-from headstyle.losses import photometric_loss, ssim_map
-from headstyle.rendering import Splats, render
+from headstyle.losses.photometric import photometric_loss, ssim_map
+from headstyle.rendering.renderer import Splats, render
 from torch import Tensor
 
 SH_DEGREE, SH_DEGREE_EVERY = 3, 1000

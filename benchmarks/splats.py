@@ -23,16 +23,17 @@ import numpy as np
 import torch
 import yaml
 from head_like import FRAGMENTS_PER_PIXEL, Scene, head_like
-from headstyle.cameras import read_cameras
-from headstyle.files import write_json
-from headstyle.images import read_rgba, resize_rgba
-from headstyle.rendering import render
-from headstyle.splats import splats_from_points
-from headstyle.stage import keep_freed_memory
-from headstyle.training import SplatTrainer, TrainingSettings
+from headstyle.base.cameras import read_cameras
+from headstyle.base.devices import keep_freed_memory
+from headstyle.base.files import write_json
+from headstyle.base.images import read_rgba, resize_rgba
+from headstyle.rendering.renderer import render
+from headstyle.rendering.splats import splats_from_points
+from headstyle.training.trainer import TrainingSettings
+from headstyle.training.trainers import make_trainer
 from machine import describe_machine
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 from splat_reference import reference_render
 
 SIZES = {128: 2_500, 256: 10_000, 512: 50_000, 1024: 200_000}
@@ -125,7 +126,7 @@ def training_row(views: Path, width: int, height: int, threads: int) -> Row:
     moved = points["positions"][chosen] + random.normal(size=(TRAINING_SPLATS, 3)) * 1e-3
     splats = splats_from_points(moved, points["colors"][chosen], 3, 0)
     settings = TrainingSettings.from_config(study_settings()).without_refinement()
-    trainer = SplatTrainer(splats, cameras, images, settings, 0)
+    trainer = make_trainer(splats, cameras, images, settings, 0)
     order = iter(np.resize(np.arange(len(cameras)), 10_000).tolist())
     # Warm up until the splats have grown from points to surfaces.
     for _ in range(150):

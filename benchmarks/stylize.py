@@ -34,9 +34,9 @@ from typing import Any
 import headstyle  # noqa: F401  (first of all: it sets how idle threads wait)
 import torch
 from full_size import edit_as_the_original, make_networks, offload_as_the_original
-from headstyle.files import write_json
-from headstyle.learning.photographer import prepare
-from headstyle.stage import keep_freed_memory
+from headstyle.base.devices import keep_freed_memory
+from headstyle.base.files import write_json
+from headstyle_training.heads.photographer import prepare
 from stylize_editor import (
     INSTRUCTION,
     Options,

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
-from headstyle import avatar_job
-from headstyle.avatar_files import AvatarFolder, Order
-from headstyle.avatar_job import Job
-from headstyle.avatar_runs import Subject
+from headstyle.avatars import job as avatar_job
+from headstyle.avatars.files import AvatarFolder, Order
+from headstyle.avatars.job import Job
+from headstyle.avatars.runs import Subject
 from headstyle.editing.instruct_pix2pix import InstructPix2Pix
-from headstyle.lpips_networks import package_network
+from headstyle.losses.lpips_networks import package_network
 from stylize_editor import ROOT, Options, Rows, make_editor, peak_gb, synchronized
 from stylize_scene import Size, make_subject
 from stylize_variants import apply, combined

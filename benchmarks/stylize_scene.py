@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from headstyle.avatar_runs import Subject
-from headstyle.cameras import Cameras
-from headstyle.splats import splats_from_points
-from headstyle.stylization import render_images
+from headstyle.avatars.runs import Subject
+from headstyle.avatars.stylization import render_images
+from headstyle.base.cameras import Cameras
+from headstyle.rendering.splats import splats_from_points
 
 
 @dataclass(frozen=True)

@@ -30,26 +30,25 @@ from typing import Any
 
 import headstyle  # noqa: F401  (before torch: it sets how idle threads wait)
 import torch
-from headstyle.baseline import (
+from headstyle.base.cameras import Cameras, read_cameras
+from headstyle.base.devices import keep_freed_memory
+from headstyle.base.files import write_json
+from headstyle.base.images import RgbaImage, read_views
+from headstyle.rendering.renderer import Splats, render_views
+from headstyle.rendering.splats import splats_from_points
+from headstyle.training.baseline import (
     HISTORY_ROWS,
     prepare_training,
     read_points,
     score_views,
 )
-from headstyle.cameras import Cameras, read_cameras
-from headstyle.exposure import Exposures
-from headstyle.files import write_json
-from headstyle.images import RgbaImage
-from headstyle.rendering import Splats, render_views
-from headstyle.splats import splats_from_points
-from headstyle.stage import keep_freed_memory
-from headstyle.training import (
+from headstyle.training.exposure import Exposures
+from headstyle.training.trainer import (
     TrainingSettings,
     scene_extent,
     shuffled_views,
     split_views,
 )
-from headstyle.views import read_views
 from iterations import (
     HOLDOUT_EVERY,
     SEED,
@@ -190,8 +189,8 @@ def ours(
         watch(iteration, splats, trainer.exposures)
     if selection.iteration:
         watch.row["chosen_iteration"] = selection.iteration
-    if trainer.recorded:
-        watch.row["replayed"] = trainer.recorded.replayed
+    if trainer.replayer:
+        watch.row["replayed"] = trainer.replayer.replayed
     if profile and device == "cuda":
         watch.row["trained"] = trained_milliseconds(trainer)
         print_profile(

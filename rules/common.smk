@@ -8,15 +8,17 @@ from pathlib import Path
 LIBRARY = Path(workflow.basedir) / "workflow_scripts"
 sys.path.insert(0, str(LIBRARY))
 
-from headstyle import configuration, provenance
-from headstyle.editing import check_editing
-from headstyle.errors import InputError
-from headstyle.failures import describe_failures
-from headstyle.files import claim_folder, write_json
-from headstyle.foreign_settings import check_foreign, foreign_files
-from headstyle.metrics import available_metrics
-from headstyle.photographs import list_photographs
-from headstyle.stage import has_gpu
+from headstyle.workflow import configuration
+
+from headstyle.workflow import provenance
+from headstyle.editing.registry import check_editing
+from headstyle.base.errors import InputError
+from headstyle.workflow.failures import describe_failures
+from headstyle.base.files import claim_folder, write_json
+from headstyle.importers.settings import check_foreign, foreign_files
+from headstyle.consistency.metrics import available_metrics
+from headstyle.posing.photographs import list_photographs
+from headstyle.base.devices import has_gpu
 
 SCHEMAS = Path(workflow.basedir) / "config" / "schemas"
 
@@ -41,7 +43,10 @@ def read_study():
     ):
         configuration.check_selection(f"study.{key}", study[key], known, where)
     configuration.check_selection(
-        "metrics.names", config["metrics"]["names"], available_metrics(), "headstyle/metrics"
+        "metrics.names",
+        config["metrics"]["names"],
+        available_metrics(),
+        "headstyle/consistency/metrics",
     )
     check_editing(config["editing"], study["prompts"])
     for subject in study["subjects"]:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-from headstyle.schedules import later_passes
+from headstyle.avatars.schedules import later_passes
 
 # What only human ratings can fill is neither drawn nor shown without them.
 RATED = bool(config["summary"]["ratings"])
@@ -58,7 +58,7 @@ def of_subjects(path):
 def page_assets():
     """Digest of the pages' styles and scripts: editing one rewrites the pages."""
     digest = hashlib.sha256()
-    for path in sorted((LIBRARY / "headstyle" / "assets").iterdir()):
+    for path in sorted((LIBRARY / "headstyle" / "report" / "assets").iterdir()):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -1,105 +1,13 @@
-"""What several test files share: running real Snakemake on a scratch study."""
+"""What every test file shares."""
 
-import os
-import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
 
 import headstyle  # noqa: F401  (first of all: it sets how idle threads wait)
 import pytest
-import yaml
-
-ROOT = Path(__file__).parents[1]
-
-
-# Edits and metrics that take no time.
-CONTROL_EDITS = {
-    "prompts_table": "config/control_prompts.tsv",
-    "study": {"prompts": ["recolor", "painterly"]},
-    "editing": {
-        "editor": "control",
-        "control": {
-            "operations": {"recolor": "recolor", "painterly": "painterly"},
-            "per_view_randomness": 0.3,
-        },
-    },
-    "metrics": {"names": ["rmse", "ciede2000"]},
-    "summary": {"strength_prompts": ["recolor", "painterly"]},
-}
-
-
-class Study:
-    """A scratch folder in which real Snakemake runs the project's Snakefile."""
-
-    def __init__(self, folder: Path, settings: dict) -> None:
-        self.folder = folder
-        self.settings = settings
-        self.write_settings()
-
-    @classmethod
-    def with_demo_settings(cls, folder: Path, changes: dict) -> "Study":
-        """A new study with the demo's settings and control edits, `changes` laid over them."""
-        (folder / "config").mkdir()
-        for table in (ROOT / "config").glob("*.tsv"):
-            shutil.copy(table, folder / "config" / table.name)
-        shutil.copytree(ROOT / "profiles", folder / "profiles")
-        demo = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text())
-        quick = merged({**demo, "results_dir": "results"}, CONTROL_EDITS)
-        return cls(folder, merged(quick, changes))
-
-    def write_settings(self) -> None:
-        """Put the settings where `snakemake` reads them."""
-        (self.folder / "settings.yaml").write_text(yaml.safe_dump(self.settings))
-
-    def snakemake(self, *arguments: str, succeeds: bool = True) -> str:
-        """Run Snakemake in the folder and return what it printed; an unexpected end fails."""
-        with self._start(*arguments) as process:
-            output, _ = process.communicate(timeout=1200)
-        assert (process.returncode == 0) == succeeds, output[-6000:]
-        return output
-
-    def kill_in_the_middle(self, log: str, target: str) -> None:
-        """Start making `target`; once `log` appears, kill -9 Snakemake and its jobs."""
-        path = self.folder / log
-        path.unlink(missing_ok=True)
-        with self._start(target) as process:
-            deadline = time.monotonic() + 120
-            while not path.exists():
-                assert process.poll() is None, process.communicate()[0]
-                assert time.monotonic() < deadline, f"{log} did not appear"
-                time.sleep(0.05)
-            os.killpg(process.pid, signal.SIGKILL)
-
-    def _start(self, *arguments: str) -> subprocess.Popen:
-        command = [
-            *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")),
-            *("--configfile", "settings.yaml", "--cores", "2"),
-            *arguments,
-        ]
-        return subprocess.Popen(
-            command,
-            cwd=self.folder,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+from study import Study
 
 
 @pytest.fixture
 def study(tmp_path) -> Callable[..., Study]:
     """Make a scratch study with the demo's settings, some of them replaced."""
     return lambda **changes: Study.with_demo_settings(tmp_path, changes)
-
-
-def merged(base: dict, changes: dict) -> dict:
-    """`base` with nested `changes` laid over it, as Snakemake merges configuration files."""
-    result = dict(base)
-    for key, value in changes.items():
-        nested = isinstance(value, dict) and isinstance(result.get(key), dict)
-        result[key] = merged(result[key], value) if nested else value
-    return result

@@ -14,16 +14,16 @@ Scores of each case are kept beside the results, so that a run that was stopped 
 
 from pathlib import Path
 
+from headstyle.base.files import whole_file, write_table
 from headstyle.calibration.cases import Capture, Case, settings_from_config
 from headstyle.calibration.figures import climbs, moved_by_traps, seen
 from headstyle.calibration.page import calibration_page
 from headstyle.calibration.pictures import ladders_sheet
 from headstyle.calibration.runs import keep_only
 from headstyle.calibration.summary import calibrate
-from headstyle.figures import write_figure
-from headstyle.files import whole_file, write_table
-from headstyle.pages import write_page
-from headstyle.stage import stage
+from headstyle.report.figures import write_figure
+from headstyle.report.pages import write_page
+from headstyle.workflow.stage import stage
 from PIL import Image
 
 if __name__ == "__main__":

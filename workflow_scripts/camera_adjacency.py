@@ -8,10 +8,10 @@ Output: adjacency    adjacency.csv, square 0/1, view names as header and first c
 
 from pathlib import Path
 
-from headstyle.adjacency import read_rig, view_adjacency, write_adjacency
-from headstyle.adjacency_plot import plot_adjacency
-from headstyle.cameras import read_cameras
-from headstyle.stage import stage
+from headstyle.base.adjacency import read_rig, view_adjacency, write_adjacency
+from headstyle.base.cameras import read_cameras
+from headstyle.report.adjacency_plot import plot_adjacency
+from headstyle.workflow.stage import stage
 
 if __name__ == "__main__":
     with stage(snakemake) as log:

@@ -3,9 +3,9 @@
 Output: models   models.json: for each network its name, revision and files with size and SHA-256
 """
 
-from headstyle.files import write_json
-from headstyle.models import needed_models, unread_texts
-from headstyle.stage import stage
+from headstyle.base.files import write_json
+from headstyle.workflow.models import needed_models, unread_texts
+from headstyle.workflow.stage import stage
 
 if __name__ == "__main__":
     with stage(snakemake) as log:

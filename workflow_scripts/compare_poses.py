@@ -7,12 +7,12 @@ Output: truth    truth.json {"rotation_error_deg": {"median", "max"}, "center_er
 
 from pathlib import Path
 
-from headstyle.cameras import read_cameras
-from headstyle.files import write_json
-from headstyle.pose_errors import pose_errors
-from headstyle.reconstruction import read_model
-from headstyle.stage import stage
-from headstyle.undistortion import lens_cameras
+from headstyle.base.cameras import read_cameras
+from headstyle.base.files import write_json
+from headstyle.importers.colmap_models import read_model
+from headstyle.posing.pose_errors import pose_errors
+from headstyle.posing.undistortion import lens_cameras
+from headstyle.workflow.stage import stage
 
 if __name__ == "__main__":
     with stage(snakemake) as log:

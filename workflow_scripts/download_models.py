@@ -3,9 +3,9 @@
 Output: checksums   SHA256SUMS: digest and path of every file, for `sha256sum --check`
 """
 
-from headstyle.downloads import checksums, download_all
-from headstyle.files import whole_file
-from headstyle.stage import stage
+from headstyle.base.files import whole_file
+from headstyle.workflow.downloads import checksums, download_all
+from headstyle.workflow.stage import stage
 
 if __name__ == "__main__":
     with stage(snakemake) as log:

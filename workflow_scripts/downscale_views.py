@@ -10,15 +10,15 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from headstyle.cameras import write_cameras
-from headstyle.equal_exposure import equalizing_gains, with_gain
-from headstyle.files import read_json, whole_folder
-from headstyle.images import write_image
-from headstyle.masks import read_mask
-from headstyle.photographs import read_photograph
-from headstyle.reconstruction import read_model
-from headstyle.stage import progress, stage
-from headstyle.undistortion import (
+from headstyle.base.cameras import write_cameras
+from headstyle.base.files import read_json, whole_folder, write_points
+from headstyle.base.images import write_image
+from headstyle.base.progress import progress
+from headstyle.importers.colmap_models import read_model
+from headstyle.posing.equal_exposure import equalizing_gains, with_gain
+from headstyle.posing.masks import read_mask
+from headstyle.posing.photographs import read_photograph
+from headstyle.posing.undistortion import (
     foreground_points,
     full_size_cameras,
     make_view,
@@ -26,7 +26,7 @@ from headstyle.undistortion import (
     view_size,
     write_transforms,
 )
-from headstyle.views import write_points
+from headstyle.workflow.stage import stage
 
 
 def write_views(folder, model, cameras, full_size, photographs, masks_folder, gains):

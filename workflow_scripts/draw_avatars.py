@@ -12,13 +12,13 @@ Output: sheets       one contact sheet per avatar (JPEG)
 
 from pathlib import Path
 
-from headstyle import sheets
-from headstyle.compare import compare_page
-from headstyle.contact_sheets import write_sheet
-from headstyle.figures import read_history, training_curves, write_figure
-from headstyle.instructions import avatars_of
-from headstyle.pages import write_page
-from headstyle.stage import stage
+from headstyle.report import sheets
+from headstyle.report.compare import compare_page
+from headstyle.report.contact_sheets import write_sheet
+from headstyle.report.figures import read_history, training_curves, write_figure
+from headstyle.report.instructions import avatars_of
+from headstyle.report.pages import write_page
+from headstyle.workflow.stage import stage
 
 if __name__ == "__main__":
     with stage(snakemake) as log:

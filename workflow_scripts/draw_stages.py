@@ -9,10 +9,10 @@ Output: photographs, masks, views, baseline, depth   contact sheets (JPEG)
 
 from pathlib import Path
 
-from headstyle import sheets
-from headstyle.contact_sheets import write_sheet
-from headstyle.figures import read_history, training_curves, write_figure
-from headstyle.stage import stage
+from headstyle.report import sheets
+from headstyle.report.contact_sheets import write_sheet
+from headstyle.report.figures import read_history, training_curves, write_figure
+from headstyle.workflow.stage import stage
 
 if __name__ == "__main__":
     with stage(snakemake) as log:

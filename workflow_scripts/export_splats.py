@@ -4,8 +4,8 @@ Input:  splats    splats.ply, 3DGS layout
 Output: exported  splats.splat: 32 bytes a splat, without direction-dependent color
 """
 
-from headstyle.splats import read_ply, write_splat
-from headstyle.stage import stage
+from headstyle.rendering.splats import read_ply, write_splat
+from headstyle.workflow.stage import stage
 
 if __name__ == "__main__":
     with stage(snakemake) as log:

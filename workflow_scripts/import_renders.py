@@ -13,14 +13,13 @@ import math
 from pathlib import Path
 
 import numpy as np
-from headstyle.adjacency import write_adjacency
-from headstyle.cameras import write_cameras
-from headstyle.files import whole_folder, write_json
-from headstyle.foreign import SceneFiles, read_scene
-from headstyle.foreign_points import start_points
-from headstyle.images import write_image
-from headstyle.stage import stage
-from headstyle.views import write_points
+from headstyle.base.adjacency import write_adjacency
+from headstyle.base.cameras import write_cameras
+from headstyle.base.files import whole_folder, write_json, write_points
+from headstyle.base.images import write_image
+from headstyle.importers.points import start_points
+from headstyle.importers.scenes import SceneFiles, read_scene
+from headstyle.workflow.stage import stage
 
 
 def write_images(folder, names, images):

@@ -8,10 +8,11 @@ Output: masks         masks.json {"steps": [...], "views": {view: {"photograph",
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from headstyle.files import whole_folder, write_json
-from headstyle.masks import Masker
-from headstyle.photographs import list_photographs, select_photographs
-from headstyle.stage import progress, stage
+from headstyle.base.files import whole_folder, write_json
+from headstyle.base.progress import progress
+from headstyle.posing.masks import Masker
+from headstyle.posing.photographs import list_photographs, select_photographs
+from headstyle.workflow.stage import stage
 from PIL import Image
 
 

@@ -20,24 +20,25 @@ unedited, splats and floor.
 
 from pathlib import Path
 
-from headstyle.adjacency import read_adjacency
-from headstyle.cameras import read_cameras
-from headstyle.consistency import (
+from headstyle.base.adjacency import read_adjacency
+from headstyle.base.cameras import read_cameras
+from headstyle.base.devices import keep_freed_memory
+from headstyle.base.files import write_table
+from headstyle.base.images import read_views
+from headstyle.base.seeds import derived_seed
+from headstyle.consistency.edit_strength import edit_strength
+from headstyle.consistency.metrics import metric_class
+from headstyle.consistency.scoring import (
     adjacent_pairs,
     read_depths,
     score,
     view_means,
     with_references,
 )
-from headstyle.edit_strength import edit_strength
-from headstyle.files import write_table
-from headstyle.metrics import metric_class
-from headstyle.seeds import derived_seed
-from headstyle.shuffling import shuffled_views
-from headstyle.splats import read_ply
-from headstyle.stage import keep_freed_memory, stage
-from headstyle.statistics import read_table
-from headstyle.views import read_views
+from headstyle.consistency.shuffling import shuffled_views
+from headstyle.consistency.statistics import read_table
+from headstyle.rendering.splats import read_ply
+from headstyle.workflow.stage import stage
 
 
 def read_images(path, cameras):

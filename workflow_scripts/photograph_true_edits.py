@@ -7,13 +7,14 @@ Output: photographs   {view}.png: RGBA, straight alpha, of the view's size
 
 from pathlib import Path
 
-from headstyle.cameras import read_cameras
+from headstyle.base.cameras import read_cameras
+from headstyle.base.files import whole_folder
+from headstyle.base.images import write_image
+from headstyle.base.progress import progress
 from headstyle.capture.head import synthesize_head
 from headstyle.capture.operators import Edit
 from headstyle.capture.photograph import photograph_views
-from headstyle.files import whole_folder
-from headstyle.images import write_image
-from headstyle.stage import progress, stage
+from headstyle.workflow.stage import stage
 
 if __name__ == "__main__":
     with stage(snakemake) as log:

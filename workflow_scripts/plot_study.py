@@ -8,10 +8,10 @@ Output: figures          PNG files named {metric}_{figure}
 from pathlib import Path
 
 import pandas as pd
-from headstyle import plots
-from headstyle.figures import write_figure
-from headstyle.instructions import read_prompts
-from headstyle.stage import stage
+from headstyle.report import plots
+from headstyle.report.figures import write_figure
+from headstyle.report.instructions import read_prompts
+from headstyle.workflow.stage import stage
 
 _NAMES = {"subject": str, "prompt": str, "strength": str, "view": str}
 

@@ -6,15 +6,15 @@ Output: thresholds  mean of each metric per quality rating
         agreement   rank correlation of each metric with quality
 """
 
-from headstyle.files import write_table
-from headstyle.stage import stage
-from headstyle.statistics import (
+from headstyle.base.files import write_table
+from headstyle.consistency.statistics import (
     STUDY_STRENGTH_PROMPTS,
     agreement,
     compare_strengths,
     published_scores,
     thresholds,
 )
+from headstyle.workflow.stage import stage
 
 if __name__ == "__main__":
     with stage(snakemake) as log:

@@ -11,12 +11,12 @@ Output: scores  scores.csv: scene, shown, depth, agreement, views, view_pairs, e
 from pathlib import Path
 
 import pandas as pd
-from headstyle.errors import InputError
-from headstyle.files import read_json, write_table
-from headstyle.foreign_page import scene_page, scene_table, scene_warnings
-from headstyle.pages import write_page
-from headstyle.stage import stage
-from headstyle.statistics import avatar_scores, read_table
+from headstyle.base.errors import InputError
+from headstyle.base.files import read_json, write_table
+from headstyle.consistency.statistics import avatar_scores, read_table
+from headstyle.report.foreign_page import scene_page, scene_table, scene_warnings
+from headstyle.report.pages import write_page
+from headstyle.workflow.stage import stage
 
 if __name__ == "__main__":
     with stage(snakemake) as log:

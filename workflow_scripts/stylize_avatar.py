@@ -18,7 +18,7 @@ Output: splats     splats.ply of the avatar
 
 from pathlib import Path
 
-from headstyle.avatar_files import (
+from headstyle.avatars.files import (
     OUTPUTS,
     AvatarFolder,
     Order,
@@ -26,8 +26,9 @@ from headstyle.avatar_files import (
     digest_of_files,
     read_plan,
 )
-from headstyle.cameras import read_cameras
-from headstyle.stage import keep_freed_memory, stage
+from headstyle.base.cameras import read_cameras
+from headstyle.base.devices import keep_freed_memory
+from headstyle.workflow.stage import stage
 
 SETTINGS = ("prompt_text", "strength", "editing", "stylization", "baseline", "seed", "library")
 
@@ -48,8 +49,8 @@ if __name__ == "__main__":
             log.info("made by another job of this subject: see its log")
         else:
             # Imported here, as an avatar that is made already needs none of it.
-            from headstyle.avatar_job import Job, read_subject
-            from headstyle.baseline import best_device
+            from headstyle.avatars.job import Job, read_subject
+            from headstyle.training.baseline import best_device
 
             keep_freed_memory()
             # What belongs to the machine is no parameter of the rule: its change redoes nothing.

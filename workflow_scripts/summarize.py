@@ -10,9 +10,8 @@ Output: avatars     per scene: mean over its views, spread, interval, excess, qu
 """
 
 import pandas as pd
-from headstyle.files import write_table
-from headstyle.stage import stage
-from headstyle.statistics import (
+from headstyle.base.files import write_table
+from headstyle.consistency.statistics import (
     agreement,
     avatar_scores,
     compare_strengths,
@@ -20,6 +19,7 @@ from headstyle.statistics import (
     read_table,
     thresholds,
 )
+from headstyle.workflow.stage import stage
 
 if __name__ == "__main__":
     with stage(snakemake) as log:

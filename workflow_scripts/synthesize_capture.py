@@ -10,12 +10,13 @@ Output: rig     capture/rig.tsv: view, row, column; beside it
 from pathlib import Path
 
 import numpy as np
-from headstyle.cameras import write_cameras
+from headstyle.base.cameras import write_cameras
+from headstyle.base.files import whole_folder
+from headstyle.base.progress import progress
 from headstyle.capture.head import synthesize_head
 from headstyle.capture.photograph import photograph, scene_of, write_jpeg
 from headstyle.capture.rig import CaptureSettings, study_rig
-from headstyle.files import whole_folder
-from headstyle.stage import progress, stage
+from headstyle.workflow.stage import stage
 from PIL import Image
 
 

@@ -13,13 +13,14 @@ training goes on.
 
 from pathlib import Path
 
-from headstyle import baseline
-from headstyle.cameras import read_cameras
-from headstyle.files import write_json
-from headstyle.splats import write_ply
-from headstyle.stage import keep_freed_memory, stage
-from headstyle.training import TrainingSettings
-from headstyle.views import read_views
+from headstyle.base.cameras import read_cameras
+from headstyle.base.devices import keep_freed_memory
+from headstyle.base.files import write_json
+from headstyle.base.images import read_views
+from headstyle.rendering.splats import write_ply
+from headstyle.training import baseline
+from headstyle.training.trainer import TrainingSettings
+from headstyle.workflow.stage import stage
 
 if __name__ == "__main__":
     with stage(snakemake) as log:

@@ -9,8 +9,9 @@ A run that was interrupted goes on from its checkpoint.
 import shutil
 from pathlib import Path
 
-from headstyle.learning.train_editor import EditorSettings, train_editor
-from headstyle.stage import has_gpu, stage
+from headstyle.base.devices import has_gpu
+from headstyle.workflow.stage import stage
+from headstyle_training.editor.train import EditorSettings, train_editor
 
 # Workers are spawned and import this file anew; only the stage itself has `snakemake`.
 if __name__ == "__main__":

@@ -12,8 +12,9 @@ A run that was interrupted goes on from its checkpoint.
 import shutil
 from pathlib import Path
 
-from headstyle.learning.train_matting import MattingSettings, train_matting
-from headstyle.stage import has_gpu, stage
+from headstyle.base.devices import has_gpu
+from headstyle.workflow.stage import stage
+from headstyle_training.matting.train import MattingSettings, train_matting
 
 # Workers are spawned and import this file anew; only the stage itself has `snakemake`.
 if __name__ == "__main__":

@@ -8,14 +8,14 @@ Output: page      HTML
         picture   JPEG
 """
 
-from headstyle.contact_sheets import write_sheet
-from headstyle.files import read_json
-from headstyle.instructions import read_prompts
-from headstyle.overview import overview_page
-from headstyle.pages import write_page
-from headstyle.sheets import stacked_strips
-from headstyle.stage import stage
-from headstyle.tables import read_rows
+from headstyle.base.files import read_json
+from headstyle.base.tables import read_rows
+from headstyle.report.contact_sheets import write_sheet
+from headstyle.report.instructions import read_prompts
+from headstyle.report.overview import overview_page
+from headstyle.report.pages import write_page
+from headstyle.report.sheets import stacked_strips
+from headstyle.workflow.stage import stage
 
 if __name__ == "__main__":
     with stage(snakemake) as log:

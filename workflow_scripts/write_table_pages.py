@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from headstyle import summaries
-from headstyle.pages import settings_rows, table_page, write_page
-from headstyle.stage import stage
-from headstyle.tables import read_rows
+from headstyle.base.tables import read_rows
+from headstyle.report import summaries
+from headstyle.report.pages import settings_rows, table_page, write_page
+from headstyle.workflow.stage import stage
 
 
 def read_yaml(path: str) -> dict[str, Any]:

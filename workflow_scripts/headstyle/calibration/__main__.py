@@ -8,12 +8,12 @@ from pathlib import Path
 
 import yaml
 
+from headstyle.base.errors import InputError
+from headstyle.base.files import write_table
 from headstyle.calibration.cases import Capture, settings_from_config
 from headstyle.calibration.runs import keep_only
 from headstyle.calibration.summary import calibrate
-from headstyle.errors import InputError
-from headstyle.files import write_table
-from headstyle.provenance import library_digest
+from headstyle.workflow.provenance import library_digest
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from headstyle.base.seeds import derived_seed
 from headstyle.calibration.ladders import LADDERS, climbed, fits
 from headstyle.calibration.scenes import (
     EditedViews,
@@ -16,7 +17,6 @@ from headstyle.calibration.scenes import (
     procedural_views,
 )
 from headstyle.calibration.traps import TRAPS, Trap, applies
-from headstyle.seeds import derived_seed
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 from skimage.color import lab2rgb
 
-from headstyle.images import RgbaImage
+from headstyle.base.images import RgbaImage
 
 
 def smooth_field(

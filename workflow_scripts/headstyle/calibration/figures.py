@@ -9,8 +9,8 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from headstyle.calibration.ladders import LADDERS
-from headstyle.figures import COLORS, SOFT_INK
-from headstyle.labels import metric_label
+from headstyle.report.figures import COLORS, SOFT_INK
+from headstyle.report.labels import metric_label
 
 LADDER_NAMES: Mapping[str, str] = {
     "color_shift": "color shift",

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.color import rgb2lab
 
+from headstyle.base.images import RgbaImage
 from headstyle.calibration.fields import (
     colors_from_lab,
     continued_colors,
@@ -25,7 +26,6 @@ from headstyle.calibration.fields import (
 from headstyle.calibration.scenes import NO_EDIT, EditedViews
 from headstyle.capture.head import HeadMesh
 from headstyle.capture.photograph import photograph_views
-from headstyle.images import RgbaImage
 
 
 @dataclass(frozen=True)

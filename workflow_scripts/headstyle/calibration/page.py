@@ -8,8 +8,8 @@ from PIL import Image
 
 from headstyle.calibration.figures import LADDER_NAMES
 from headstyle.calibration.traps import TRAPS
-from headstyle.labels import metric_label
-from headstyle.pages import data_uri, meanings, page, table
+from headstyle.report.labels import metric_label
+from headstyle.report.pages import data_uri, meanings, page, table
 
 TITLE = "Calibration of the metrics"
 PUBLISHED = ("rmse", "ciede2000", "lpips")

@@ -3,12 +3,12 @@
 import numpy as np
 from PIL import Image
 
-from headstyle import pictures
+from headstyle.base.images import RgbaImage, composite
 from headstyle.calibration.cases import Case
 from headstyle.calibration.figures import LADDER_NAMES
 from headstyle.calibration.ladders import LADDERS
-from headstyle.contact_sheets import TableSheet, table_sheet
-from headstyle.images import RgbaImage, composite
+from headstyle.report import pictures
+from headstyle.report.contact_sheets import TableSheet, table_sheet
 
 
 def ladders_sheet(case: Case, levels: int = 5) -> Image.Image:

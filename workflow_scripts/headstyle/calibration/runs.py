@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
+from headstyle.base.files import read_json, write_json
+from headstyle.base.progress import progress
 from headstyle.calibration.cases import Case
 from headstyle.calibration.scoring import case_folder, score_case
-from headstyle.files import read_json, write_json
-from headstyle.stage import progress
 
 logger = logging.getLogger("headstyle.calibration")
 

@@ -15,16 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.color import rgb2lab
 
+from headstyle.base.cameras import Cameras, read_cameras
+from headstyle.base.images import RgbaImage, read_views, resize_rgba
 from headstyle.calibration.fields import colors_from_lab
-from headstyle.cameras import Cameras, read_cameras
 from headstyle.capture.head import HeadMesh, Part, light_surface, sculpt_head
 from headstyle.capture.operators import Edit, edit_surface
 from headstyle.capture.photograph import photograph_views
 from headstyle.capture.rig import CaptureSettings, study_rig
-from headstyle.consistency import read_depths
-from headstyle.images import RgbaImage, resize_rgba
-from headstyle.pictures import evenly_spaced, frontal_view
-from headstyle.views import read_views
+from headstyle.consistency.scoring import read_depths
+from headstyle.report.pictures import evenly_spaced, frontal_view
 
 NO_EDIT = "none"
 """The prompt of views that are not edited."""

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from headstyle.base.devices import use_threads
+from headstyle.base.files import write_table
 from headstyle.calibration.cases import Case, Settings
 from headstyle.calibration.scenes import EditedViews
 from headstyle.calibration.traps import TRAPS, compared_pairs
-from headstyle.consistency import score, view_means
-from headstyle.files import write_table
-from headstyle.stage import use_threads
+from headstyle.consistency.scoring import score, view_means
 
 CONSISTENT = "consistent"
 """Ladder of rows on no ladder."""

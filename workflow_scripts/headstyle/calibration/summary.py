@@ -18,7 +18,7 @@ from headstyle.calibration.tables import (
     oriented,
     trap_table,
 )
-from headstyle.metrics import metric_class
+from headstyle.consistency.metrics import metric_class
 
 HALVES = ("fit", "held_out")
 """What the headline's constants were chosen on, and what they were not."""

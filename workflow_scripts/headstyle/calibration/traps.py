@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.color import rgb2lab
 
-from headstyle.adjacency import direction_adjacency
+from headstyle.base.adjacency import direction_adjacency
+from headstyle.base.cameras import Cameras
+from headstyle.base.images import RgbaImage
 from headstyle.calibration.fields import colors_from_lab, continued_colors
 from headstyle.calibration.scenes import NO_EDIT, EditedViews
-from headstyle.cameras import Cameras
 from headstyle.capture.head import HeadMesh
-from headstyle.capture.shapes import vertex_normals
-from headstyle.images import RgbaImage
+from headstyle.capture.primitives.shapes import vertex_normals
 
 LIGHT_FROM = (0.85, 0.25, 0.45)
 """Direction of the other light, from the viewer's right."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from headstyle.capture.identity import Identity
-from headstyle.capture.shapes import (
+from headstyle.capture.primitives.shapes import (
     Points,
     Scalars,
     difference,

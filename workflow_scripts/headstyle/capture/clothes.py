@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstyle.capture.identity import Identity
-from headstyle.capture.noise import Noise
-from headstyle.capture.shapes import (
+from headstyle.capture.primitives.noise import Noise
+from headstyle.capture.primitives.shapes import (
     Points,
     Scalars,
     ellipsoid,

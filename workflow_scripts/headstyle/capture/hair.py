@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from headstyle.capture.anatomy import FaceFrame, skull
 from headstyle.capture.identity import Identity
-from headstyle.capture.noise import Noise
-from headstyle.capture.shapes import (
+from headstyle.capture.primitives.noise import Noise
+from headstyle.capture.primitives.shapes import (
     Points,
     Scalars,
     Triple,

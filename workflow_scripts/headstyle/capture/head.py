@@ -5,15 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from headstyle.base.color import to_linear
 from headstyle.capture import anatomy, clothes, hair, mouth, paint
 from headstyle.capture.anatomy import FaceFrame
 from headstyle.capture.identity import Identity, draw_identity
 from headstyle.capture.lighting import irradiance
-from headstyle.capture.noise import Noise
 from headstyle.capture.operators import Edit, edit_surface
-from headstyle.capture.shapes import Points, mesh_of, vertex_normals
+from headstyle.capture.primitives.noise import Noise
+from headstyle.capture.primitives.shapes import Points, mesh_of, vertex_normals
 from headstyle.capture.surface import MM, HeadSurface, Part
-from headstyle.srgb import to_linear
 
 __all__ = [
     "HeadMesh",

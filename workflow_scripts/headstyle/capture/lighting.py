@@ -10,7 +10,7 @@ from embreex.rtcore_scene import EmbreeScene
 from numpy.typing import NDArray
 from scipy import sparse
 
-from headstyle.capture.shapes import vertex_normals
+from headstyle.capture.primitives.shapes import vertex_normals
 
 KEY_DIRECTION = (-0.70, 0.62, 0.70)
 KEY_COLOR = (0.84, 0.80, 0.74)

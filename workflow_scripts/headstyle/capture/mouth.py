@@ -3,7 +3,7 @@
 import numpy as np
 
 from headstyle.capture.anatomy import FaceFrame, mouth_line_y
-from headstyle.capture.shapes import Points, Scalars, smoothstep
+from headstyle.capture.primitives.shapes import Points, Scalars, smoothstep
 
 TOOTH = (0.93, 0.91, 0.86)
 """Color of teeth [sRGB]."""

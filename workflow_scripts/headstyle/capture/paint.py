@@ -12,8 +12,8 @@ from headstyle.capture.anatomy import (
 )
 from headstyle.capture.hair import strand_coordinates
 from headstyle.capture.identity import Identity
-from headstyle.capture.noise import Noise
-from headstyle.capture.shapes import Points, Scalars, smoothstep
+from headstyle.capture.primitives.noise import Noise
+from headstyle.capture.primitives.shapes import Points, Scalars, smoothstep
 
 Colors = NDArray[np.float32]
 """sRGB in [0, 1]. Shape `(N, 3)`."""

@@ -13,11 +13,11 @@ from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import IFDRational
 from scipy import ndimage
 
-from headstyle.cameras import Cameras
+from headstyle.base.cameras import Cameras
+from headstyle.base.color import to_linear, to_srgb
+from headstyle.base.images import RgbaImage
 from headstyle.capture.head import HeadMesh
 from headstyle.capture.rig import CaptureSettings
-from headstyle.images import RgbaImage
-from headstyle.srgb import to_linear, to_srgb
 
 NO_HIT = -1
 FULL_FRAME_DIAGONAL_MM = 43.2666

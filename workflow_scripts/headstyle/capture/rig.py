@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstyle.cameras import Cameras
+from headstyle.base.cameras import Cameras
 
 RADIUS_M = 0.62
 """Distance of the cameras from the point they look at."""

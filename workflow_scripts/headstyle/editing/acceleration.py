@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 
+from headstyle.base.errors import first_line
 from headstyle.editing.channel_norm import use_channel_norms
-from headstyle.errors import first_line
 
 logger = logging.getLogger("headstyle.editing")
 

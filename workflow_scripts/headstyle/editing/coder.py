@@ -8,10 +8,10 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 from torch.nn.functional import pad
 
+from headstyle.base.images import RgbaImage
 from headstyle.editing.acceleration import Accelerator, filled
 from headstyle.editing.latents import LatentCache
 from headstyle.editing.memory import DeviceMemory, even_batch, fitting_batch, sent_together
-from headstyle.images import RgbaImage
 
 MOST_TOGETHER = 20
 """Images in a batch beyond which a GPU gains nothing."""

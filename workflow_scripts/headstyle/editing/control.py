@@ -20,10 +20,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from headstyle.base.errors import InputError
+from headstyle.base.images import Image, RgbaImage
+from headstyle.base.seeds import derived_seed
 from headstyle.editing.base import Instruction, View, one_each, with_alpha
-from headstyle.errors import InputError
-from headstyle.images import Image, RgbaImage
-from headstyle.seeds import derived_seed
 
 FULL_TEXT_GUIDANCE = 7.5
 """Text guidance at which an operation is applied in full."""

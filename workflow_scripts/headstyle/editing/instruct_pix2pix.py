@@ -17,14 +17,14 @@ from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from headstyle.base.errors import InputError, first_line
+from headstyle.base.images import RgbaImage
 from headstyle.editing import acceleration
 from headstyle.editing.base import Instruction, View, one_each
 from headstyle.editing.coder import ImageCoder, downloaded
 from headstyle.editing.memory import GIB, DeviceMemory, even_batch, fitting_batch, sent
 from headstyle.editing.solvers import Steps, denoise, make_steps
 from headstyle.editing.weights import pipeline_files, pipeline_folder, words_beyond
-from headstyle.errors import InputError, first_line
-from headstyle.images import RgbaImage
 
 logger = logging.getLogger("headstyle.editing")
 

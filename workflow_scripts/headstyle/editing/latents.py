@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from headstyle.images import RgbaImage
+from headstyle.base.images import RgbaImage
 
 
 class LatentCache:

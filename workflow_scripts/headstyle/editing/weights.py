@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from headstyle.embedded import EMBEDDED_MODELS
-from headstyle.errors import InputError
+from headstyle.base.embedded import EMBEDDED_MODELS
+from headstyle.base.errors import InputError
 
 EMBEDDED_EDITOR = "mini"
 """Value of `editing.model` for the pipeline that comes with headstyle."""

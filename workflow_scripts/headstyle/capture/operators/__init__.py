@@ -7,6 +7,7 @@ the name of a color from `COLORS`. `edit_surface` applies one of them.
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from headstyle.base.errors import InputError
 from headstyle.capture.operators.base import COLORS, Edit, Operator
 from headstyle.capture.operators.creatures import elf, rabbit
 from headstyle.capture.operators.expressions import smile
@@ -21,7 +22,6 @@ from headstyle.capture.operators.recoloring import (
     skin_color,
 )
 from headstyle.capture.surface import HeadSurface
-from headstyle.errors import InputError
 
 __all__ = ["COLORS", "OPERATORS", "STUDY_OPERATORS", "Edit", "Operator", "edit_surface"]
 

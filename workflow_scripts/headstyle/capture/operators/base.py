@@ -8,11 +8,11 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from headstyle.base.color import to_linear
 from headstyle.capture.identity import Color
-from headstyle.capture.noise import Noise
-from headstyle.capture.shapes import Points, Scalars
+from headstyle.capture.primitives.noise import Noise
+from headstyle.capture.primitives.shapes import Points, Scalars
 from headstyle.capture.surface import MM, HeadSurface, Part
-from headstyle.srgb import to_linear
 
 Albedo = NDArray[np.float32]
 """Linear reflectance in [0, 1]. Shape `(N, 3)`, or `(3,)` for one color."""

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from headstyle.capture.noise import Noise
 from headstyle.capture.operators.base import (
     Albedo,
     Edit,
@@ -20,7 +19,8 @@ from headstyle.capture.operators.base import (
     with_pieces,
 )
 from headstyle.capture.operators.pieces import Leaf, leaf_mesh, outward, ring_faces, whisker_mesh
-from headstyle.capture.shapes import Points, Scalars, smoothstep, vertex_normals
+from headstyle.capture.primitives.noise import Noise
+from headstyle.capture.primitives.shapes import Points, Scalars, smoothstep, vertex_normals
 from headstyle.capture.surface import MM, HeadSurface, Part
 
 FURS = ((0.60, 0.43, 0.29), (0.60, 0.58, 0.57), (0.93, 0.91, 0.88))

@@ -13,7 +13,7 @@ from headstyle.capture.mouth import (
     tooth_shade,
 )
 from headstyle.capture.operators.base import Edit, blended, is_part, linear, points_of
-from headstyle.capture.shapes import Points, smoothstep
+from headstyle.capture.primitives.shapes import Points, smoothstep
 from headstyle.capture.surface import MM, HeadSurface, Part
 
 UPPER_LIFT_MM = 2.6

@@ -18,7 +18,7 @@ from headstyle.capture.operators.base import (
     with_pieces,
 )
 from headstyle.capture.operators.pieces import outward, ring_faces
-from headstyle.capture.shapes import Points, smoothstep
+from headstyle.capture.primitives.shapes import Points, smoothstep
 from headstyle.capture.surface import HeadSurface, Part
 
 FELTS = ((0.33, 0.20, 0.12), (0.44, 0.28, 0.16), (0.55, 0.37, 0.21))

@@ -15,7 +15,7 @@ from headstyle.capture.operators.base import (
     noise_of,
     points_of,
 )
-from headstyle.capture.shapes import Points, Scalars, smoothstep, vertex_normals
+from headstyle.capture.primitives.shapes import Points, Scalars, smoothstep, vertex_normals
 from headstyle.capture.surface import MM, HeadSurface, Part
 
 STONE = (0.60, 0.60, 0.595)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from headstyle.capture.shapes import Points, Triple
+from headstyle.capture.primitives.shapes import Points, Triple
 
 SPACING_MM = 2.2
 """About how long the edges of added meshes are."""

@@ -14,7 +14,7 @@ from headstyle.capture.operators.base import (
     points_of,
 )
 from headstyle.capture.paint import IRIS_RADIUS_MM, PUPIL_RADIUS_MM
-from headstyle.capture.shapes import Scalars, smoothstep
+from headstyle.capture.primitives.shapes import Scalars, smoothstep
 from headstyle.capture.surface import HeadSurface, Part
 
 RED_HAIR = (0.66, 0.13, 0.06)

@@ -1,0 +1,124 @@
+"""The benchmark of stylization, in small."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from headstyle.workflow.configuration import check_config
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.slow
+def test_the_benchmark_runs_in_small_and_writes_its_numbers(tmp_path):
+    written = tmp_path / "numbers.json"
+    command = [sys.executable, str(ROOT / "benchmarks/stylize.py"), "--toy", "--json", str(written)]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    numbers = json.loads(written.read_text())
+    assert set(numbers) == {
+        *("machine", "loop", "throughput", "profile", "attention", "variants"),
+        *("avatar", "job", "presets"),
+    }
+    assert numbers["loop"]["images_per_second"] > 0
+    assert numbers["loop"]["offloaded"]["images_per_second"] > 0
+    assert numbers["throughput"]["never"]["images_per_second"] > 0
+    assert set(numbers["avatar"]["phases"]) == {"edit", "train", "write"}
+    assert numbers["job"]["avatars"] == 2
+    job = numbers["job"]
+    made = job["seconds"] / job["avatars"] * 64
+    assert job["study_min"] == pytest.approx((4 * job["preparing_s"] + made) / 60)
+    for network in ("unet", "encoder", "decoder"):
+        assert numbers["profile"][network]["busy_ms_per_image"] > 0
+        assert len(numbers["profile"][network]["longest"]) == 25
+        tuned = numbers["variants"]["cdt"][network]
+        assert tuned["ms_per_image"] > 0
+        assert tuned["difference"] < 1e-5
+    assert set(numbers["presets"]) == {"in2n", "in2n-small", "in2n-tiny", "part_s"}
+    assert "images_per_second" in printed
+
+
+def test_a_part_that_fails_keeps_its_rows_and_does_not_stop_the_next(tmp_path):
+    written = tmp_path / "numbers.json"
+    program = f"""
+import sys
+sys.path.insert(0, {str(ROOT / "benchmarks")!r})
+import stylize
+def failing(size, options):
+    yield {{"images_per_second": 3.0}}
+    raise RuntimeError("no memory")
+stylize.PARTS |= {{"loop": failing, "throughput": lambda size, options: iter([{{"never": {{}}}}])}}
+sys.argv = ["stylize", "--toy", "--json", {str(written)!r}, "--parts", "loop", "throughput"]
+stylize.main()
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert ended.stderr.rstrip().endswith("failed: loop")
+    numbers = json.loads(written.read_text())
+    assert numbers["loop"]["images_per_second"] == 3.0
+    assert numbers["loop"]["error"] == "RuntimeError: no memory"
+    assert "never" in numbers["throughput"]
+
+
+def in_benchmark(program, *arguments):
+    """Run a program beside the benchmark, which is no package."""
+    start = f"import sys; sys.path.insert(0, {str(ROOT / 'benchmarks')!r}); import stylize\n"
+    command = [sys.executable, "-c", start + program, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+VARIANTS = """
+import torch, stylize_variants as v
+from stylize_profile import kind_of
+known = set(torch._inductor.list_options())
+unknown = [name for name, variant in v.VARIANTS.items() if set(variant.options) - known]
+assert not unknown, unknown
+both = v.combined("cdt+views24+thirds")
+assert both == v.Variant(v.DESCENT, views=24, passes=3), both
+for kernel, kind in {
+    "cudnn_generated_fort_native_sdpa_sm90_flash_fprop_wgmma_f16": "attention",
+    "sm90_xmma_fprop_implicit_gemm_f16f16_f16f32_f32_nhwckrsc_nhwc": "convolutions",
+    "nvjet_hsh_128x256_64x4_2x1_v_bz_coopA_NTN": "matrix products",
+    "triton_red_fused_native_group_norm_3": "norms and other reductions",
+    "triton_poi_fused_cat_convolution_silu_7": "elementwise",
+    "triton_tem_fused_addmm_1": "matrix products",
+    "void cudnn::engines_precompiled::nchwToNhwcKernel<__half, __half>": "layout and copies",
+    "Memcpy DtoD (Device -> Device)": "layout and copies",
+    "fill_kernel": "other",
+}.items():
+    assert kind_of(kernel) == kind, (kernel, kind_of(kernel))
+"""
+
+
+def test_variants_are_options_that_the_compiler_knows_and_kernels_have_kinds():
+    ended = in_benchmark(VARIANTS)
+    assert ended.returncode == 0, ended.stderr
+
+
+LATE = """
+import sys
+stylize.PARTS |= {name: lambda size, options: iter([{"done": 1}]) for name in ("loop", "job")}
+sys.argv = ["stylize", "--toy", "--into", "--json", sys.argv[1], "--parts", *sys.argv[2:]]
+stylize.main()
+"""
+
+
+def test_calls_add_to_what_was_measured_and_begin_nothing_late(tmp_path):
+    written = tmp_path / "numbers.json"
+    for more in (["loop"], ["job", "--minutes", "0"]):
+        assert in_benchmark(LATE, written, *more).returncode == 0
+    numbers = json.loads(written.read_text())
+    assert numbers["loop"]["done"] == 1
+    assert numbers["job"]["left_out"] == "no time"
+
+
+@pytest.mark.parametrize("preset", sorted((ROOT / "config/presets").glob("*.yaml")), ids=str)
+def test_every_preset_is_a_valid_configuration_over_the_study(preset):
+    study, changes = (
+        yaml.safe_load(path.read_text()) for path in (ROOT / "config/config.yaml", preset)
+    )
+    for section, values in changes.items():
+        study[section] = study[section] | values
+    check_config(study, ROOT / "config/schemas/config.schema.yaml")

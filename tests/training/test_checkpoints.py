@@ -1,0 +1,185 @@
+"""Truths about interrupted trainings: they go on as if never interrupted, or tell why not."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from ball import make_ball, section, settings, write_ball
+from headstyle.base.errors import InputError
+from headstyle.training.baseline import train_on_views
+from headstyle.training.checkpoints import FILE
+from headstyle.training.trainer import SplatTrainer
+from own_process import _RUNNER, SCRIPTS
+from safetensors import safe_open
+
+EVENTFUL = {"start": 5, "every": 10, "stop": 300, "densify_gradient": 1e-5}
+
+
+class KilledError(Exception):
+    pass
+
+
+@pytest.fixture(scope="module")
+def ball():
+    cameras, targets, points, colors = make_ball()
+    return cameras, [targets[name] for name in cameras.names], points, colors
+
+
+def bytes_of(trainer):
+    return b"".join(value.detach().numpy().tobytes() for value in trainer.splats.values())
+
+
+def kill_at(monkeypatch, iteration):
+    """Let the training be interrupted once at the start of an iteration."""
+    step = SplatTrainer.step
+
+    def killed(self, views):
+        if self.iteration == iteration:
+            monkeypatch.undo()
+            raise KilledError
+        return step(self, views)
+
+    monkeypatch.setattr(SplatTrainer, "step", killed)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"refine": EVENTFUL, "max_splats": 300, "exposure_rate": 0.01, "dropout": 0.1},
+        {"refine": EVENTFUL, "max_splats": 300, "strategy": "mcmc"},
+        {"selection_every": 2, "sh_degree_every": 7},
+    ],
+    ids=["default", "mcmc", "selection"],
+)
+def test_a_resumed_training_gives_the_bytes_of_an_uninterrupted_one(
+    ball, tmp_path, monkeypatch, changes
+):
+    chosen = settings(iterations=40, **changes)
+    expected = train_on_views(*ball, chosen, seed=3)
+    saving = replace(chosen, checkpoint_every_s=1e-9)
+    kill_at(monkeypatch, 23)
+    with pytest.raises(KilledError):
+        train_on_views(*ball, saving, seed=3, checkpoints=tmp_path / "saved")
+    assert (tmp_path / "saved" / FILE).exists()
+    first = []
+    monkeypatch.setattr(
+        SplatTrainer, "record", remembering(SplatTrainer.record, first), raising=True
+    )
+    found = train_on_views(*ball, saving, seed=3, checkpoints=tmp_path / "saved")
+    assert first[0] == 24
+    assert bytes_of(found) == bytes_of(expected)
+    assert [row.iteration for row in found.history] == [row.iteration for row in expected.history]
+    assert [row.loss for row in found.history] == [row.loss for row in expected.history]
+    assert not (tmp_path / "saved").exists()
+
+
+def remembering(record, iterations):
+    def wrapped(self, loss, views):
+        iterations.append(self.iteration)
+        return record(self, loss, views)
+
+    return wrapped
+
+
+def test_a_checkpoint_of_other_views_or_settings_is_not_resumed(ball, tmp_path, monkeypatch):
+    saving = settings(iterations=20, checkpoint_every_s=1e-9)
+    kill_at(monkeypatch, 11)
+    with pytest.raises(KilledError):
+        train_on_views(*ball, saving, seed=3, checkpoints=tmp_path)
+    expected = train_on_views(*ball, replace(saving, checkpoint_every_s=0), seed=4)
+    found = train_on_views(*ball, saving, seed=4, checkpoints=tmp_path)
+    assert bytes_of(found) == bytes_of(expected)
+
+
+def test_a_damaged_checkpoint_is_not_resumed(ball, tmp_path):
+    saving = settings(iterations=5, checkpoint_every_s=1e-9)
+    tmp_path.joinpath(FILE).write_bytes(b"\0" * 50)
+    trainer = train_on_views(*ball, saving, seed=3, checkpoints=tmp_path)
+    assert trainer.iteration == 5
+
+
+def test_without_seconds_between_them_there_are_no_checkpoints(ball, tmp_path, monkeypatch):
+    kill_at(monkeypatch, 5)
+    with pytest.raises(KilledError):
+        train_on_views(*ball, settings(checkpoint_every_s=0), seed=3, checkpoints=tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_scene_that_diverges_stops_with_its_last_good_checkpoint(ball, tmp_path, monkeypatch):
+    step = SplatTrainer.step
+
+    def broken(self, views):
+        if self.iteration == 7:
+            with torch.no_grad():
+                self.splats["sh0"] += torch.nan
+        return step(self, views)
+
+    monkeypatch.setattr(SplatTrainer, "step", broken)
+    saving = settings(iterations=20, checkpoint_every_s=1e-9)
+    with pytest.raises(
+        InputError, match=r"iteration 7 of 20: the loss became nan.* of iteration 7, is in .*saved"
+    ):
+        train_on_views(*ball, saving, seed=3, checkpoints=tmp_path / "saved")
+    with safe_open(tmp_path / "saved" / FILE, framework="pt") as file:
+        assert torch.isfinite(file.get_tensor("splats.sh0")).all()
+
+
+def job(folder, cameras, name, **changes):
+    """A `train_baseline` job as Snakemake would start it, in a process of its own."""
+    out = folder / name
+    outputs = {
+        "splats": out / "splats.ply",
+        "renders": out / "renders",
+        "depth": out / "depth",
+        "history": out / "history.tsv",
+        "metrics": out / "metrics.json",
+    }
+    content = {
+        "rule": "train_baseline",
+        "input": {"cameras": cameras},
+        "output": outputs,
+        "params": {"baseline": section(**changes), "seed": 5},
+        "threads": 1,
+        "log": folder / f"{name}.log",
+    }
+    return subprocess.Popen(
+        [
+            *(sys.executable, "-c", _RUNNER, str(SCRIPTS / "train_baseline.py")),
+            json.dumps(content, default=str),
+        ],
+        env={**os.environ, "PYTHONPATH": str(SCRIPTS), "CUDA_VISIBLE_DEVICES": ""},
+        stderr=subprocess.PIPE,
+    )
+
+
+@pytest.mark.slow
+def test_a_killed_job_goes_on_where_it_was_killed(tmp_path):
+    cameras = write_ball(tmp_path / "views")
+    changes = {"iterations": 400, "refine": EVENTFUL, "max_splats": 400}
+    with job(tmp_path, cameras, "whole", checkpoint_every_s=0, **changes) as whole:
+        assert whole.wait() == 0, whole.stderr.read()
+    saved = tmp_path / "cut.checkpoint" / FILE
+    with job(tmp_path, cameras, "cut", checkpoint_every_s=0.001, **changes) as cut:
+        deadline = time.monotonic() + 120
+        while not saved.exists():
+            assert cut.poll() is None, cut.stderr.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        time.sleep(0.3)
+        cut.send_signal(signal.SIGKILL)
+    assert not (tmp_path / "cut").exists()
+    with job(tmp_path, cameras, "cut", checkpoint_every_s=0.001, **changes) as again:
+        assert again.wait() == 0, again.stderr.read()
+    assert "resuming after iteration" in (tmp_path / "cut.log").read_text()
+    files = [tmp_path / name / "splats.ply" for name in ("whole", "cut")]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    depths = [np.load(tmp_path / name / "depth/view1.npz") for name in ("whole", "cut")]
+    np.testing.assert_array_equal(depths[0]["median"], depths[1]["median"])
+    assert not saved.parent.exists()

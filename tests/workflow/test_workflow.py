@@ -1,0 +1,307 @@
+"""Real Snakemake runs on a tiny study: from photographs to the report, and what a rerun redoes."""
+
+import csv
+import filecmp
+import re
+import resource
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from headstyle.base.cameras import read_cameras
+from headstyle.base.files import claim_folder, read_json
+from headstyle.posing.pose_errors import similarity
+from PIL import Image
+from study import Study, merged
+
+pytestmark = pytest.mark.slow
+
+TINY = {
+    "study": {"subjects": ["A", "B"], "prompts": ["recolor"]},
+    "capture": {
+        "long_side_px": 480,
+        "grid_rows": 3,
+        "grid_columns": 3,
+        "line_views": 0,
+        "samples_per_side": 1,
+    },
+    "poses": {"max_image_size_px": 480},
+    "images": {"size_px": 96},
+    "baseline": {
+        "iterations": 150,
+        "max_splats": 1500,
+        "refine": {"start": 20, "stop": 100, "every": 20},
+    },
+    "stylization": {"iterations": 8, "edit_every": 4},
+}
+
+AVATAR = "avatars/recolor_low"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Study:
+    """The tiny study, run once from photographs to tables and plots."""
+    study = Study.with_demo_settings(tmp_path_factory.mktemp("tiny"), TINY)
+    study.snakemake()
+    return study
+
+
+@pytest.fixture
+def copy(finished, tmp_path) -> Study:
+    """A copy of the finished study to change; copies keep the files' times."""
+    shutil.copytree(finished.folder, tmp_path, dirs_exist_ok=True, copy_function=shutil.copy2)
+    return Study(tmp_path, finished.settings)
+
+
+def jobs(dry_run: str) -> dict[str, int]:
+    """Count of jobs per rule in the table that a dry run prints."""
+    return {
+        rule: int(count)
+        for rule, count in re.findall(r"^(\w+) +(\d+)$", dry_run, re.MULTILINE)
+        if rule != "total"
+    }
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_scene_of_every_subject_is_in_the_tables(finished):
+    avatars = rows(finished.folder / "results/tables/avatars.csv")
+    scenes = {(row["subject"], row["prompt"], row["strength"]) for row in avatars}
+    stylized = {(s, p, g) for s in "AB" for p in ("recolor",) for g in ("low", "high")}
+    assert stylized <= scenes
+    assert {("A", "none", "none"), ("B", "none", "none")} <= scenes
+    assert all(0 < float(row["rmse"]) < 1 and float(row["ciede2000"]) > 0 for row in avatars)
+
+
+def test_a_second_run_has_nothing_to_do(finished):
+    assert "Nothing to be done" in finished.snakemake()
+
+
+def test_every_job_leaves_a_log_and_a_benchmark(finished):
+    results = finished.folder / "results"
+    for rule in ("estimate_poses", "train_baseline", "stylize_avatar_recolor_low"):
+        assert (results / "logs" / "A" / f"{rule}.log").read_text()
+        assert (results / "benchmarks" / "A" / f"{rule}.tsv").read_text().startswith("s\t")
+
+
+def test_nothing_half_written_is_left(finished):
+    assert not list((finished.folder / "results").rglob("*.partial-*"))
+
+
+def test_a_single_stage_can_be_asked_for_by_its_file(study):
+    planned = jobs(study(**TINY).snakemake("-n", "results/A/adjacency.csv"))
+    assert planned == {
+        "synthesize_capture": 1,
+        "mask_views": 1,
+        "estimate_poses": 1,
+        "downscale_views": 1,
+        "camera_adjacency": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "first", "untouched"),
+    [
+        ({"metrics": {"depth_tolerance": 0.02}}, "measure_consistency", "stylize_avatar"),
+        ({"metrics": {"names": ["rmse"]}}, "measure_consistency", "train_baseline"),
+        ({"stylization": {"iterations": 9}}, "stylize_avatar", "train_baseline"),
+        ({"baseline": {"ssim_weight": 0.3}}, "train_baseline", "camera_adjacency"),
+        ({"adjacency": {"neighbors": 3}}, "camera_adjacency", "train_baseline"),
+        ({"images": {"size_px": 80}}, "downscale_views", "estimate_poses"),
+        ({"masks": {"min_coverage": 0.01}}, "mask_views", "synthesize_capture"),
+    ],
+)
+def test_a_changed_setting_reruns_what_depends_on_it_and_nothing_else(
+    finished, change, first, untouched
+):
+    changed = Study(finished.folder, merged(finished.settings, change))
+    planned = jobs(changed.snakemake("-n"))
+    finished.write_settings()
+    assert first in planned
+    assert untouched not in planned
+
+
+def test_a_new_prompt_adds_its_avatars_and_redoes_no_other(copy):
+    changes = {
+        "study": {"prompts": ["recolor", "plain"]},
+        "editing": {"control": {"operations": {"plain": "identity"}}},
+    }
+    table = copy.folder / "config/control_prompts.tsv"
+    table.write_text(table.read_text() + "plain\tunchanged\tLeave {pronoun} alone\n")
+    planned = jobs(Study(copy.folder, merged(copy.settings, changes)).snakemake("-n"))
+    assert planned["stylize_avatar"] == 4
+    assert "train_baseline" not in planned
+
+
+def test_the_same_inputs_give_the_same_bytes(copy):
+    folder = copy.folder / "results/A/avatars/recolor_low"
+    again = copy.folder / "again"
+    shutil.copytree(folder, again)
+    copy.snakemake(
+        "--forcerun",
+        "stylize_avatar",
+        "--until",
+        "measure_consistency",
+        "--",
+        str(Path("results/A/avatars/recolor_low/consistency/views.csv")),
+    )
+    for name in ("splats.ply", "run.json", "consistency/views.csv"):
+        assert filecmp.cmp(folder / name, again / name, shallow=False), name
+
+
+def test_one_job_makes_the_avatars_of_a_subject_that_are_wanted_and_no_others(copy):
+    avatars = [f"results/A/avatars/recolor_{strength}/run.json" for strength in ("low", "high")]
+    again = ("--cores", "1", "--forcerun", "stylize_avatar", "--")
+    copy.snakemake(*again, *avatars)
+    logs = [path.read_text() for path in (copy.folder / "results/logs/A").glob("stylize_*.log")]
+    assert sum("made by another job" in log for log in logs) == 1
+    before = (copy.folder / avatars[1]).stat().st_mtime_ns
+    copy.snakemake(*again, avatars[0])
+    assert (copy.folder / avatars[1]).stat().st_mtime_ns == before
+    assert not list((copy.folder / "results/A/avatars").glob("*/.partial"))
+
+
+@pytest.mark.parametrize(
+    ("stage", "target", "product"),
+    [
+        ("synthesize_capture", "capture/rig.tsv", "capture/r0c0.jpg"),
+        ("mask_views", "masks/masks.json", "masks/r0c0.png"),
+        ("estimate_poses", "poses/poses.json", "poses/sparse/0/images.bin"),
+        ("train_baseline", "baseline/splats.ply", "baseline/splats.ply"),
+        ("stylize_avatar_recolor_low", f"{AVATAR}/splats.ply", f"{AVATAR}/edits/cycle0/r0c0.png"),
+    ],
+)
+def test_a_stage_killed_in_the_middle_is_done_again_with_the_same_result(
+    copy, stage, target, product
+):
+    subject = copy.folder / "results/A"
+    before = (subject / target).read_bytes(), (subject / product).read_bytes()
+    (subject / target).unlink()
+    copy.kill_in_the_middle(f"results/logs/A/{stage}.log", f"results/A/{target}")
+    assert not (subject / target).exists()
+    copy.snakemake(f"results/A/{target}")
+    assert ((subject / target).read_bytes(), (subject / product).read_bytes()) == before
+    assert not list(subject.rglob("*.partial-*"))
+
+
+def test_the_report_is_one_file_that_opens_offline(finished):
+    finished.snakemake("--report", "results/report.html")
+    html = (finished.folder / "results/report.html").read_text()
+    assert len(html) > 100_000
+    assert not re.search(r"<(script|link|img)[^>]+(src|href)=[\"']https?://", html)
+
+
+def test_planning_another_subject_costs_the_same_in_a_large_study(study):
+    prompts = [f"P{i}" for i in range(1, 9)]
+    growing = study(
+        study={"prompts": prompts},
+        prompts_table="config/prompts.tsv",
+        editing={"control": {"operations": dict.fromkeys(prompts, "identity")}},
+    )
+    seconds = {}
+    for count in (1, 20, 60):
+        subjects = [f"S{seed}" for seed in range(count)]
+        rows = [f"{subject}\tprocedural\t{subject[1:]}\n" for subject in subjects]
+        table = growing.folder / "config/subjects.tsv"
+        table.write_text("subject\tsource\tseed\n" + "".join(rows))
+        growing.settings["study"]["subjects"] = subjects
+        growing.write_settings()
+        # Seconds of the processor: another program beside the tests does not change them much.
+        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+        planned = jobs(growing.snakemake("-n", "--quiet", "rules"))
+        seconds[count] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
+        assert planned["stylize_avatar"] == count * len(prompts) * 2
+    # It would be 3.8 times as much if the time grew with the square of the subjects.
+    of_the_next_40 = (seconds[60] - seconds[20]) / 40
+    of_the_first_19 = (seconds[20] - seconds[1]) / 19
+    assert of_the_next_40 < 2 * of_the_first_19
+
+
+def test_a_run_beside_another_one_is_refused(finished):
+    claim = claim_folder(finished.folder / "results")
+    text = finished.snakemake("--forcerun", "summarize", succeeds=False)
+    claim.close()
+    assert "is being computed by another run" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("../x", "letters, digits and hyphens"), ("two words", "letters, digits and hyphens")],
+)
+def test_a_subject_that_cannot_name_a_folder_stops_before_any_job(study, name, says):
+    broken = study(study={"subjects": [name]})
+    (broken.folder / "config/subjects.tsv").write_text(
+        f"subject\tsource\tseed\n{name}\tprocedural\t1\n"
+    )
+    text = broken.snakemake("-n", succeeds=False)
+    assert says in text
+    assert "subjects.tsv, row 2" in text
+
+
+def test_an_empty_folder_of_photographs_stops_before_any_job(study):
+    broken = study(study={"subjects": ["head"]})
+    (broken.folder / "photographs").mkdir()
+    (broken.folder / "config/subjects.tsv").write_text(
+        "subject\tsource\tphotographs\nhead\tphotographs\tphotographs\n"
+    )
+    text = broken.snakemake("-n", succeeds=False)
+    assert "subject head" in text
+    assert "photographs" in text
+
+
+def test_a_missing_backbone_stops_the_run_before_any_other_job(study, monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    wants = study(**merged(TINY, {"metrics": {"names": ["rmse", "lpips"]}}))
+    text = wants.snakemake(succeeds=False)
+    assert "squeezenet1_1" in text
+    assert "metrics.lpips_weights" in text
+    assert not (wants.folder / "results/A").exists()
+
+
+def test_the_published_statistics_come_out_of_the_published_numbers(study):
+    reference = study()
+    reference.snakemake("reference_tables")
+    tables = reference.folder / "results/reference/tables"
+    agreement = {row["metric"]: float(row["spearman"]) for row in rows(tables / "agreement.csv")}
+    assert agreement == {
+        "lpips": pytest.approx(-0.20, abs=5e-3),
+        "rmse": pytest.approx(-0.06, abs=5e-3),
+        "ciede2000": pytest.approx(0.31, abs=5e-3),
+    }
+
+
+def test_masks_are_the_true_ones(finished):
+    for path in sorted((finished.folder / "results/A/masks").glob("*.png")):
+        found = np.array(Image.open(path)) > 127
+        true = (
+            np.array(Image.open(finished.folder / "results/A/capture/truth/masks" / path.name))
+            > 127
+        )
+        assert (found & true).sum() / (found | true).sum() > 0.99, path.name
+
+
+def test_every_camera_is_found_where_it_stood(finished):
+    for subject in "AB":
+        truth = read_json(finished.folder / f"results/{subject}/poses/truth.json")
+        assert truth["missing"] == []
+        assert truth["rotation_error_deg"]["median"] <= 0.3
+        assert truth["center_error_fraction"]["median"] <= 0.005
+
+
+def test_the_baselines_depth_is_the_true_one(finished):
+    folder = finished.folder / "results/A"
+    cameras = read_cameras(folder / "views/cameras.json")
+    true_cameras = read_cameras(folder / "capture/truth/cameras.json").select(cameras.names)
+    scale, _, _ = similarity(cameras.centers, true_cameras.centers)
+    for name, size in zip(cameras.names, cameras.sizes.tolist(), strict=True):
+        depth = np.load(folder / f"baseline/depth/{name}.npz")["median"] * scale
+        true = np.load(folder / f"capture/truth/depth/{name}.npz")["depth"]
+        true = cv2.resize(true, size, interpolation=cv2.INTER_NEAREST)
+        both = (depth > 0) & (true > 0)
+        assert both.sum() > 0.9 * (true > 0).sum(), name
+        assert np.median(np.abs(depth[both] / true[both] - 1)) < 0.02, name

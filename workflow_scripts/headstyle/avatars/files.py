@@ -1,0 +1,194 @@
+"""The files of one avatar: its outputs, what an interrupted job left, and who is making it.
+
+While an avatar is made, its state lies in `.partial` beside its outputs, where Snakemake deletes
+nothing: the edits of finished cycles, the splats at the last cycle's end, and at last all outputs
+in `finished`, from where they are moved to their places. So a job goes on where one was
+interrupted, and may make avatars whose own jobs then only have to take them.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from headstyle.base.errors import InputError
+from headstyle.base.files import read_json
+
+OUTPUTS = {
+    "splats": "splats.ply",
+    "edits": "edits",
+    "renders": "renders",
+    "depth": "depth",
+    "history": "history.tsv",
+    "run": "run.json",
+    "timings": "timings.json",
+}
+"""What an avatar's folder holds in the end."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """One avatar that is to be made: its names and all settings that shape it."""
+
+    subject: str
+    prompt: str
+    strength: str
+    params: Mapping[str, Any]
+    """`prompt_text`, `strength`, `editing`, `stylization`, `baseline`, `seed`, `library`."""
+    folder: Path
+    """Where its outputs are."""
+
+    @property
+    def name(self) -> str:
+        """As its folder is called."""
+        return f"{self.prompt}_{self.strength}"
+
+    def task(self, inputs: str) -> str:
+        """Digest of all that shapes the avatar, `inputs` being the digest of its input files."""
+        names = [self.subject, self.prompt, self.strength]
+        text = json.dumps([names, self.params, inputs], sort_keys=True, default=dict)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+class AvatarFolder:
+    """The state of one avatar's making, which belongs to one task: all that shapes the avatar."""
+
+    def __init__(self, folder: str | Path, task: str) -> None:
+        self.outputs = Path(folder)
+        self.state = self.outputs / ".partial"
+        self.task = task
+
+    @property
+    def edits(self) -> Path:
+        """Edits of the cycles so far, `cycle{k}/{view}.png`."""
+        return self.state / "edits"
+
+    @property
+    def checkpoint(self) -> Path:
+        """Folder of the latest checkpoint of the training."""
+        return self.state / "checkpoint"
+
+    @property
+    def finished(self) -> Path:
+        """All outputs, on their way to their places."""
+        return self.state / "finished"
+
+    def begin(self) -> None:
+        """Keep what is left of the same task, and nothing of another one."""
+        marker = self.state / "task"
+        if marker.is_file() and marker.read_text(encoding="ascii") == self.task:
+            for leftover in list(self.state.rglob(".*.partial-*")):
+                _remove(leftover)
+            return
+        if self.state.exists():
+            for path in self.state.iterdir():
+                # The lock stays, for it may be held.
+                if path.name != ".lock":
+                    _remove(path)
+        self.state.mkdir(parents=True, exist_ok=True)
+        marker.write_text(self.task, encoding="ascii")
+
+    def is_finished(self) -> bool:
+        """Whether all outputs wait to be moved to their places."""
+        marker = self.state / "task"
+        return (
+            marker.is_file()
+            and marker.read_text(encoding="ascii") == self.task
+            and all((self.finished / name).exists() for name in OUTPUTS.values())
+        )
+
+    def was_delivered_after(self, moment: float) -> bool:
+        """Whether the outputs are in their places and newer than a moment [s since the epoch]."""
+        run = self.outputs / OUTPUTS["run"]
+        try:
+            return run.stat().st_mtime >= moment and read_json(run).get("task") == self.task
+        except (OSError, InputError):
+            return False
+
+    def deliver(self, outputs: Mapping[str, str | Path]) -> None:
+        """Move the outputs to their places and delete the state.
+
+        Args:
+            outputs: Where each of `OUTPUTS` belongs.
+        """
+        for key, name in OUTPUTS.items():
+            place = Path(outputs[key])
+            _remove(place)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(self.finished / name, place)
+        shutil.rmtree(self.state, ignore_errors=True)
+
+    def claim(self) -> IO[str] | None:
+        """Claim the making of this avatar for this process, or None if another one makes it.
+
+        Returns:
+            The open lock file: the claim lasts as long as it is referenced.
+        """
+        path = self.state / ".lock"
+        while True:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                lock = path.open("w")
+            except FileNotFoundError:
+                continue
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.close()
+                return None
+            # Whoever delivered the avatar meanwhile deleted the file that was locked here.
+            if path.exists() and os.fstat(lock.fileno()).st_ino == path.stat().st_ino:
+                return lock
+            lock.close()
+
+
+def digest_of_files(paths: Iterable[str | Path]) -> str:
+    """One digest of the contents of files, in their order."""
+    digest = hashlib.sha256()
+    for path in paths:
+        try:
+            digest.update(hashlib.sha256(Path(path).read_bytes()).digest())
+        except OSError as error:
+            raise InputError(f"{path} cannot be read ({error}); make it again") from None
+    return digest.hexdigest()
+
+
+def read_plan(path: str | Path, subject: str) -> tuple[list[Order], float]:
+    """All avatars of a subject that this run of the workflow makes, and when it started.
+
+    Returns:
+        The orders, none where there is no plan, and the time [s since the epoch].
+    """
+    path = Path(path)
+    try:
+        started = path.stat().st_mtime
+    except FileNotFoundError:
+        return [], 0.0
+    entries = [entry for entry in read_json(path) if entry["subject"] == subject]
+    return [Order(**entry | {"folder": Path(entry["folder"])}) for entry in entries], started
+
+
+def check_renders(names: Sequence[str], renders: str | Path) -> None:
+    """Check that a baseline shows every view.
+
+    Raises:
+        InputError: it was trained on other views.
+    """
+    missing = [name for name in names if not (Path(renders) / f"{name}.png").is_file()]
+    if missing:
+        raise InputError(
+            f"{renders} lacks the view{'s' if len(missing) > 1 else ''} {', '.join(missing)}, "
+            "which the subject's cameras have; train the baseline again"
+        )
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

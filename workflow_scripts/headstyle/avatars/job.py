@@ -1,0 +1,171 @@
+"""A job that makes avatars of one subject: its own, and others that wait for a job of their own.
+
+Weights are loaded and photographs encoded once for all of them. Jobs that run side by side share
+the work: each claims the avatars that it makes.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+from headstyle.avatars.files import AvatarFolder, Order
+from headstyle.avatars.runs import (
+    AvatarRun,
+    Subject,
+    described_editing,
+    make_in_turns,
+    make_together,
+)
+from headstyle.avatars.schedules import all_edits, make_schedule
+from headstyle.avatars.stylization import read_neighbors
+from headstyle.base.cameras import read_cameras
+from headstyle.base.errors import InputError
+from headstyle.base.images import read_views
+from headstyle.editing.base import Editor
+from headstyle.editing.memory import exact_device
+from headstyle.editing.registry import make_editor
+from headstyle.rendering.splats import read_ply
+
+logger = logging.getLogger("headstyle")
+
+TOGETHER = 4
+"""Avatars that are in the making at once where their views share batches."""
+LOOK_AGAIN_S = 1.0
+"""Seconds between looks at an avatar that another job makes."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An avatar that no other process makes as long as the lock is open."""
+
+    order: Order
+    files: AvatarFolder
+    lock: IO[str]
+
+
+@dataclass
+class Job:
+    """What a job makes its avatars from."""
+
+    subject: Subject
+    inputs: str
+    """Digest of the input files."""
+    machine: Mapping[str, Any]
+    """The keys of the config's section `editing` that say how to use the machine."""
+    editor_device: str
+    started: float = 0.0
+    """When this run of the workflow began [s since the epoch]."""
+    _editors: dict[str, Editor] = field(default_factory=dict)
+
+    def make(self, own: Order, others: Sequence[Order] = (), most: int = 1) -> None:
+        """Make an avatar, and others that no other job makes, up to `most` in all.
+
+        Raises:
+            InputError: what stopped the job's own avatar.
+        """
+        files = AvatarFolder(own.folder, own.task(self.inputs))
+        expected, made = min(most, 1 + len(others)), 0
+        failed: dict[str, InputError] = {}
+        while not files.is_finished() or made < most:
+            claims = (c for c in self._claims(own, others) if c.order.name not in failed)
+            count = self._make_some(islice(claims, max(most - made, 1)), expected, failed)
+            if own.name in failed:
+                raise failed[own.name]
+            made += count
+            if count == 0:
+                if files.is_finished():
+                    return
+                # Another job makes it; should that fail, it can be claimed here.
+                time.sleep(LOOK_AGAIN_S)
+
+    def _make_some(
+        self, claims: Iterator[Claim], expected: int, failed: dict[str, InputError]
+    ) -> int:
+        """Make claimed avatars, together if their editor gains by it, and return how many."""
+        first = next(claims, None)
+        if first is None:
+            return 0
+        held = [first]
+        editor = self._editor(first.order, expected)
+        apart = exact_device(self.editor_device) != exact_device(self.subject.device)
+        stopped: dict[str, InputError] = {}
+        try:
+            if apart:
+
+                def starts() -> Iterator[Callable[[], AvatarRun]]:
+                    yield lambda: self._run(first, expected)
+                    for claim in claims:
+                        held.append(claim)
+                        yield lambda claim=claim: self._run(claim, expected)
+
+                stopped = make_in_turns(starts())
+            else:
+                held += islice(claims, (TOGETHER if editor.shares_batches else 1) - 1)
+                stopped = make_together([self._run(claim, expected) for claim in held])
+        finally:
+            for claim in held:
+                claim.lock.close()
+        for name, error in stopped.items():
+            logger.warning("%s stopped: %s", name, error)
+        failed |= stopped
+        return len(held)
+
+    def _claims(self, own: Order, others: Sequence[Order]) -> Iterator[Claim]:
+        for order in (own, *others):
+            files = AvatarFolder(order.folder, order.task(self.inputs))
+
+            def is_made(files: AvatarFolder = files, order: Order = order) -> bool:
+                delivered = order is not own and files.was_delivered_after(self.started)
+                return delivered or files.is_finished()
+
+            if is_made():
+                continue
+            lock = files.claim()
+            if lock is None:
+                continue
+            # Made, perhaps, between the look and the claim.
+            if is_made():
+                lock.close()
+                continue
+            yield Claim(order, files, lock)
+
+    def _run(self, claim: Claim, expected: int) -> AvatarRun:
+        params = claim.order.params
+        logger.info("%s: %r", claim.order.name, params["prompt_text"])
+        editor = self._editor(claim.order, expected)
+        return AvatarRun(claim.order, self.subject, editor, claim.files)
+
+    def _editor(self, order: Order, expected: int) -> Editor:
+        """The editor of an avatar; avatars with the same settings share it."""
+        editing = order.params["editing"]
+        key = described_editing(editing)
+        if key not in self._editors:
+            editor = make_editor({**editing, **self.machine}, self.editor_device)
+            schedule = make_schedule(order.params["stylization"])
+            edits = all_edits(schedule, len(self.subject.cameras))
+            editor.expect(expected * sum(len(edit.views) for edit in edits))
+            self._editors[key] = editor
+        return self._editors[key]
+
+
+def read_subject(
+    cameras: str | Path, splats: str | Path, adjacency: str | Path, device: str
+) -> Subject:
+    """What the avatars of a subject start from; beside `cameras` lie the views.
+
+    Raises:
+        InputError: a file is missing or damaged.
+    """
+    rig = read_cameras(cameras)
+    views = read_views(Path(cameras).parent, rig)
+    return Subject(
+        cameras=rig,
+        photographs=dict(zip(rig.names, views, strict=True)),
+        splats=read_ply(splats),
+        neighbors=read_neighbors(adjacency, rig.names),
+        device=device,
+    )

@@ -1,0 +1,392 @@
+"""Avatars in the making: one with its state on disk, and several that are edited together."""
+
+import json
+import logging
+import os
+import shutil
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from headstyle.avatars.files import OUTPUTS, AvatarFolder, Order
+from headstyle.avatars.schedules import Edit, all_edits, make_schedule
+from headstyle.avatars.stylization import (
+    Recipe,
+    avatar_settings,
+    describe_run,
+    render_images,
+    stylize,
+)
+from headstyle.base.cameras import Cameras
+from headstyle.base.errors import InputError
+from headstyle.base.files import whole_folder, write_json
+from headstyle.base.images import RgbaImage, read_rgba, write_image
+from headstyle.base.seeds import avatar_seed
+from headstyle.editing.base import Editor, Instruction, View
+from headstyle.losses.perceptual import make_perceptual_loss
+from headstyle.rendering.renderer import Splats
+from headstyle.rendering.splats import write_ply
+from headstyle.training.baseline import write_history, write_renders
+from headstyle.training.checkpoints import restore, state_of
+from headstyle.training.trainers import make_trainer
+
+logger = logging.getLogger("headstyle")
+
+STATE_FILE = "training.safetensors"
+WRITERS = 4
+"""Threads that write images while the training goes on."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What all avatars of a subject start from."""
+
+    cameras: Cameras
+    photographs: Mapping[str, RgbaImage]
+    """The unedited views by name, which every edit is conditioned on."""
+    splats: Splats
+    """The baseline."""
+    neighbors: Sequence[Sequence[int]]
+    """For each view the indices of its neighbors."""
+    device: str = "cpu"
+    """Where splats are trained."""
+
+    @cached_property
+    def renders(self) -> dict[str, RgbaImage]:
+        """The baseline in every view, which the first edits of all avatars start from."""
+        on_device = {name: value.detach().to(self.device) for name, value in self.splats.items()}
+        return dict(render_images(on_device, self.cameras))
+
+
+@dataclass
+class Request:
+    """Views of one avatar that wait to be edited."""
+
+    views: list[View]
+    instructions: list[Instruction]
+
+
+@dataclass
+class AvatarRun:
+    """One avatar from its baseline to its outputs; goes on where an earlier process stopped."""
+
+    order: Order
+    subject: Subject
+    editor: Editor
+    files: AvatarFolder
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Spent in each phase, by this process."""
+
+    def __post_init__(self) -> None:
+        params, names = self.order.params, self.subject.cameras.names
+        stylization = params["stylization"]
+        seed = avatar_seed(
+            params["seed"], self.order.subject, self.order.prompt, self.order.strength
+        )
+        self.recipe = Recipe.from_config(
+            self.order.prompt, params["prompt_text"], params["strength"], params["editing"], seed
+        )
+        self.schedule = make_schedule(stylization, seed)
+        settings = avatar_settings(
+            params["baseline"], stylization["refine_every"], self.schedule.iterations
+        )
+        self.files.begin()
+        self.trainer = make_trainer(
+            self.subject.splats,
+            self.subject.cameras,
+            self.subject.photographs,
+            settings,
+            seed,
+            self.subject.device,
+        )
+        self.trainer.extra_loss = make_perceptual_loss(stylization, seed, self.subject.device)
+        self.resumed_at = self._resume()
+        self._saved_at = self.trainer.iteration
+        self._edit: Edit | None = None
+        self._names = names
+        self._writer = ThreadPoolExecutor(1)
+        self._writing: Future | None = None
+        self._loop = stylize(self.trainer, self.schedule, self.subject.neighbors)
+
+    @property
+    def views_left(self) -> int:
+        """How many views are still to be edited."""
+        edits = all_edits(self.schedule, len(self._names))
+        return sum(len(e.views) for e in edits if e.iteration >= self.trainer.iteration)
+
+    def advance(self, images: Sequence[RgbaImage] | None = None) -> Request | None:
+        """Train until views are to be edited.
+
+        Args:
+            images: The edited views of the last request.
+
+        Returns:
+            What is to be edited now, or None when the avatar is trained.
+        """
+        started = time.monotonic()
+        edits = None if images is None else self._received(images)
+        while True:
+            try:
+                edit = self._loop.send(edits)
+            except StopIteration:
+                self._settle()
+                self._save()
+                self._spent("train", started)
+                return None
+            self._save_when_due(edit)
+            edits = self._kept(edit)
+            if edits is None:
+                self._edit = edit
+                request = self._request(edit)
+                self._spent("train", started)
+                return request
+
+    def finish(self) -> None:
+        """Write all outputs where `AvatarFolder.deliver` takes them."""
+        started = time.monotonic()
+        names, trainer = OUTPUTS, self.trainer
+        with whole_folder(self.files.finished) as folder:
+            shutil.copytree(self.files.edits, folder / names["edits"], copy_function=_link)
+            write_ply(folder / names["splats"], trainer.splats)
+            write_renders(
+                trainer.splats,
+                self.subject.cameras,
+                folder / names["renders"],
+                folder / names["depth"],
+            )
+            write_history(folder / names["history"], trainer.history)
+            write_json(folder / names["run"], self.described())
+            self._spent("write", started)
+            write_json(folder / names["timings"], self.timings())
+        self._writer.shutdown()
+
+    def described(self) -> dict[str, Any]:
+        """What `run.json` says: everything that shaped the avatar, and no times."""
+        order, params = self.order, self.order.params
+        return {
+            "subject": order.subject,
+            "strength": order.strength,
+            "seed": params["seed"],
+            "task": self.files.task,
+            "splats": len(self.trainer.splats["means"]),
+            "views": list(self._names),
+            **describe_run(
+                self.recipe, self.schedule, self._names, self.editor, self.subject.device
+            ),
+            **{key: params[key] for key in ("editing", "stylization", "baseline", "library")},
+        }
+
+    def timings(self) -> dict[str, Any]:
+        """What `timings.json` says: how long and on what, which differs from run to run."""
+        device, peak = torch.device(self.subject.device), None
+        if device.type == "cuda":
+            peak = torch.cuda.max_memory_allocated(device)
+        return {
+            "seconds": {phase: round(value, 3) for phase, value in self.seconds.items()},
+            "resumed_at_iteration": self.resumed_at,
+            "editor": self.editor.describe_machine(),
+            "splats": {"device": str(device), "peak_memory_bytes": peak},
+        }
+
+    def spent_editing(self, seconds: float) -> None:
+        """Add to the time that editing took."""
+        self.seconds["edit"] = self.seconds.get("edit", 0.0) + seconds
+
+    def _spent(self, phase: str, since: float) -> None:
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + time.monotonic() - since
+
+    def _request(self, edit: Edit) -> Request:
+        names = [self._names[view] for view in edit.views]
+        if edit.iteration == 0:
+            renders = self.subject.renders
+        else:
+            cameras = self.subject.cameras.select(names)
+            renders = dict(render_images(self.trainer.splats, cameras))
+        views = [View(name, self.subject.photographs[name], renders[name]) for name in names]
+        return Request(views, self.recipe.instructions(edit, self._names))
+
+    def _received(self, images: Sequence[RgbaImage]) -> dict[str, RgbaImage]:
+        """Edits as their files will hold them, which are written while the training goes on."""
+        edit = self._edit
+        assert edit is not None
+        self._settle()
+        # Trained on as written, so that a resumed avatar is trained on the same.
+        edits = {
+            self._names[view]: _as_written(image)
+            for view, image in zip(edit.views, images, strict=True)
+        }
+        folder = self.files.edits / f"cycle{edit.cycle}"
+        whole = len(edits) == len(self._names)
+        self._writing = self._writer.submit(_write_images, folder, edits, whole)
+        name, count = self.order.name, len(edits)
+        logger.info("%s, iteration %d: %d views edited", name, edit.iteration, count)
+        return edits
+
+    def _settle(self) -> None:
+        """Wait until all edits are written."""
+        if self._writing is not None:
+            self._writing.result()
+
+    def _kept(self, edit: Edit) -> dict[str, RgbaImage] | None:
+        """The edits of all views that an interrupted process finished."""
+        folder = self.files.edits / f"cycle{edit.cycle}"
+        if len(edit.views) < len(self._names) or not folder.is_dir():
+            return None
+        if self.trainer.iteration > (self.resumed_at or 0) or self._edit is not None:
+            return None
+        logger.info("%s: the edits of cycle %d were kept", self.order.name, edit.cycle)
+        return {name: read_rgba(folder / f"{name}.png") for name in self._names}
+
+    def _save_when_due(self, edit: Edit) -> None:
+        iteration = self.trainer.iteration
+        if iteration > self._saved_at and (
+            iteration - self._saved_at >= self.schedule.checkpoint_every
+        ):
+            self._settle()
+            self._save()
+
+    def _save(self) -> None:
+        """Write a checkpoint: the training's state, and what it is trained toward."""
+        tensors, described = state_of(self.trainer)
+        with whole_folder(self.files.checkpoint) as folder:
+            save_file(
+                {name: value.detach().cpu().contiguous() for name, value in tensors.items()},
+                folder / STATE_FILE,
+                metadata={"training": json.dumps(described)},
+            )
+            latest = self.files.edits / "cycle0"
+            if self.schedule.checkpoint_every and latest.is_dir():
+                # Later edits replace these files one by one.
+                shutil.copytree(latest, folder / "targets")
+        self._saved_at = self.trainer.iteration
+
+    def _resume(self) -> int | None:
+        """Go on from the checkpoint, if there is a good one; the iteration it is of."""
+        path = self.files.checkpoint / STATE_FILE
+        if not path.is_file():
+            return None
+        try:
+            with safe_open(path, framework="pt", device="cpu") as file:
+                described = json.loads(file.metadata()["training"])
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            logger.warning("%s cannot be read (%s): starting anew", path, error)
+            return None
+        restore(self.trainer, tensors, described)
+        targets = sorted((self.files.checkpoint / "targets").glob("*.png"))
+        self.trainer.replace_targets({target.stem: read_rgba(target) for target in targets})
+        logger.info("%s goes on after iteration %d", self.order.name, self.trainer.iteration)
+        return self.trainer.iteration
+
+
+def make_together(runs: Sequence[AvatarRun]) -> dict[str, InputError]:
+    """Make avatars whose views share batches; they need one editor.
+
+    Returns:
+        What stopped an avatar, by its name; the others are not touched by it.
+    """
+    failed: dict[str, InputError] = {}
+    waiting = _advanced([(run, None) for run in runs], failed)
+    while waiting:
+        started = time.monotonic()
+        views = [view for _, request in waiting for view in request.views]
+        instructions = [i for _, request in waiting for i in request.instructions]
+        images = iter(runs[0].editor.edit(views, instructions))
+        each = (time.monotonic() - started) / len(views)
+        edited = []
+        for run, request in waiting:
+            run.spent_editing(each * len(request.views))
+            edited.append((run, [next(images) for _ in request.views]))
+        waiting = _advanced(edited, failed)
+    return failed
+
+
+def _advanced(
+    edited: Iterable[tuple[AvatarRun, Sequence[RgbaImage] | None]], failed: dict[str, InputError]
+) -> list[tuple[AvatarRun, Request]]:
+    """Those avatars that wait for further edits; the others are finished or have failed."""
+    waiting = []
+    for run, images in edited:
+        try:
+            request = run.advance(images)
+            if request is None:
+                run.finish()
+            else:
+                waiting.append((run, request))
+        except InputError as error:
+            failed[run.order.name] = error
+    return waiting
+
+
+def make_in_turns(orders: Iterator[Callable[[], AvatarRun]]) -> dict[str, InputError]:
+    """Make avatars so that one is edited while another one is trained, on two devices.
+
+    Args:
+        orders: Each starts an avatar; called when its turn comes.
+
+    Returns:
+        What stopped an avatar, by its name.
+    """
+    failed: dict[str, InputError] = {}
+    under_way: deque[tuple[AvatarRun, Future]] = deque()
+
+    def edited(run: AvatarRun, request: Request) -> list[RgbaImage]:
+        started = time.monotonic()
+        images = run.editor.edit(request.views, request.instructions)
+        run.spent_editing(time.monotonic() - started)
+        return images
+
+    with ThreadPoolExecutor(1) as editing:
+
+        def submit(run: AvatarRun, images: Sequence[RgbaImage] | None) -> None:
+            for waiting, request in _advanced([(run, images)], failed):
+                under_way.append((waiting, editing.submit(edited, waiting, request)))
+
+        starts = iter(orders)
+        for start in starts:
+            submit(start(), None)
+            # Two at a time: the trainings share a device, so a third one would only wait.
+            while len(under_way) > 1:
+                run, future = under_way.popleft()
+                submit(run, future.result())
+        while under_way:
+            run, future = under_way.popleft()
+            submit(run, future.result())
+    return failed
+
+
+def _write_images(folder: Path, images: Mapping[str, RgbaImage], whole: bool) -> None:
+    """Write `{name}.png` into a folder, which then holds no others if they are the `whole`."""
+    place = whole_folder(folder) if whole else nullcontext(folder)
+    with place as inside, ThreadPoolExecutor(WRITERS) as pool:
+        list(pool.map(lambda name: write_image(inside / f"{name}.png", images[name]), images))
+
+
+def _as_written(image: RgbaImage) -> RgbaImage:
+    """What reading an image gives after writing it with 8 bits."""
+    return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8).astype(np.float32) / np.float32(255)
+
+
+def _link(source: str, target: str) -> None:
+    """A second name for a file, or a copy where the file system has no such thing."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def described_editing(editing: Mapping[str, Any]) -> str:
+    """What makes two avatars share an editor."""
+    own = editing if editing["editor"] == "control" else {**editing, "control": None}
+    return json.dumps(own, sort_keys=True)

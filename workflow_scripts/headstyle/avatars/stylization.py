@@ -1,0 +1,257 @@
+"""Stylization of an avatar: the loop of the study's modified Instruct-GS2GS, and of its ancestors.
+
+Now and then views are rendered and edited; between, the splats are trained on the edits. What the
+study changed in Instruct-GS2GS: an edit takes all views at once with one noise, and an iteration
+averages the loss over a view and its neighbors. `headstyle.avatars.schedules` holds what differs.
+"""
+
+import csv
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from headstyle.avatars.schedules import Edit, Schedule, all_edits
+from headstyle.base.cameras import Cameras
+from headstyle.base.errors import InputError
+from headstyle.base.images import RgbaImage
+from headstyle.base.progress import progress
+from headstyle.base.seeds import derived_seed
+from headstyle.editing.base import Editor, Instruction
+from headstyle.rendering.renderer import Splats, render, straight_alpha
+from headstyle.training.trainer import SplatTrainer, TrainingSettings
+
+PACKAGES = (
+    *("torch", "gsplat", "numba", "numpy", "opencv-python-headless"),
+    *("diffusers", "transformers"),
+)
+"""Packages whose versions can change an avatar."""
+
+# Rows of the history of a whole training.
+HISTORY_ROWS = 100
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What one avatar is edited with, and where everything random in it comes from."""
+
+    prompt: str
+    """Identifier of the prompt."""
+    text: str
+    """The instruction, with the pronoun filled in."""
+    text_guidance: float
+    """s_P of the first cycle."""
+    image_guidance: float
+    """s_I of the first cycle."""
+    text_guidance_increment: float
+    """Added to s_P in every further cycle."""
+    image_guidance_increment: float
+    """Added to s_I in every further cycle."""
+    noise_level: tuple[float, float]
+    """Range from which noise levels are drawn."""
+    seed: int
+    """The avatar's seed."""
+
+    @classmethod
+    def from_config(
+        cls,
+        prompt: str,
+        text: str,
+        strength: Mapping[str, float],
+        editing: Mapping[str, Any],
+        seed: int,
+    ) -> "Recipe":
+        """From the config's sections `strengths` (one of them) and `editing`."""
+        low, high = editing["noise_level"]
+        increments = ("text_guidance_increment", "image_guidance_increment")
+        return cls(
+            prompt=prompt,
+            text=text,
+            text_guidance=strength["text_guidance"],
+            image_guidance=strength["image_guidance"],
+            **{name: editing[name] for name in increments},
+            noise_level=(low, high),
+            seed=seed,
+        )
+
+    def instructions(self, edit: Edit, names: Sequence[str]) -> list[Instruction]:
+        """One instruction per view of an edit.
+
+        In cycle k the guidance scales are s_P + k times the text increment and s_I + k times the
+        image increment. A shared noise is the same in all cycles, as in the study.
+
+        Args:
+            edit: Which views are edited, and whether they share their noise.
+            names: Of all views.
+        """
+        return [self._instruction(edit, names[view]) for view in edit.views]
+
+    def _instruction(self, edit: Edit, view: str) -> Instruction:
+        of_the_view = () if edit.shared_noise else (view,)
+        draw = np.random.default_rng(
+            derived_seed(self.seed, "noise level", edit.number, *of_the_view)
+        )
+        return Instruction(
+            prompt=self.prompt,
+            text=self.text,
+            text_guidance=self.text_guidance + edit.cycle * self.text_guidance_increment,
+            image_guidance=self.image_guidance + edit.cycle * self.image_guidance_increment,
+            noise_level=float(draw.uniform(*self.noise_level)),
+            cycle=edit.cycle,
+            seed=self.seed
+            if edit.shared_noise
+            else derived_seed(self.seed, "noise", edit.number, view),
+        )
+
+
+def avatar_settings(
+    baseline: Mapping[str, Any], refine_every: int, iterations: int
+) -> TrainingSettings:
+    """How an avatar is trained: as its baseline, except for what stylization sets.
+
+    All harmonics are in use from the start, and splats are refined by the baseline's thresholds
+    from the first to the last iteration. Opacities are never reset, which is meant for scenes that
+    start from points: after a reset near the end the avatar would not become opaque again.
+    """
+    settings = TrainingSettings.from_config(baseline)
+    refine = None
+    if refine_every and settings.refine is not None:
+        refine = replace(
+            settings.refine,
+            start=0,
+            stop=iterations,
+            every=refine_every,
+            reset_opacity_every=iterations + 1,
+        )
+    return replace(
+        settings,
+        iterations=iterations,
+        sh_degree_every=0,
+        refine=refine,
+        # Edits that differ from view to view must show, not be explained as exposure.
+        exposure_rate=0.0,
+        # New edits come until the end.
+        learning_rates=replace(settings.learning_rates, decay=1.0),
+        # Batches of several views keep a GPU busy, and its memory is for the editor.
+        cuda_graphs=False,
+    )
+
+
+def stylize(
+    trainer: SplatTrainer,
+    schedule: Schedule,
+    neighbors: Sequence[Sequence[int]],
+) -> Generator[Edit, Mapping[str, RgbaImage], None]:
+    """Train the splats on edits of their own renders; `trainer.splats` becomes the avatar.
+
+    A generator: it yields what is to be edited now and is sent the edits by view name, so that
+    whoever runs it may edit several avatars together. It goes on from `trainer.iteration`.
+
+    Args:
+        trainer: Holds the baseline's splats, with fresh optimizers; stale ones make edits fade.
+        schedule: When views are edited, and which views form an iteration.
+        neighbors: For each view the indices of its neighbors, itself excluded.
+    """
+    record_every = max(1, schedule.iterations // HISTORY_ROWS)
+    for iteration in progress(range(trainer.iteration, schedule.iterations), "stylization"):
+        edit = schedule.edit_before(iteration, len(neighbors))
+        if edit is not None:
+            trainer.replace_targets((yield edit))
+        batch = schedule.batch(iteration, neighbors)
+        loss = trainer.step(batch)
+        if trainer.iteration % record_every == 0:
+            trainer.record(loss, batch)
+
+
+def render_images(
+    splats: Splats | Mapping[str, Tensor], cameras: Cameras
+) -> Iterator[tuple[str, RgbaImage]]:
+    """What the splats look like from each camera: name and image with straight alpha."""
+    device = splats["means"].device
+    poses = torch.as_tensor(cameras.world_to_camera, dtype=torch.float32).to(device)
+    intrinsics = torch.as_tensor(cameras.intrinsics, dtype=torch.float32).to(device)
+    for i, name in enumerate(cameras.names):
+        width, height = cameras.sizes[i].tolist()
+        with torch.no_grad():
+            rendering = render(splats, poses[i : i + 1], intrinsics[i : i + 1], width, height)
+        yield name, straight_alpha(rendering.colors[0], rendering.alphas[0])
+
+
+def read_neighbors(path: str | Path, names: Sequence[str]) -> list[list[int]]:
+    """Indices of each view's neighbors from `adjacency.csv`, in the order of `names`.
+
+    Raises:
+        InputError: the file is missing, or a view is not in it.
+    """
+    try:
+        with Path(path).open(newline="", encoding="utf-8") as file:
+            header, *rows = csv.reader(file)
+            table = {row[0]: dict(zip(header[1:], row[1:], strict=True)) for row in rows}
+            return [
+                [j for j, other in enumerate(names) if j != i and int(table[name][other])]
+                for i, name in enumerate(names)
+            ]
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; run camera_adjacency") from None
+    except KeyError as error:
+        raise InputError(f"{path} has no view {error}; run camera_adjacency again") from None
+    except (ValueError, IndexError) as error:
+        raise InputError(f"{path} is not an adjacency table ({error}); make it again") from None
+
+
+def describe_run(
+    recipe: Recipe, schedule: Schedule, names: Sequence[str], editor: Editor, device: str
+) -> dict[str, Any]:
+    """What `run.json` says beside names and settings; the same for every run of the same avatar.
+
+    Args:
+        recipe: What the views were edited with.
+        schedule: When they were edited.
+        names: Of the views.
+        editor: Which editor was used.
+        device: Where the avatar was made.
+    """
+    return {
+        "prompt": recipe.prompt,
+        "prompt_text": recipe.text,
+        "avatar_seed": recipe.seed,
+        "iterations": schedule.iterations,
+        "edits": [_described(recipe, edit, names) for edit in all_edits(schedule, len(names))],
+        "editor": editor.describe(),
+        "device": device,
+        "versions": {name: installed_version(name) for name in PACKAGES},
+    }
+
+
+def _described(recipe: Recipe, edit: Edit, names: Sequence[str]) -> dict[str, Any]:
+    instructions = recipe.instructions(edit, names)
+    first = instructions[0]
+    noise: dict[str, Any]
+    if edit.shared_noise:
+        noise = {"views": "all", "noise_level": first.noise_level, "noise_seed": first.seed}
+    else:
+        chosen = [names[view] for view in edit.views]
+        noise = {
+            "noise_level": {v: i.noise_level for v, i in zip(chosen, instructions, strict=True)},
+            "noise_seed": {v: i.seed for v, i in zip(chosen, instructions, strict=True)},
+        }
+    return {
+        "cycle": edit.cycle,
+        "iteration": edit.iteration,
+        "text_guidance": first.text_guidance,
+        "image_guidance": first.image_guidance,
+        **noise,
+    }
+
+
+def installed_version(package: str) -> str | None:
+    """Version of a package, None where it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

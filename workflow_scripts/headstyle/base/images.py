@@ -1,0 +1,75 @@
+"""Reading, writing, compositing and resizing images. Everything is sRGB."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PillowImage
+
+from headstyle.base.cameras import Cameras
+from headstyle.base.errors import InputError
+from headstyle.base.files import whole_file
+
+Image = NDArray[np.float32]
+"""sRGB in [0, 1]. Shape `(H, W, 3)`."""
+RgbaImage = NDArray[np.float32]
+"""sRGB with straight (not premultiplied) alpha, all in [0, 1]. Shape `(H, W, 4)`."""
+
+
+def read_rgba(path: str | Path) -> RgbaImage:
+    """Read one of the workflow's own 8-bit images; without an alpha channel alpha is 1.
+
+    Raises:
+        InputError: the file is missing or cannot be decoded.
+    """
+    try:
+        with PillowImage.open(path) as image:
+            return np.asarray(image.convert("RGBA"), dtype=np.float32) / np.float32(255)
+    except (OSError, SyntaxError) as error:
+        raise InputError(
+            f"{path} cannot be read as an image ({error}); delete it and run again"
+        ) from None
+
+
+def write_image(path: str | Path, image: Image | RgbaImage) -> None:
+    """Write an image in [0, 1] as 8-bit PNG or JPEG (by suffix), whole or not at all."""
+    pixels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    with whole_file(path) as partial:
+        PillowImage.fromarray(pixels).save(
+            partial, **({"quality": 90} if partial.suffix == ".jpg" else {})
+        )
+
+
+def composite(image: RgbaImage, background: tuple[float, float, float] = (0, 0, 0)) -> Image:
+    """Lay a straight-alpha image over one colour. Returns shape `(H, W, 3)`."""
+    alpha = image[..., 3:]
+    return image[..., :3] * alpha + np.float32(background) * (1 - alpha)
+
+
+def resize_rgba(image: RgbaImage, width: int, height: int) -> RgbaImage:
+    """Area-filtered resize with alpha premultiplied, so that hidden background never bleeds in."""
+    alpha = image[..., 3:]
+    premultiplied = np.concatenate([image[..., :3] * alpha, alpha], axis=2)
+    resized = cv2.resize(premultiplied, (width, height), interpolation=cv2.INTER_AREA)
+    colors = resized[..., :3] / np.maximum(resized[..., 3:], 1e-6)
+    return np.concatenate([np.clip(colors, 0, 1), resized[..., 3:]], axis=2).astype(np.float32)
+
+
+def read_views(folder: str | Path, cameras: Cameras) -> list[RgbaImage]:
+    """Read the views of the given cameras, `{view}.png` with straight alpha, in their order.
+
+    Raises:
+        InputError: a view is missing, cannot be decoded, or has not the size its camera says.
+    """
+    views = []
+    for name, (width, height) in zip(cameras.names, cameras.sizes.tolist(), strict=True):
+        path = Path(folder) / f"{name}.png"
+        view = read_rgba(path)
+        if view.shape[:2] != (height, width):
+            raise InputError(
+                f"{path} is {view.shape[1]}x{view.shape[0]} px but its camera says"
+                f" {width}x{height} px; make the views again"
+            )
+        views.append(view)
+    return views

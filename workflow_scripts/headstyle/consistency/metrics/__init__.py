@@ -1,0 +1,72 @@
+"""The consistency metrics, one module each, found by their names.
+
+To add a metric, write `headstyle/consistency/metrics/NAME.py` with a subclass of `Metric` called
+NAME, and list NAME in the config under `metrics.names`.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstyle.base.errors import InputError
+from headstyle.consistency.metrics.base import Metric
+from headstyle.consistency.pairs import PairBatch, Scene, mean_over_overlap
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = [
+    "Metric",
+    "PairBatch",
+    "Scene",
+    "available_metrics",
+    "load_metrics",
+    "mean_over_overlap",
+    "metric_class",
+    "required_weights",
+]
+
+
+def available_metrics() -> list[str]:
+    """Names of all metrics, in alphabetical order."""
+    return sorted(found.name for found in pkgutil.iter_modules(__path__) if found.name != "base")
+
+
+def metric_class(name: str) -> type[Metric]:
+    """The class of a metric.
+
+    Raises:
+        InputError: there is no metric of this name.
+    """
+    if name not in available_metrics():
+        raise InputError(
+            f"metrics.names: {name!r} is not a metric; choose from {', '.join(available_metrics())}"
+        )
+    module = importlib.import_module(f"{__name__}.{name}")
+    return next(
+        found
+        for found in vars(module).values()
+        if isinstance(found, type)
+        and issubclass(found, Metric)
+        and found.__module__ == module.__name__
+    )
+
+
+def load_metrics(settings: Mapping[str, Any], device: "torch.device") -> list[Metric]:
+    """The metrics of `settings["names"]`, their weights loaded.
+
+    Raises:
+        InputError: an unknown name or a missing file of weights.
+    """
+    return [metric_class(name)(settings, device) for name in settings["names"]]
+
+
+def required_weights(settings: Mapping[str, Any]) -> dict[str, list[Path]]:
+    """Files of weights that each metric of `settings["names"]` will load, all of them present.
+
+    Raises:
+        InputError: an unknown name or a missing file, with where it was looked for.
+    """
+    return {name: metric_class(name).weights(settings) for name in settings["names"]}

@@ -1,0 +1,56 @@
+"""Learned perceptual difference LPIPS of what two views share, and of nothing else."""
+
+import lpips
+import torch
+from torch import Tensor
+
+from headstyle.consistency.metrics.lpips import Lpips
+from headstyle.consistency.pairs import PairBatch
+from headstyle.consistency.parts.filling import overlap_crops
+
+# The largest step between the features of the backbones [px].
+STRIDE = 32
+
+
+class LpipsCorrected(Lpips):
+    """LPIPS (version 0.1) as a map per layer, averaged over the overlap, on the overlap's crop.
+
+    Both images are continued smoothly beyond the overlap, so that receptive fields see neither
+    background nor black; with an overlap of the whole frame it is the package's LPIPS.
+    """
+
+    name = "lpips_corrected"
+    warp = "corrected"
+
+    @torch.inference_mode()
+    def __call__(self, batch: PairBatch) -> Tensor:
+        return masked_lpips(self.network, batch)
+
+
+def masked_lpips(network: torch.nn.Module, batch: PairBatch) -> Tensor:
+    """Per layer the mean of its differences over the overlap, summed over layers.
+
+    Args:
+        network: An `lpips.LPIPS`.
+        batch: The pairs.
+
+    Returns:
+        One value per pair, NaN without overlap. Shape `(N,)`, float64.
+    """
+    values = batch.target.new_full((len(batch.target),), torch.nan, dtype=torch.float64)
+    for crops in overlap_crops(batch, STRIDE):
+        features = [
+            network.net(network.scaling_layer(image * 2 - 1))
+            for image in (crops.target, crops.warped)
+        ]
+        inside = crops.overlap.to(crops.target.dtype)
+        total = torch.zeros(len(crops.rows), dtype=torch.float64, device=values.device)
+        for head, *pair in zip(network.lins, *features, strict=True):
+            first, second = (lpips.normalize_tensor(layer) for layer in pair)
+            differences = head((first - second).square()).double()
+            # Each cell counts by how much of it lies in the overlap.
+            weight = torch.nn.functional.interpolate(inside, differences.shape[2:], mode="area")
+            weight = weight.double()
+            total += (differences * weight).sum(dim=(1, 2, 3)) / weight.sum(dim=(1, 2, 3))
+        values[crops.rows] = total
+    return values

@@ -1,0 +1,179 @@
+"""From views to batches of warped pairs, which the metrics compare."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from headstyle.base.cameras import Cameras
+from headstyle.base.errors import InputError
+from headstyle.consistency.pairs import PairBatch, Scene, Warp
+from headstyle.consistency.warping import (
+    Surfaces,
+    overlap,
+    relative_projections,
+    sound_surface,
+    warp,
+    warp_backward,
+)
+from headstyle.rendering.renderer import Splats
+
+# Pixels per batch: on the CPU so few that a batch stays near the caches, which also keeps the
+# working memory below 1 GiB; on a GPU it is near 10 GiB.
+BATCH_PIXELS = {"cpu": 2**18, "cuda": 2**24}
+
+
+def make_scene(
+    renders: Sequence[ArrayLike | Tensor],
+    depths: Sequence[ArrayLike | Tensor],
+    cameras: Cameras,
+    foreground_alpha: float,
+    device: torch.device,
+    *,
+    unedited: Sequence[ArrayLike | Tensor] | None = None,
+    splats: Splats | None = None,
+    instruction: str | None = None,
+) -> Scene:
+    """Check all views and bring them to the device; see `headstyle.consistency.scoring.score`.
+
+    Raises:
+        InputError: numbers or sizes do not fit together.
+    """
+    images = [as_image(render) for render in renders]
+    maps = [torch.as_tensor(depth).to(torch.float32) for depth in depths]
+    check_sizes(images, cameras, "the image of {}")
+    check_sizes(maps, cameras, "the depth of {}")
+    foreground = [
+        image[..., 3] > foreground_alpha if image.shape[2] == 4 else depth > 0
+        for image, depth in zip(images, maps, strict=True)
+    ]
+    if unedited is not None:
+        unedited = [as_image(image) for image in unedited]
+        check_sizes(unedited, cameras, "the unedited image of {}")
+        unedited = [
+            (image if image.shape[2] == 4 else torch.cat([image, own[..., None].float()], dim=2))
+            for image, own in zip(unedited, foreground, strict=True)
+        ]
+    return Scene(
+        cameras,
+        [image[..., :3].to(device) for image in images],
+        [mask.to(device) for mask in foreground],
+        [depth.to(device) for depth in maps],
+        None if unedited is None else [image.to(device) for image in unedited],
+        splats,
+        instruction,
+    )
+
+
+class PairWarper:
+    """Warps pairs of a scene's views, each kind of warp only when it is asked for.
+
+    Args:
+        scene: The views.
+        settings: The config's `metrics` section.
+    """
+
+    def __init__(self, scene: Scene, settings: Mapping[str, Any]) -> None:
+        self.scene = scene
+        self._settings = settings
+
+    def batch(self, kind: Warp, positions: Sequence[tuple[int, int]]) -> PairBatch:
+        """The batch of pairs (target, source): targets of one size, sources of one size."""
+        targets, sources = (tuple(side) for side in zip(*positions, strict=True))
+        draw = self._published if kind == "published" else self._corrected
+        warped, shared = draw(targets, sources)
+        colors = _stack(self.scene.colors, targets)
+        foreground = _stack(self.scene.foreground, targets)
+        return PairBatch(colors, warped, shared, foreground, targets, sources)
+
+    def _published(self, targets: Sequence[int], sources: Sequence[int]) -> tuple[Tensor, Tensor]:
+        scene = self.scene
+        width, height = scene.cameras.sizes[targets[0]].tolist()
+        views = (scene.colors, scene.depths, scene.foreground)
+        warped = warp(
+            *(_stack(images, sources) for images in views),
+            self._projections(targets, sources),
+            (width, height),
+        )
+        depth, foreground = _stack(scene.depths, targets), _stack(scene.foreground, targets)
+        shared = overlap(warped, depth, foreground, self._settings["depth_tolerance"])
+        return warped.colors, shared
+
+    def _corrected(self, targets: Sequence[int], sources: Sequence[int]) -> tuple[Tensor, Tensor]:
+        return warp_backward(
+            self._surfaces(targets),
+            self._surfaces(sources),
+            self._projections(sources, targets),
+            self._projections(targets, sources),
+            self._settings["depth_tolerance"],
+            self._settings["round_trip_px"],
+        )
+
+    def _projections(self, targets: Sequence[int], sources: Sequence[int]) -> Tensor:
+        moved = relative_projections(self.scene.cameras, targets, sources)
+        return moved.to(self.scene.colors[0].device)
+
+    def _surfaces(self, views: Sequence[int]) -> Surfaces:
+        depths, sound = self._sound
+        return Surfaces(*(_stack(images, views) for images in (self.scene.colors, depths, sound)))
+
+    @cached_property
+    def _sound(self) -> tuple[list[Tensor], list[Tensor]]:
+        """Depth and soundness of each view's surface."""
+        depths, sound = zip(
+            *(
+                sound_surface(depth[None], foreground[None], self._settings["depth_jump"])
+                for depth, foreground in zip(self.scene.depths, self.scene.foreground, strict=True)
+            ),
+            strict=True,
+        )
+        return [depth[0] for depth in depths], [mask[0] for mask in sound]
+
+
+def batches(
+    positions: Sequence[tuple[int, int]], sizes: NDArray[np.int64], device: torch.device
+) -> Iterator[list[int]]:
+    """Rows of pairs whose targets have one size and whose sources have one size."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for row, (target, source) in enumerate(positions):
+        groups.setdefault((*sizes[target].tolist(), *sizes[source].tolist()), []).append(row)
+    for (width, height, *_), rows in groups.items():
+        count = max(1, BATCH_PIXELS[device.type] // (width * height))
+        for start in range(0, len(rows), count):
+            yield rows[start : start + count]
+
+
+def as_image(render: ArrayLike | Tensor) -> Tensor:
+    """An image as float32, 8-bit integers scaled to [0, 1]."""
+    image = torch.as_tensor(render)
+    if image.dtype == torch.uint8:
+        return image.to(torch.float32) / 255
+    return image.to(torch.float32)
+
+
+def check_sizes(arrays: Sequence[Any], cameras: Cameras, what: str) -> None:
+    """Check that there is one array per camera, of its size.
+
+    Raises:
+        InputError: naming by `what` (a format with one place) the one that does not fit.
+    """
+    if len(arrays) != len(cameras):
+        raise InputError(
+            f"{len(arrays)} arrays were given for {len(cameras)} cameras; give one each, in order"
+        )
+    for name, (width, height), array in zip(
+        cameras.names, cameras.sizes.tolist(), arrays, strict=True
+    ):
+        if tuple(array.shape[:2]) != (height, width):
+            raise InputError(
+                f"{what.format(name)} has shape {tuple(array.shape)}, but its camera is "
+                f"{width} x {height} px; make both again from the same views"
+            )
+
+
+def _stack(images: Sequence[Tensor], views: Sequence[int]) -> Tensor:
+    return torch.stack([images[view] for view in views])

@@ -1,0 +1,154 @@
+"""Embeddings of images and texts by CLIP (Radford et al. 2021): the only door to transformers here.
+
+The network comes from a folder or from the hub's cache on this machine, never over the network.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from headstyle.base.errors import InputError, first_line
+from headstyle.consistency.pairs import Scene
+
+# Behind heads, which would else differ by their backgrounds.
+GRAY = 0.5
+_DOWNLOADED = ("*.json", "*.txt", "model.safetensors")
+_FILES = ("config.json", "model.safetensors", "preprocessor_config.json", "tokenizer_config.json")
+
+
+def clip_files(model: str | None) -> list[Path]:
+    """The files of a CLIP model: a folder, or a name in the hub's cache.
+
+    Raises:
+        InputError: no model is named, or a file is missing, with where it was looked for.
+    """
+    if not model:
+        raise InputError(
+            "metrics.clip_model is null: CLIP metrics need a folder or the hub name of a CLIP model"
+            " (such as openai/clip-vit-base-patch32) that is on this machine; name it, or take "
+            "them out of metrics.names"
+        )
+    if Path(model).is_dir():
+        paths = [Path(model, name) for name in _FILES]
+    else:
+        from huggingface_hub import try_to_load_from_cache
+
+        found = [try_to_load_from_cache(model, name) for name in _FILES]
+        paths = [
+            Path(path) if isinstance(path, str) else Path("hub cache", model, name)
+            for path, name in zip(found, _FILES, strict=True)
+        ]
+    for path in paths:
+        if not path.is_file():
+            raise InputError(
+                f"{path} is missing: metrics.clip_model = {model!r} is neither a folder with "
+                f"{', '.join(_FILES)} nor in the hub's cache; download the model, or take the CLIP "
+                "metrics out of metrics.names"
+            )
+    return paths
+
+
+def download_clip(model: str | None) -> list[Path]:
+    """A CLIP model of the model hub, in the hub's cache; nothing for a folder."""
+    if not model or Path(model).is_dir():
+        return []
+    from huggingface_hub import snapshot_download
+
+    folder = Path(snapshot_download(model, allow_patterns=list(_DOWNLOADED)))
+    return sorted(path for path in folder.iterdir() if path.is_file())
+
+
+class Clip:
+    """A CLIP model that embeds images and texts as unit vectors.
+
+    Args:
+        model: A folder or the name of a model in the hub's cache.
+        device: Where it computes.
+
+    Raises:
+        InputError: the model is missing or cannot be read.
+    """
+
+    def __init__(self, model: str, device: torch.device) -> None:
+        clip_files(model)
+        from transformers import AutoTokenizer, CLIPImageProcessor, CLIPModel
+
+        try:
+            self._model = CLIPModel.from_pretrained(
+                model, local_files_only=True, use_safetensors=True
+            )
+            self._tokenizer = AutoTokenizer.from_pretrained(model, local_files_only=True)
+            self._processor = CLIPImageProcessor.from_pretrained(model, local_files_only=True)
+        except (OSError, ValueError, KeyError) as error:
+            reason = first_line(error)
+            raise InputError(
+                f"metrics.clip_model = {model!r} cannot be read as a CLIP model ({reason}); "
+                "download it again"
+            ) from None
+        self._model.eval().to(device)
+        self._device = device
+
+    @torch.inference_mode()
+    def embed_images(self, images: Sequence[Tensor]) -> Tensor:
+        """Embeddings of square images in [0, 1], `(S, S, 3)` each. Shape `(N, D)`."""
+        embeddings = []
+        for image in images:
+            bytes_ = (image * 255).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
+            pixels = self._processor(images=bytes_, return_tensors="pt")["pixel_values"]
+            found = self._model.get_image_features(pixel_values=pixels.to(self._device))
+            embeddings.append(found.pooler_output[0])
+        return torch.nn.functional.normalize(torch.stack(embeddings), dim=1)
+
+    @torch.inference_mode()
+    def embed_texts(self, texts: Sequence[str]) -> Tensor:
+        """Embeddings of texts. Shape `(N, D)`."""
+        tokens = self._tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt")
+        found = self._model.get_text_features(**tokens.to(self._device))
+        return torch.nn.functional.normalize(found.pooler_output, dim=1)
+
+    def edit_directions(self, scene: Scene) -> Tensor:
+        """Where each view's embedding went: E(edited) − E(unedited), unit length. Shape `(V, D)`.
+
+        Raises:
+            InputError: the scene has no unedited views.
+        """
+        if scene.unedited is None:
+            raise InputError(
+                "CLIP metrics compare edits with the unedited views, which are missing; give them,"
+                " or take the CLIP metrics out of metrics.names"
+            )
+        edited, before = [], []
+        for colors, own, unedited in zip(
+            scene.colors, scene.foreground, scene.unedited, strict=True
+        ):
+            other = unedited[..., 3] > 0.5
+            either = own | other
+            edited.append(head_square(colors, own, either))
+            before.append(head_square(unedited[..., :3], other, either))
+        moved = self.embed_images(edited) - self.embed_images(before)
+        return torch.nn.functional.normalize(moved, dim=1)
+
+
+def head_square(colors: Tensor, foreground: Tensor, frame: Tensor) -> Tensor:
+    """A head on gray in the smallest centered square around `frame`. Shape `(S, S, 3)`.
+
+    Args:
+        colors: Shape `(H, W, 3)`.
+        foreground: What is not gray. Shape `(H, W)`, bool.
+        frame: What the square holds; the whole image where it is empty. Shape `(H, W)`, bool.
+    """
+    if not frame.any():
+        frame = torch.ones_like(frame)
+    rows, columns = (torch.nonzero(frame.any(dim=axis)).flatten() for axis in (1, 0))
+    top, bottom = int(rows[0]), int(rows[-1]) + 1
+    left, right = int(columns[0]), int(columns[-1]) + 1
+    height, width = bottom - top, right - left
+    side = max(height, width)
+    square = colors.new_full((side, side, 3), GRAY)
+    y, x = (side - height) // 2, (side - width) // 2
+    inside = foreground[top:bottom, left:right, None]
+    head = torch.where(inside, colors[top:bottom, left:right], GRAY)
+    square[y : y + height, x : x + width] = head
+    return square

@@ -1,0 +1,122 @@
+"""In what two views of one surface disagree: color, place, detail, sharpness, strength of the edit.
+
+Every kind has a unit of its own that does not depend on how much texture an edit has, so that
+prompts can be compared: color and detail in ΔE, place in percent of the head's size, sharpness as a
+log ratio of local contrasts, strength as a fraction of the edit. What the unedited views disagree
+in already (a depth that is not exact, skin that shines) is no fault of the edit: of each pixel's
+disagreement only that counts which lies beyond what is between none and the unedited views' own.
+"""
+
+import torch
+from torch import Tensor
+
+from headstyle.consistency.parts.headline_views import HeadPairs
+from headstyle.consistency.parts.registration import displacement, residual
+from headstyle.consistency.parts.smoothing import lengths, masked_smooth
+
+TERMS = ("color", "place", "detail", "sharpness", "strength")
+"""Kinds of disagreement, in the order of the columns of `disagreements`."""
+COLOR_SCALE = 0.08
+"""Gaussian sigma of what counts as color, as a fraction of the head's size."""
+SHARPNESS_WINDOW = 0.05
+"""Gaussian sigma of a local contrast, as a fraction of the head's size."""
+DETAIL_PX = (1.0, 3.0)
+"""Gaussian sigmas between which detail lies [px]."""
+FAINT = 0.05
+"""Local contrasts are told apart down to this fraction of their mean."""
+EDIT_NOISE = 1.0
+"""Color change of an edit that is as good as none [ΔE]."""
+
+
+def disagreements(pairs: HeadPairs) -> Tensor:
+    """All kinds of disagreement of every pair, in their units. Shape `(N, 5)`."""
+    strength, explained = _strength(pairs)
+    color, sharpness = _color(pairs, explained), _sharpness(pairs)
+    return torch.stack([color, *_place_and_detail(pairs), sharpness, strength], dim=1)
+
+
+def _color(pairs: HeadPairs, explained: Tensor) -> Tensor:
+    """Mean difference of the colors smoothed beyond texture [ΔE76].
+
+    Without what a weaker edit of one view explains, which is a disagreement in strength.
+    """
+    sigma = COLOR_SCALE * pairs.head_px
+    rest = masked_smooth(pairs.target - pairs.warped - explained, pairs.shared, sigma)
+    plain = pairs.plain_target - pairs.plain_warped
+    own = masked_smooth(plain, pairs.plain_shared, sigma) * pairs.plain_shared
+    return _mean(lengths(_beyond(rest, own)), pairs.shared)
+
+
+def _place_and_detail(pairs: HeadPairs) -> list[Tensor]:
+    """How far the texture is displaced [% of the head's size], and how else it differs [ΔE76].
+
+    The mean length of the displacement, and the mean color difference that is left once the
+    texture is moved back.
+    """
+    fields, rests = [], []
+    for target, warped, shared in (
+        (pairs.target, pairs.warped, pairs.shared),
+        (pairs.plain_target, pairs.plain_warped, pairs.plain_shared),
+    ):
+        fields.append(displacement(target, warped, shared, pairs.head_px))
+        rests.append(residual(target, warped, shared, fields[-1], pairs.head_px))
+    place = _mean(lengths(_beyond(*fields)), pairs.shared)
+    (rest, inside), (own, own_inside) = rests
+    detail = _mean(lengths(_beyond(rest, own * own_inside)), inside)
+    return [100 / pairs.head_px * place, detail]
+
+
+def _sharpness(pairs: HeadPairs) -> Tensor:
+    """Mean absolute log ratio of the views' local contrasts of detail."""
+    sigma = SHARPNESS_WINDOW * pairs.head_px
+    ratio = _log_ratio(pairs.target, pairs.warped, pairs.shared, sigma)
+    own = _log_ratio(pairs.plain_target, pairs.plain_warped, pairs.plain_shared, sigma)
+    return _mean(_beyond(ratio, own * pairs.plain_shared).abs(), pairs.shared)
+
+
+def _strength(pairs: HeadPairs) -> tuple[Tensor, Tensor]:
+    """How much stronger one view is edited than the other, as a fraction of the pair's mean edit.
+
+    Where views are mixtures of before and after, the difference between them is this fraction of
+    their mean edit, pixel by pixel: the fraction is fitted by least squares, and counts by the
+    share of the difference's energy that it explains. Differences of other kinds are not taken for
+    one in strength.
+
+    Returns:
+        Absolute fractions, shape `(N,)`, and the differences that they explain, `(N, 3, H, W)`.
+    """
+    edits = [pairs.target - pairs.plain_target, pairs.warped - pairs.plain_warped]
+    mean = (edits[0] + edits[1]) / 2 * pairs.plain_shared
+    difference = (edits[0] - edits[1]) * pairs.plain_shared
+    product, size, found = (
+        (first * second).sum(dim=(1, 2, 3))
+        for first, second in ((difference, mean), (mean, mean), (difference, difference))
+    )
+    faint = EDIT_NOISE**2 * pairs.plain_shared.sum(dim=(1, 2, 3))
+    explained_share = product.square() / (size * found).clamp(min=1e-9)
+    fraction = explained_share * product / (size + faint).clamp(min=1e-9)
+    return fraction.abs(), fraction[:, None, None, None] * mean
+
+
+def _log_ratio(first: Tensor, second: Tensor, mask: Tensor, sigma: float) -> Tensor:
+    fine, coarse = DETAIL_PX
+    contrasts = []
+    for image in (first, second):
+        low = masked_smooth(image, mask, fine)
+        detail = (low - masked_smooth(low, mask, coarse)) * mask
+        squares = detail.square().sum(dim=1, keepdim=True)
+        contrasts.append(masked_smooth(squares, mask, sigma))
+    faint = FAINT * _mean((contrasts[0] + contrasts[1]) / 2, mask)[:, None, None, None] + 1e-4
+    return torch.log((contrasts[0] + faint) / (contrasts[1] + faint))
+
+
+def _beyond(found: Tensor, own: Tensor) -> Tensor:
+    """The vectors from the nearest point between 0 and `own` to `found`. `(N, K, H, W)`."""
+    along = (found * own).sum(dim=1, keepdim=True)
+    share = along / own.square().sum(dim=1, keepdim=True).clamp(min=1e-9)
+    return found - share.clamp(0, 1) * own
+
+
+def _mean(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean of `(N, 1, H, W)` over a mask, NaN where it is empty. Shape `(N,)`."""
+    return (values * mask).sum(dim=(1, 2, 3)) / mask.sum(dim=(1, 2, 3))

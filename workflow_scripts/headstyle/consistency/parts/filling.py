@@ -1,0 +1,90 @@
+"""Crops of what two views share, continued smoothly where they share nothing.
+
+Networks and filters look at a neighborhood of each pixel. Black outside the overlap would be an
+edge that they see, the background something they compare; the continuation is neither, and depends
+on the colors of the overlap alone.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, interpolate, pad
+
+from headstyle.consistency.pairs import PairBatch
+
+
+@dataclass(frozen=True)
+class Crops:
+    """Those pairs of a batch whose overlaps' crops have one size."""
+
+    rows: list[int]
+    """Their places in the batch. Length M."""
+    target: Tensor
+    """Shape `(M, 3, h, w)`."""
+    warped: Tensor
+    """Shape `(M, 3, h, w)`."""
+    overlap: Tensor
+    """Shape `(M, 1, h, w)`, bool."""
+
+
+def overlap_crops(batch: PairBatch, multiple: int = 1) -> Iterator[Crops]:
+    """The pairs of a batch cropped to their overlaps, both images continued beyond these.
+
+    A crop does not depend on where in the frame the overlap lies. Pairs without overlap are left
+    out.
+
+    Args:
+        batch: The pairs.
+        multiple: Heights and widths are rounded up to multiples of this [px].
+    """
+    groups: dict[tuple[int, int], list[tuple[int, int, int]]] = {}
+    for row, mask in enumerate(batch.overlap):
+        if mask.any():
+            rows, columns = (torch.nonzero(mask.any(dim=axis)).flatten() for axis in (1, 0))
+            top, left = int(rows[0]), int(columns[0])
+            sides = (int(rows[-1]) + 1 - top, int(columns[-1]) + 1 - left)
+            height, width = (-(-side // multiple) * multiple for side in sides)
+            groups.setdefault((height, width), []).append((row, top, left))
+    for (height, width), places in groups.items():
+
+        def cut(maps: Tensor, size=(height, width), places=places) -> Tensor:
+            windows = [maps[i, y : y + size[0], x : x + size[1]] for i, y, x in places]
+            # At the frame's right and lower border the rounded crop reaches beyond it.
+            missing = [(size[0] - len(w), size[1] - w.shape[1]) for w in windows]
+            framed = [
+                pad(w, (0, 0, 0, right, 0, below))
+                for w, (below, right) in zip(windows, missing, strict=True)
+            ]
+            return torch.stack(framed).permute(0, 3, 1, 2)
+
+        inside = cut(batch.overlap[..., None])
+        images = (continued(cut(image), inside) for image in (batch.target, batch.warped))
+        yield Crops([row for row, *_ in places], *images, inside)
+
+
+def continued(images: Tensor, mask: Tensor) -> Tensor:
+    """Fill what lies outside the mask from coarser and coarser means of what lies inside.
+
+    Push and pull (Gortler et al., "The Lumigraph", SIGGRAPH 1996, section 3.4) with means of 2 x 2
+    pixels; inside the mask nothing changes.
+
+    Args:
+        images: Shape `(N, C, H, W)`.
+        mask: Shape `(N, 1, H, W)`, bool; not empty.
+    """
+    weight = mask.to(images.dtype)
+    return torch.where(mask, images, _pull(images * weight, weight))
+
+
+def _pull(sums: Tensor, weight: Tensor) -> Tensor:
+    """Means where there is weight, else those of the next coarser level."""
+    own = sums / weight.clamp(min=1e-12)
+    if max(sums.shape[2:]) == 1:
+        return own
+    odd = (0, sums.shape[3] % 2, 0, sums.shape[2] % 2)
+    coarse = _pull(*(avg_pool2d(pad(values, odd), 2) for values in (sums, weight)))
+    size = (sums.shape[2] + odd[3], sums.shape[3] + odd[1])
+    smooth = interpolate(coarse, size=size, mode="bilinear", align_corners=False)
+    return torch.where(weight > 0, own, smooth[:, :, : sums.shape[2], : sums.shape[3]])

@@ -1,0 +1,183 @@
+"""Views at the scale at which the headline score looks at them.
+
+The score must not depend on the resolution of the renders nor on the empty frame around the head:
+views are reduced until the head has a fixed size, and cut to it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from headstyle.base.cameras import Cameras
+from headstyle.base.color_difference import lab_from_srgb
+from headstyle.consistency.pairs import Scene
+from headstyle.consistency.warping import (
+    Surfaces,
+    relative_projections,
+    sound_surface,
+    warp_backward,
+)
+
+BORDER_PX = 2
+"""Empty border kept around the head."""
+
+
+@dataclass(frozen=True)
+class HeadViews:
+    """All views of a scene, reduced and cut to one size. Colors are CIELAB."""
+
+    cameras: Cameras
+    channels: Tensor
+    """Edited colors, unedited colors, and whether the unedited view shows the head, 0 or 1.
+    Shape `(C, H, W, 7)`."""
+    depth: Tensor
+    """From `headstyle.consistency.warping.sound_surface`. Shape `(C, H, W)`."""
+    sound: Tensor
+    """Shape `(C, H, W)`, bool."""
+    head_px: float
+    """Side of the square that has as many pixels as a view's foreground has on average."""
+
+
+@dataclass(frozen=True)
+class HeadPairs:
+    """N pairs of views, the sources warped into their targets. Colors are CIELAB."""
+
+    target: Tensor
+    """Shape `(N, 3, H, W)`."""
+    warped: Tensor
+    plain_target: Tensor
+    """The unedited target. Shape `(N, 3, H, W)`."""
+    plain_warped: Tensor
+    shared: Tensor
+    """1 where both views show the same surface, else 0. Shape `(N, 1, H, W)`."""
+    plain_shared: Tensor
+    """The same where both unedited views show the head too. Shape `(N, 1, H, W)`."""
+    head_px: float
+
+
+def head_views(
+    scene: Scene, head_px: float, depth_jump: float, foreground_alpha: float
+) -> HeadViews:
+    """Reduce the views of a scene until the head has `head_px`, and cut them to it.
+
+    Smaller heads stay as they are. Without unedited views none of them shows the head.
+
+    Args:
+        scene: The views.
+        head_px: Side of a square as large as the head's mean foreground [px].
+        depth_jump: See `headstyle.consistency.warping.sound_surface`.
+        foreground_alpha: Alpha above which a pixel of an unedited view shows the head.
+    """
+    size = float(np.sqrt(np.mean([float(mask.sum()) for mask in scene.foreground])))
+    factor = min(1.0, head_px / max(size, 1.0))
+    sizes = np.maximum(1, np.rint(scene.cameras.sizes * factor)).astype(np.int64)
+    cameras = scene.cameras.scaled(sizes)
+    reduced = [
+        _reduced(scene, view, (height, width), foreground_alpha)
+        for view, (width, height) in enumerate(sizes.tolist())
+    ]
+    stack, cameras = _cut_to_heads(reduced, cameras)
+    foreground, depth = stack[..., 7] > 0.5, stack[..., 8]
+    depth, sound = sound_surface(depth, foreground, depth_jump)
+    return HeadViews(cameras, stack[..., :7], depth, sound, size * factor)
+
+
+def head_pairs(
+    views: HeadViews,
+    targets: Sequence[int],
+    sources: Sequence[int],
+    depth_tolerance: float,
+    round_trip_px: float,
+) -> HeadPairs:
+    """Warp sources into targets; see `headstyle.consistency.warping.warp_backward`."""
+    targets, sources = list(targets), list(sources)
+    surfaces = [
+        Surfaces(views.channels[side], views.depth[side], views.sound[side])
+        for side in (targets, sources)
+    ]
+    to_source = relative_projections(views.cameras, sources, targets).to(views.depth.device)
+    to_target = relative_projections(views.cameras, targets, sources).to(views.depth.device)
+    warped, valid = warp_backward(*surfaces, to_source, to_target, depth_tolerance, round_trip_px)
+    target, warped = (x.permute(0, 3, 1, 2) for x in (surfaces[0].colors, warped))
+    shared = valid[:, None].to(target)
+    plain_shared = shared * (target[:, 6:] > 0.5) * (warped[:, 6:] > 0.5)
+    return HeadPairs(
+        target[:, :3],
+        warped[:, :3],
+        target[:, 3:6],
+        warped[:, 3:6],
+        shared,
+        plain_shared,
+        views.head_px,
+    )
+
+
+def area_resized(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """Mean over the area of each new pixel. `(H, W, C)` to `(h, w, C)` with `size` = (h, w)."""
+    rows = _area_weights(image.shape[0], size[0]).to(image)
+    columns = _area_weights(image.shape[1], size[1]).to(image)
+    return columns @ (rows @ image.flatten(1)).unflatten(1, image.shape[1:])
+
+
+@lru_cache(maxsize=64)
+def _area_weights(before: int, after: int) -> Tensor:
+    """The part of each old pixel in each new one. Shape `(after, before)`, rows sum to 1."""
+    edges = torch.arange(after + 1, dtype=torch.float64) * (before / after)
+    old = torch.arange(before, dtype=torch.float64)
+    ends = torch.minimum(edges[1:, None], old + 1)
+    return (ends - torch.maximum(edges[:-1, None], old)).clamp(min=0) * (after / before)
+
+
+def _reduced(scene: Scene, view: int, size: tuple[int, int], foreground_alpha: float) -> Tensor:
+    """Channels of `HeadViews`, then foreground and depth. Shape `(h, w, 9)`."""
+    foreground = scene.foreground[view][..., None].float()
+    depth = scene.depths[view][..., None].float()
+    plain = foreground.new_zeros((*foreground.shape[:2], 4))
+    if scene.unedited is not None:
+        plain = scene.unedited[view].float()
+    # As the edited views' foreground is: equal views must stay equal, also at the silhouette.
+    shown = (plain[..., 3:] > foreground_alpha).float()
+    surface = ((depth > 0) & depth.isfinite()).float()
+    share, solid = area_resized(foreground, size), area_resized(surface, size)
+    # Inverse depth is linear across a plane; its mean over the pixel's surface is the surface's.
+    inverse = area_resized(torch.where(surface > 0, 1 / depth, 0), size)
+    colors = [
+        area_resized(image * mask, size) / area_resized(mask, size).clamp(min=1e-6)
+        for image, mask in ((scene.colors[view], foreground), (plain[..., :3], shown))
+    ]
+    parts = [lab_from_srgb(image.clamp(0, 1).double()).float() for image in colors]
+    parts.append((area_resized(shown, size) > 0.5).float())
+    parts.append((share > 0.5).float())
+    parts.append(torch.where(solid > 0.5, solid / inverse.clamp(min=1e-12), 0))
+    return torch.cat(parts, dim=2)
+
+
+def _cut_to_heads(views: list[Tensor], cameras: Cameras) -> tuple[Tensor, Cameras]:
+    """Windows of one size around every foreground, zeros beyond the frames."""
+    boxes = [_box(view[..., 7] > 0.5) for view in views]
+    height = max(box[1] - box[0] for box in boxes) + 2 * BORDER_PX
+    width = max(box[3] - box[2] for box in boxes) + 2 * BORDER_PX
+    intrinsics: NDArray[np.float64] = cameras.intrinsics.copy()
+    stack = views[0].new_zeros((len(views), height, width, views[0].shape[2]))
+    for i, (view, (top, bottom, left, right)) in enumerate(zip(views, boxes, strict=True)):
+        y, x = (top + bottom - height) // 2, (left + right - width) // 2
+        rows = slice(max(y, 0), min(y + height, view.shape[0]))
+        columns = slice(max(x, 0), min(x + width, view.shape[1]))
+        window = stack[i, rows.start - y : rows.stop - y, columns.start - x : columns.stop - x]
+        window.copy_(view[rows, columns])
+        intrinsics[i, :2, 2] -= x, y
+    sizes = np.full((len(views), 2), (width, height))
+    return stack, Cameras(cameras.names, sizes, intrinsics, cameras.world_to_camera)
+
+
+def _box(mask: Tensor) -> tuple[int, int, int, int]:
+    """Top, bottom, left and right of a mask; one pixel where it is empty."""
+    if not bool(mask.any()):
+        return 0, 1, 0, 1
+    rows, columns = (torch.nonzero(mask.any(dim=axis)).flatten() for axis in (1, 0))
+    return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1

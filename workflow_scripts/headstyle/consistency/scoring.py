@@ -1,0 +1,271 @@
+"""How well the views of one head agree with each other.
+
+Every pair (target, source) is compared where the source, warped into the target through its depth,
+shows the same surface as the target. Metrics live in `headstyle.consistency.metrics`, the warp in
+`headstyle.consistency.warping`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from headstyle.base.adjacency import Adjacency, direction_adjacency
+from headstyle.base.cameras import Cameras
+from headstyle.base.errors import InputError
+from headstyle.base.progress import progress
+from headstyle.consistency.metrics import Metric, load_metrics, metric_class
+from headstyle.consistency.pair_batches import PairWarper, batches, check_sizes, make_scene
+from headstyle.consistency.pairs import Warp
+from headstyle.importers.agreement import check_depths
+from headstyle.rendering.renderer import Splats
+
+SETTINGS: Mapping[str, Any] = {
+    "names": ("rmse", "ciede2000"),
+    "depth_tolerance": 0.01,
+    "depth_jump": 0.03,
+    "round_trip_px": 2.0,
+    "min_overlap": 0.1,
+    "foreground_alpha": 0.5,
+    "lpips_net": "squeeze",
+    "lpips_weights": None,
+    "clip_model": None,
+    "clip_neutral_text": "a photo of a person",
+    "face_detector": None,
+    "face_recognizer": None,
+    "dreamsim_type": "open_clip_vitb32",
+    "dreamsim_folder": None,
+    "refit_iterations": 300,
+}
+"""Defaults of `score`; the workflow gives the config's `metrics` section instead."""
+
+SUSPICIOUS_OVERLAP = 0.05
+"""If half of the pairs share less of a head, cameras or depth may mean something else."""
+
+
+def score(
+    renders: Sequence[ArrayLike | Tensor],
+    depths: Sequence[ArrayLike | Tensor],
+    cameras: Cameras,
+    pairs: Iterable[tuple[str, str]] | None = None,
+    *,
+    unedited: Sequence[ArrayLike | Tensor] | None = None,
+    splats: Splats | None = None,
+    instruction: str | None = None,
+    settings: Mapping[str, Any] = SETTINGS,
+    device: str | torch.device | None = None,
+) -> pd.DataFrame:
+    """Score pairs of views of any method's renders.
+
+    Args:
+        renders: One image per camera, sRGB in [0, 1] (or 8-bit integers), numpy or torch. Shape
+            `(H, W, 4)` with straight alpha, or `(H, W, 3)`, where the foreground is what has depth.
+            Colors are compared as they are, so the background they lie on does not matter.
+        depths: One depth map per camera, z in the camera, 0 where there is no surface.
+            Shape `(H, W)`.
+        cameras: The cameras, in the order of `renders`. Sizes may differ.
+        pairs: Names (target, source); by default every view with its neighbors as in the study, the
+            up to 8 nearest in direction within 60 degrees.
+        unedited: The same views before they were edited, for metrics that need them.
+        splats: The unedited scene, for metrics that need it.
+        instruction: The text that the edit followed, for metrics that need it.
+        settings: Which metrics (`names`) and their settings: the config's `metrics` section, or
+            some of its keys; the others are those of `SETTINGS`.
+        device: Where to compute; by default a GPU if there is one.
+
+    Returns:
+        One row per pair: target, source, overlap (pixels that the published metrics compare, as a
+        fraction of the target's foreground), coverage (the same of the corrected ones, where there
+        are any) and one column per metric, NaN where the views share too little.
+
+    Raises:
+        InputError: sizes, names or settings do not fit together, or the views hardly overlap and
+            would under another convention: OpenGL against OpenCV, camera-to-world against
+            world-to-camera, distance along the ray against z, other units.
+
+    Example: a plane at depth 2, seen by a camera and by one moved right by two pixels of it.
+
+        >>> image = np.random.default_rng(0).random((8, 8, 3))
+        >>> moved = np.roll(image, -2, axis=1)
+        >>> intrinsics = np.array([[8, 0, 4], [0, 8, 4], [0, 0, 1.0]])
+        >>> poses = np.stack([np.eye(4)] * 2)
+        >>> poses[1, 0, 3] = -0.5
+        >>> cameras = Cameras(("a", "b"), np.full((2, 2), 8), np.stack([intrinsics] * 2), poses)
+        >>> depth, pairs = np.full((8, 8), 2.0), [("a", "b"), ("b", "a")]
+        >>> table = score([image, moved], [depth, depth], cameras, pairs, device="cpu")
+        >>> print(table.round(3).to_string(index=False))
+        target source  overlap  rmse  ciede2000
+             a      b     0.75   0.0        0.0
+             b      a     0.75   0.0        0.0
+    """
+    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    settings = {**SETTINGS, **settings}
+    if pairs is None:
+        pairs = _study_pairs(cameras)
+    pairs = list(pairs)
+    unknown = {name for pair in pairs for name in pair} - set(cameras.names)
+    if unknown:
+        raise InputError(f"pairs name the view {min(unknown)!r}, which has no camera; remove it")
+    metrics = load_metrics(settings, device)
+    scene = make_scene(
+        renders, depths, cameras, settings["foreground_alpha"], device,
+        unedited=unedited, splats=splats, instruction=instruction,
+    )  # fmt: skip
+    warper = PairWarper(scene, settings)
+    positions = [(cameras.index(target), cameras.index(source)) for target, source in pairs]
+    values = np.full((len(pairs), 2 + len(metrics)), np.nan)
+    # TF32, cuDNN's default, keeps three digits of what networks compute.
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        for metric in metrics:
+            metric.prepare(scene)
+        for rows in progress(list(batches(positions, cameras.sizes, device)), "batches of pairs"):
+            chosen = [positions[row] for row in rows]
+            values[rows] = _values(metrics, warper, chosen, settings["min_overlap"])
+    # Two views may agree by chance under many a reading.
+    if len(cameras) > 2 and len(pairs) and np.median(values[:, 0]) < SUSPICIOUS_OVERLAP:
+        seen = [
+            torch.where(mask & depth.isfinite(), depth, 0).cpu().numpy()
+            for mask, depth in zip(scene.foreground, scene.depths, strict=True)
+        ]
+        check_depths(seen, cameras, pairs)
+    table = pd.DataFrame(pairs, columns=["target", "source"], dtype=str)
+    table[["overlap", "coverage", *(metric.name for metric in metrics)]] = values
+    if all(metric.warp == "published" for metric in metrics):
+        table = table.drop(columns="coverage")
+    return table
+
+
+def view_means(
+    pairs: pd.DataFrame,
+    metrics: Sequence[str],
+    views: Sequence[str] | None = None,
+    min_overlap: float = SETTINGS["min_overlap"],
+) -> pd.DataFrame:
+    """Per target, the mean of each metric over its neighbors, as each metric defines it.
+
+    Args:
+        pairs: The table `score` returns.
+        metrics: Names of the metrics' columns.
+        views: Names of the views, one row each; by default all targets in their order.
+        min_overlap: The setting the pairs were scored with.
+
+    Returns:
+        Columns view, neighbours (how many the published metrics' means are over, so without pairs
+        that share no pixel), where there is a coverage also pairs_used and pairs_left_out (those
+        that the corrected metrics compare, and those below the minimum overlap), and the metrics,
+        their excess and ceiling where the pairs have them; NaN where no neighbor is left.
+    """
+    target = pairs["target"]
+    counts = {"neighbours": pairs["overlap"] > 0}
+    if "coverage" in pairs:
+        counts["pairs_used"] = (pairs["coverage"] >= min_overlap) & (pairs["coverage"] > 0)
+        counts["pairs_left_out"] = ~counts["pairs_used"]
+    columns = {name: count.groupby(target, sort=False).sum() for name, count in counts.items()}
+    for part in ("", "_excess", "_ceiling"):
+        for name in metrics:
+            if (column := name + part) not in pairs:
+                continue
+            # A difference may be negative: it has no quadratic mean.
+            quadratic = metric_class(name).mean_over_neighbors == "quadratic" and part != "_excess"
+            values = pairs[column].pow(2) if quadratic else pairs[column]
+            means = values.groupby(target, sort=False).mean()
+            columns[column] = means.pow(0.5) if quadratic else means
+    names = list(dict.fromkeys(target) if views is None else views)
+    table = pd.DataFrame(columns).reindex(names).rename_axis("view").reset_index()
+    return table.assign(**{name: table[name].fillna(0).astype(int) for name in counts})
+
+
+def with_references(
+    pairs: pd.DataFrame, metrics: Sequence[str], floor: pd.DataFrame, ceiling: pd.DataFrame
+) -> pd.DataFrame:
+    """The pairs' scores, relative to what is possible.
+
+    Args:
+        pairs: The table `score` returns.
+        metrics: Names of the metrics' columns.
+        floor: The same of the unedited renders: what a perfect edit scores.
+        ceiling: The same of shuffled views (see the module `shuffling`): what no consistency
+            scores.
+
+    Returns:
+        `pairs` with `{metric}_excess` (the metric minus the floor of the same pair) and
+        `{metric}_ceiling`; NaN where the other table lacks the pair or its value.
+    """
+    keys = ["target", "source"]
+    columns = {}
+    for table, part in ((floor, "_excess"), (ceiling, "_ceiling")):
+        known = [name for name in metrics if name in table]
+        same = pairs[keys].merge(table[[*keys, *known]], on=keys, how="left")
+        for name in known:
+            values = same[name].to_numpy(np.float64)
+            columns[name + part] = pairs[name].to_numpy() - values if part == "_excess" else values
+    return pairs.assign(**columns)
+
+
+def adjacent_pairs(names: Sequence[str], adjacency: Adjacency) -> list[tuple[str, str]]:
+    """Pairs (target, source) of adjacent views, by target, then source."""
+    return [(names[target], names[source]) for target, source in np.argwhere(adjacency)]
+
+
+def read_depths(
+    folder: str | Path, cameras: Cameras, key: str = "median"
+) -> list[NDArray[np.float32]]:
+    """The depth maps `{view}.npz` of all cameras, each of shape `(H, W)`.
+
+    Raises:
+        InputError: a file is missing, unreadable, lacks `key`, or has another size than its camera.
+    """
+    depths = []
+    for name in cameras.names:
+        path = Path(folder, f"{name}.npz")
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                depths.append(np.asarray(file[key], dtype=np.float32))
+        except (OSError, BadZipFile, KeyError, ValueError, AttributeError, EOFError) as error:
+            raise InputError(
+                f"{path} cannot be read as depth ({error}); it must be an .npz with the key {key}"
+            ) from None
+    check_sizes(depths, cameras, f"{folder}/{{}}.npz")
+    return depths
+
+
+def _study_pairs(cameras: Cameras) -> list[tuple[str, str]]:
+    try:
+        return adjacent_pairs(cameras.names, direction_adjacency(cameras, 8, 60))
+    except InputError:
+        raise InputError(
+            "the optical axes of the cameras are parallel, so their neighbors are unknown; "
+            "give the pairs to compare"
+        ) from None
+
+
+def _values(
+    metrics: Sequence[Metric],
+    warper: PairWarper,
+    positions: Sequence[tuple[int, int]],
+    min_overlap: float,
+) -> NDArray[np.float64]:
+    """Shared fractions by both warps and each metric of each pair. Shape `(N, 2 + metrics)`."""
+    columns: dict[str, Tensor] = {}
+    # The published warp gives the column `overlap`, whatever the metrics are.
+    kinds: dict[Warp, float] = {"published": 0.0}
+    if any(metric.warp == "corrected" for metric in metrics):
+        kinds["corrected"] = min_overlap
+    for kind, least in kinds.items():
+        batch = warper.batch(kind, positions)
+        foreground = batch.foreground.sum(dim=(1, 2)).clamp(min=1)
+        shared = batch.overlap.sum(dim=(1, 2)).double()
+        columns[kind] = shared / foreground
+        counts = (shared > 0) & (columns[kind] >= least)
+        for metric in metrics:
+            if metric.warp == kind:
+                columns[metric.name] = torch.where(counts, metric(batch).double(), torch.nan)
+    nothing = torch.full_like(columns["published"], torch.nan)
+    names = ("published", "corrected", *(metric.name for metric in metrics))
+    return torch.stack([columns.get(name, nothing) for name in names], dim=1).cpu().numpy()

@@ -1,0 +1,110 @@
+"""Points to start a splat scene from, for views whose cameras came without a reconstruction."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstyle.base.adjacency import meeting_point
+from headstyle.base.cameras import Cameras
+from headstyle.base.errors import InputError
+from headstyle.base.images import RgbaImage
+from headstyle.importers.colmap_models import read_model
+
+FOREGROUND_ALPHA = 0.5
+INSIDE = 0.9
+"""A point belongs to the visual hull if it lies in the foreground of this share of the views that
+it is in the frame of; not of all, since masks and cameras are never exact."""
+_TRIES = 100_000
+# Of the nearest camera's distance: how far from the point they all look at the surface may be.
+_REACH = 0.7
+_LEAST = 50
+
+
+def start_points(
+    path: str | Path, cameras: Cameras, images: Sequence[RgbaImage], count: int, seed: int
+) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+    """Points to start from: those of a COLMAP model in the foreground, else of the visual hull.
+
+    Args:
+        path: Where the cameras came from.
+        cameras, images, count, seed: As in `hull_points`.
+
+    Returns:
+        Positions in the world `(N, 3)`, RGB colors `(N, 3)`.
+
+    Raises:
+        InputError: as `hull_points`.
+    """
+    if Path(path).is_dir():
+        model = read_model(path)
+        kept = foreground_shares(model.positions, cameras, images)[0] > 0.5
+        if kept.sum() >= _LEAST:
+            return model.positions[kept], model.colors[kept]
+    return hull_points(cameras, images, count, seed)
+
+
+def hull_points(
+    cameras: Cameras, images: Sequence[RgbaImage], count: int, seed: int
+) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+    """Random points in the visual hull of the foregrounds, and their mean colors.
+
+    Without any transparent pixel the hull is the ball before the cameras.
+
+    Args:
+        cameras: The cameras.
+        images: Their images.
+        count: Largest number of points.
+        seed: Of the random numbers.
+
+    Returns:
+        Positions in the world `(N, 3)`, RGB colors `(N, 3)`.
+
+    Raises:
+        InputError: the foregrounds have no volume in common.
+    """
+    generator = np.random.default_rng(seed)
+    center = meeting_point(cameras)
+    reach = _REACH * np.linalg.norm(cameras.centers - center, axis=1).min()
+    low, high = center - reach, center + reach
+    # Once in the large box, to find the hull's own, and once in that.
+    for _ in range(2):
+        points = generator.uniform(low, high, (_TRIES, 3))
+        points = points[np.linalg.norm(points - center, axis=1) < reach]
+        shares, colors = foreground_shares(points, cameras, images)
+        kept = shares >= INSIDE
+        if kept.sum() < _LEAST:
+            raise InputError(
+                "the foregrounds of the unedited views have no volume in common; check that their"
+                " masks and the cameras are of these views"
+            )
+        low, high = points[kept].min(axis=0), points[kept].max(axis=0)
+    return points[kept][:count], np.rint(colors[kept][:count] * 255).astype(np.uint8)
+
+
+def foreground_shares(
+    points: NDArray[np.float64], cameras: Cameras, images: Sequence[RgbaImage]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Per point, the share of views whose foreground it lies in, and its mean color there.
+
+    Only views count that have the point in their frame; the share is 0 where less than half have.
+
+    Returns:
+        Shares `(N,)` and colors in [0, 1] `(N, 3)`.
+    """
+    framed, inside = np.zeros(len(points)), np.zeros(len(points))
+    colors = np.zeros((len(points), 3))
+    for i, image in enumerate(images):
+        pose, matrix = cameras.world_to_camera[i], cameras.intrinsics[i]
+        projected = (points @ pose[:3, :3].T + pose[:3, 3]) @ matrix.T
+        front = projected[:, 2] > 0
+        pixels = projected[:, :2] / np.where(front, projected[:, 2], 1.0)[:, None]
+        seen = np.flatnonzero(front & ((pixels >= 0) & (pixels < cameras.sizes[i])).all(axis=1))
+        columns, rows = pixels[seen].astype(np.int64).T
+        framed[seen] += 1
+        opaque = image[rows, columns, 3] > FOREGROUND_ALPHA
+        inside[seen[opaque]] += 1
+        colors[seen[opaque]] += image[rows[opaque], columns[opaque], :3]
+    shares = np.where(2 * framed >= len(cameras), inside / np.maximum(framed, 1), 0)
+    return shares, colors / np.maximum(inside, 1)[:, None]

@@ -1,0 +1,121 @@
+"""The networks of LPIPS, with the weights of files: the only door to the lpips package's class.
+
+Source: Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", CVPR
+2018, version 0.1 of its authors' package.
+"""
+
+import warnings
+from pathlib import Path
+from pickle import UnpicklingError
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from headstyle.base.errors import InputError, first_line
+
+# The backbones' files on torchvision's site, under the names that torch gives them in its cache.
+BACKBONES = {
+    "squeeze": "squeezenet1_1-b8a52dc0.pth",
+    "alex": "alexnet-owt-7be5be79.pth",
+    "vgg": "vgg16-397923af.pth",
+}
+DOWNLOADS = "https://download.pytorch.org/models"
+
+
+def find_backbone(net: str, weights: str | Path | None = None) -> Path:
+    """The backbone's file: `weights` if given, else where torch keeps its downloads.
+
+    Raises:
+        InputError: the net is unknown or the file is missing, with where to get it.
+    """
+    if net not in BACKBONES:
+        raise InputError(f"metrics.lpips_net: {net!r} is not one of {', '.join(BACKBONES)}")
+    path = Path(weights or Path(torch.hub.get_dir(), "checkpoints", BACKBONES[net]))
+    if path.is_file():
+        return path
+    raise InputError(
+        f"{path} is missing: LPIPS needs the {net} backbone; download {DOWNLOADS}/{BACKBONES[net]} "
+        "to that place, name its file in metrics.lpips_weights, or take lpips out of metrics.names"
+    )
+
+
+def download_backbone(net: str, weights: str | None = None) -> list[Path]:
+    """The backbone where it is looked for, if need be from torchvision's site.
+
+    Its name holds its digest, which is checked.
+    """
+    name = BACKBONES[net]
+    path = Path(weights or Path(torch.hub.get_dir(), "checkpoints", name))
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        prefix = name.rpartition("-")[2].removesuffix(".pth")
+        torch.hub.download_url_to_file(
+            f"{DOWNLOADS}/{name}", str(path), hash_prefix=prefix, progress=False
+        )
+    return [path]
+
+
+def package_network(net: str, seed: int = 0) -> torch.nn.Module:
+    """The lpips package's network with random weights: squeeze, alex or vgg."""
+    import lpips
+
+    # The package would download the backbone, and draws random weights: keep both inside.
+    with warnings.catch_warnings(), torch.random.fork_rng():
+        warnings.simplefilter("ignore")
+        torch.manual_seed(seed)
+        return lpips.LPIPS(net=net, pretrained=False, pnet_rand=True, verbose=False)
+
+
+def load_network(net: str, backbone: Path) -> torch.nn.Module:
+    """The lpips package's network with its own linear heads and the backbone of a file.
+
+    Args:
+        net: squeeze, alex or vgg.
+        backbone: State dict of torchvision's squeezenet1_1, alexnet or vgg16.
+
+    Raises:
+        InputError: the file is not such a state dict.
+    """
+    import lpips
+
+    network = package_network(net)
+    heads = Path(lpips.__file__).parent / "weights" / "v0.1" / f"{net}.pth"
+    network.load_state_dict(torch.load(heads, weights_only=True, map_location="cpu"), strict=False)
+    try:
+        state = torch.load(backbone, weights_only=True, map_location="cpu")
+        # Layer `features.7.bias` is `sliceK.7.bias` in the package.
+        network.net.load_state_dict(
+            {key: state["features." + key.partition(".")[2]] for key in network.net.state_dict()}
+        )
+    except (RuntimeError, UnpicklingError, EOFError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{backbone} does not hold torchvision's weights of the {net} backbone "
+            f"({type(error).__name__}); download {DOWNLOADS}/{BACKBONES[net]} in its place"
+        ) from error
+    return network.eval().requires_grad_(False)
+
+
+def load_mini(path: Path) -> torch.nn.Module:
+    """The lpips package's network of the squeeze kind with headstyle's weights.
+
+    Raises:
+        InputError: the file does not hold them.
+    """
+    network = package_network("squeeze")
+    try:
+        state = {name: tensor.float() for name, tensor in load_file(path).items()}
+        missing, unexpected = network.load_state_dict(state, strict=False)
+    except (OSError, RuntimeError, SafetensorError) as error:
+        reason = first_line(error)
+        raise InputError(
+            f"{path} cannot be read ({reason}); get it from the repository again"
+        ) from None
+    # The package names its linear heads twice.
+    missing = [name for name in missing if not name.startswith(("lins.", "scaling_layer."))]
+    if missing or unexpected:
+        raise InputError(
+            f"{path} does not hold the weights of lpips_mini ({(missing + unexpected)[0]}); get it "
+            "from the repository again"
+        )
+    return network.eval().requires_grad_(False)

@@ -1,0 +1,253 @@
+"""Structure from motion by COLMAP."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstyle.importers.lenses import Lens, colmap_camera, lens_of, load_pycolmap
+
+MIN_MODEL_VIEWS = 3
+"""Smaller models are not worth reporting."""
+MIN_MATCHES = 15
+"""COLMAP's least number of verified matches for a pair of views to count as overlapping."""
+
+
+@dataclass(frozen=True)
+class WorkImage:
+    """A view as COLMAP sees it: an upright image and mask at working size."""
+
+    view: str
+    photograph: str
+    """File name of the photograph; the image's name in the model."""
+    lens: int
+    """Index of its lens."""
+    full_size: tuple[int, int]
+    """Width and height of the upright photograph [px]."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How features are found and views are mapped."""
+
+    max_features: int
+    mapper: str
+    """`incremental` or `global`."""
+    seed: int
+    threads: int
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """What came of mapping the views."""
+
+    registered: tuple[str, ...]
+    """Views of the largest model, sorted."""
+    model_views: tuple[tuple[str, ...], ...]
+    """Views of every model, the largest first."""
+    best_matches: dict[str, int]
+    """Largest number of verified matches of each view with any other view."""
+    points: int
+    mean_track_length: float
+    mean_reprojection_error_px: float
+    """In pixels of the full photographs."""
+    lenses: tuple[Lens, ...]
+    """Lenses of the largest model, for the full photographs."""
+
+
+def find_matches(
+    work: Path, images: Sequence[WorkImage], lenses: Sequence[Lens], settings: Settings
+) -> dict[str, int]:
+    """Find features inside the masks and match all pairs of views, into `work/database.db`.
+
+    Args:
+        work: Folder with `images/{view}.png` and `masks/{view}.png.png`, at the lenses' sizes.
+        images: The views.
+        lenses: Lenses at working size.
+        settings: Features and seed.
+
+    Returns:
+        Per view, the largest number of verified matches with any other view.
+    """
+    pycolmap = load_pycolmap()
+    pycolmap.set_random_seed(settings.seed)
+    database = work / "database.db"
+    _write_database(database, images, lenses)
+    extraction = pycolmap.FeatureExtractionOptions(num_threads=settings.threads, use_gpu=False)
+    extraction.sift.max_num_features = settings.max_features
+    pycolmap.extract_features(
+        database,
+        work / "images",
+        reader_options=pycolmap.ImageReaderOptions(mask_path=work / "masks"),
+        extraction_options=extraction,
+        device=pycolmap.Device.cpu,
+    )
+    # Every pair draws its own random samples, so that the threads' order does not matter.
+    verification = pycolmap.TwoViewGeometryOptions()
+    verification.ransac.random_seed = settings.seed
+    pycolmap.match_exhaustive(
+        database,
+        pycolmap.FeatureMatchingOptions(num_threads=settings.threads, use_gpu=False),
+        verification_options=verification,
+        device=pycolmap.Device.cpu,
+    )
+    return _best_matches(database, images)
+
+
+def map_views(
+    work: Path,
+    images: Sequence[WorkImage],
+    best_matches: dict[str, int],
+    settings: Settings,
+    output: Path,
+) -> Mapping | None:
+    """Estimate poses and points, and write the largest model to `output`, for full photographs.
+
+    Runs on one thread: sums of several threads differ in their last bits from run to run.
+
+    Returns:
+        What was mapped, or None where no two views start a model.
+    """
+    pycolmap = load_pycolmap()
+    pycolmap.set_random_seed(settings.seed)
+    (work / "models").mkdir()
+    arguments = (work / "database.db", work / "images", work / "models")
+    if settings.mapper == "global":
+        pycolmap.calibrate_view_graph(work / "database.db")
+        models = pycolmap.global_mapping(*arguments, _global_options(settings))
+    else:
+        models = pycolmap.incremental_mapping(*arguments, _incremental_options(settings))
+    ordered = sorted(models.values(), key=lambda m: (-m.num_reg_images(), -m.num_points3D()))
+    if not ordered:
+        return None
+    views = tuple(tuple(_registered(model)) for model in ordered)
+    return _write_full_size(ordered[0], images, output, views, best_matches)
+
+
+def triangulate(
+    work: Path,
+    images: Sequence[WorkImage],
+    lenses: Sequence[Lens],
+    world_to_camera: NDArray[np.float64],
+    best_matches: dict[str, int],
+    settings: Settings,
+    output: Path,
+) -> Mapping:
+    """Find points for views of known poses, and write the model to `output`.
+
+    Args:
+        work: Folder after `find_matches`.
+        images: The views; each has its own lens.
+        lenses: Their lenses at working size.
+        world_to_camera: Their OpenCV poses. Shape `(C, 4, 4)`.
+        best_matches: From `find_matches`.
+        settings: Seed.
+        output: Folder of the model.
+    """
+    pycolmap = load_pycolmap()
+    pycolmap.set_random_seed(settings.seed)
+    model = pycolmap.Reconstruction()
+    for number, (image, pose) in enumerate(zip(images, world_to_camera, strict=True), start=1):
+        model.add_camera_with_trivial_rig(colmap_camera(image.lens + 1, lenses[image.lens]))
+        model.add_image_with_trivial_frame(
+            pycolmap.Image(name=f"{image.view}.png", camera_id=image.lens + 1, image_id=number),
+            pycolmap.Rigid3d(pose[:3]),
+        )
+    (work / "models").mkdir()
+    model = pycolmap.triangulate_points(
+        model,
+        work / "database.db",
+        work / "images",
+        work / "models",
+        options=_incremental_options(settings),
+    )
+    return _write_full_size(model, images, output, (tuple(_registered(model)),), best_matches)
+
+
+def _write_database(path: Path, images: Sequence[WorkImage], lenses: Sequence[Lens]) -> None:
+    """Write cameras and images under fixed numbers, which threads would give out in any order."""
+    pycolmap = load_pycolmap()
+    database = pycolmap.Database.open(path)
+    for number, lens in enumerate(lenses, start=1):
+        camera = colmap_camera(number, lens)
+        database.write_camera(camera, use_camera_id=True)
+        rig = pycolmap.Rig(rig_id=number)
+        rig.add_ref_sensor(camera.sensor_id)
+        database.write_rig(rig, use_rig_id=True)
+    for number, image in enumerate(images, start=1):
+        entry = pycolmap.Image(name=f"{image.view}.png", camera_id=image.lens + 1, image_id=number)
+        database.write_image(entry, use_image_id=True)
+        frame = pycolmap.Frame(frame_id=number, rig_id=image.lens + 1)
+        frame.add_data_id(entry.data_id)
+        database.write_frame(frame, use_frame_id=True)
+    database.close()
+
+
+def _best_matches(path: Path, images: Sequence[WorkImage]) -> dict[str, int]:
+    pycolmap = load_pycolmap()
+    database = pycolmap.Database.open(path)
+    best = {image.view: 0 for image in images}
+    for pair, matches in zip(*database.read_two_view_geometry_num_inliers(), strict=True):
+        for number in pycolmap.pair_id_to_image_pair(pair):
+            view = images[number - 1].view
+            best[view] = max(best[view], matches)
+    database.close()
+    return best
+
+
+def _incremental_options(settings: Settings) -> Any:
+    options = load_pycolmap().IncrementalPipelineOptions(
+        num_threads=1, random_seed=settings.seed, min_model_size=MIN_MODEL_VIEWS
+    )
+    options.mapper.num_threads = 1
+    options.mapper.random_seed = settings.seed
+    options.triangulation.random_seed = settings.seed
+    return options
+
+
+def _global_options(settings: Settings) -> Any:
+    options = load_pycolmap().GlobalPipelineOptions(
+        num_threads=1, random_seed=settings.seed, min_model_size=MIN_MODEL_VIEWS
+    )
+    options.mapper.num_threads = 1
+    options.mapper.random_seed = settings.seed
+    return options
+
+
+def _registered(model: Any) -> list[str]:
+    return sorted(Path(image.name).stem for image in model.images.values() if image.has_pose)
+
+
+def _write_full_size(
+    model: Any,
+    images: Sequence[WorkImage],
+    output: Path,
+    model_views: tuple[tuple[str, ...], ...],
+    best_matches: dict[str, int],
+) -> Mapping:
+    """Bring a model from working size to the photographs' size and names, and write it."""
+    by_view = {image.view: image for image in images}
+    for image in model.images.values():
+        source, camera = by_view[Path(image.name).stem], model.cameras[image.camera_id]
+        image.name = source.photograph
+        factors = np.array(source.full_size) / (camera.width, camera.height)
+        for point in image.points2D:
+            point.xy = point.xy * factors
+    for camera in model.cameras.values():
+        full_size = next(i.full_size for i in images if i.lens + 1 == camera.camera_id)
+        camera.rescale(*full_size)
+    model.update_point_3d_errors()
+    output.mkdir(parents=True, exist_ok=True)
+    model.write_binary(output)
+    return Mapping(
+        registered=model_views[0],
+        model_views=model_views,
+        best_matches=best_matches,
+        points=model.num_points3D(),
+        mean_track_length=model.compute_mean_track_length(),
+        mean_reprojection_error_px=model.compute_mean_reprojection_error(),
+        lenses=tuple(lens_of(camera) for _, camera in sorted(model.cameras.items())),
+    )

@@ -1,0 +1,213 @@
+"""The report's first page."""
+
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from headstyle.report.labels import metric_label
+from headstyle.report.pages import data_uri, page, show_number, table
+from headstyle.report.sheets import stacked_strips
+
+BASELINE, FLOOR = "none", "photographs"
+_STAGES = (
+    "One view of each head: the one nearest to the middle of the rig, or the first where cameras "
+    "stand all around the head. Left to right: the photograph; its mask (outlined); the "
+    "baseline, a render of the Gaussian splats trained on all views; then, for some prompts, the "
+    "editor's last edit of this view and the avatar, a render of the splats trained on the edits "
+    "of all views. A procedural head has its true edit beside them: the head itself edited in "
+    "three dimensions, so the same from all sides."
+)
+_LOW_IS_NOT_YET_GOOD = (
+    "Splats average edits that disagree, and what is smooth, pale or blurred differs little from "
+    "view to view, so a low RMSE or color difference alone does not show a consistent edit: a "
+    "known flaw of these metrics as they were published. Look at the pictures beside the numbers."
+)
+_HEADLINE = (
+    "The headline score is the one to compare avatars by, also of different prompts: 1 is as "
+    "consistent as the baseline, 0 as shuffled views. Read it beside the edit's strength: an "
+    "avatar that was hardly edited is consistent too."
+)
+_BESIDE = ("edit_strength", "sharpness")
+"""Beside the metrics: doing nothing and blurring are consistent too."""
+_FACTS = 3
+"""So many metrics stand beside each head; the tables have all."""
+_HOW_TO_READ = (
+    ("Overview", "this page."),
+    ("Subjects", "what each stage made of each head, from the photographs to the trained splats."),
+    (
+        "Avatars",
+        "per prompt and strength the edits and the stylized splats, and a page to walk "
+        "through the views with everything side by side.",
+    ),
+    ("Consistency", "the metrics by prompt, by subject and by strength, against the references."),
+    ("Tables", "all numbers, sortable; and each as a CSV file to download."),
+)
+
+
+def overview_page(
+    subjects: Mapping[str, Mapping[str, Any]],
+    avatars: Sequence[Mapping[str, str]],
+    prompts: Mapping[str, str],
+    metrics: Sequence[str],
+    shown: int,
+    editing: Mapping[str, Any],
+) -> str:
+    """The first page of the report.
+
+    Args:
+        subjects: Per subject `strip` (path of its picture), `poses` (poses.json) and `baseline`
+            (metrics.json).
+        avatars: Rows of `avatars.csv`.
+        prompts: Text of each prompt.
+        metrics: Names of the metrics' columns.
+        shown: At most so many subjects' pictures stand at the top.
+        editing: The configuration's section `editing`, which says what made the edits.
+    """
+    count = sum(row["prompt"] not in (BASELINE, FLOOR) for row in avatars)
+    intro = (
+        f"{_count(len(subjects), 'head')}, {_count(count, 'stylized avatar')}: how well do the "
+        "views of each agree with each other? Every photographed head became Gaussian splats; an "
+        "editor edited its views, the splats followed the edits, and the metrics compare "
+        "neighboring views of the result after warping one into the other."
+    )
+    top = stacked_strips([entry["strip"] for entry in subjects.values()][:shown])
+    parts = [
+        "<h1>Consistency of stylized head avatars</h1>",
+        f'<p class="lead">{escape(intro)}</p>',
+        _editor(editing),
+        _figure(data_uri(top, 85), "The stages on one view of each head", _STAGES),
+        "<h2>Results at a glance</h2>",
+        _means(avatars, prompts, metrics),
+        "<h2>Heads</h2>",
+        *(_subject(name, entry, avatars, metrics) for name, entry in subjects.items()),
+        "<h2>In this report</h2>",
+        "<ul>" + "".join(f"<li><b>{n}</b>: {escape(t)}</li>" for n, t in _HOW_TO_READ) + "</ul>",
+    ]
+    return page("Overview", "\n".join(parts), ["tables.js"])
+
+
+def _means(rows, prompts: Mapping[str, str], metrics: Sequence[str]) -> str:
+    """The means over subjects of each prompt and strength, and of the two references."""
+    scenes = list(dict.fromkeys((row["prompt"], row["strength"]) for row in rows))
+    references = sorted(s for s in scenes if s[0] in (FLOOR, BASELINE))[::-1]
+    lines = []
+    for prompt, strength in [*references, *(s for s in scenes if s not in references)]:
+        chosen = [r for r in rows if r["prompt"] == prompt and r["strength"] == strength]
+        name = {FLOOR: "photographs, warped", BASELINE: "unstylized baseline"}.get(prompt, prompt)
+        line = {
+            "scene": name,
+            "strength": "" if prompt in (FLOOR, BASELINE) else strength,
+            "prompt_text": prompts.get(prompt, "").replace("{pronoun}", "them"),
+        }
+        columns = [*metrics, *(name for name in _BESIDE if name in rows[0])]
+        lines.append(line | {column: _mean(chosen, column) for column in columns})
+    if not lines:
+        return '<p class="empty">Nothing was measured in this run.</p>'
+    note = (
+        f"Means over all heads. Neighboring views differ less where {_directions(metrics)}. The "
+        "references are the photographs, warped (the floor), and the splats before any edit (the "
+        "baseline), which are smoother than the photographs."
+    )
+    first = [_HEADLINE] if "headline" in metrics else []
+    found = " ".join([*first, _better_than_baseline(rows, metrics), _LOW_IS_NOT_YET_GOOD])
+    notes = f'<p class="note">{escape(note)}</p>\n<p class="callout">{escape(found)}</p>'
+    return f"{table(lines)}\n{notes}"
+
+
+def _directions(metrics: Sequence[str]) -> str:
+    """Which metrics are better when lower, and which when higher, in words."""
+    said = []
+    for word, is_higher in (("higher", True), ("lower", False)):
+        names = [
+            metric_label(m).name for m in metrics if metric_label(m).higher_is_better is is_higher
+        ]
+        if names:
+            verb = "is" if len(names) == 1 else "are"
+            said.append(f"{_listed(names)} {verb} {word}")
+    return " and ".join(said)
+
+
+def _better_than_baseline(rows, metrics: Sequence[str]) -> str:
+    """How many avatars score better than the baseline of their own head, in a sentence."""
+    counts = []
+    for metric in metrics:
+        sign = -1 if metric_label(metric).higher_is_better else 1
+        baselines = {r["subject"]: _mean([r], metric) for r in rows if r["prompt"] == BASELINE}
+        avatars = [r for r in rows if r["prompt"] not in (BASELINE, FLOOR)]
+        pairs = [(_mean([r], metric), baselines.get(r["subject"])) for r in avatars]
+        pairs = [pair for pair in pairs if None not in pair]
+        better = sum(sign * mean < sign * baseline for mean, baseline in pairs)
+        counts.append((better, f"{better} of {len(pairs)} by {metric_label(metric).name}"))
+    if not any(better for better, _ in counts):
+        return ""
+    listed = ", ".join(count for _, count in counts)
+    return f"Avatars that score better than the baseline of their own head: {listed}."
+
+
+def _editor(editing: Mapping[str, Any]) -> str:
+    """What made the edits, where that was not a text-driven editor."""
+    if editing["editor"] != "control":
+        return ""
+    control = editing["control"]
+    operations = ", ".join(dict.fromkeys(control["operations"].values()))
+    text = (
+        "No diffusion model took part in this run. Its edits are control operations, plain image "
+        f"filters ({operations}) in place of a text-driven editor, so that everything runs without "
+        "a GPU and without weights. "
+    )
+    if control["per_view_randomness"]:
+        text += (
+            "As a diffusion model edits every view a little differently, the filters vary color, "
+            "lightness and strength from view to view by chance (per_view_randomness "
+            f"{control['per_view_randomness']:g} of 1). "
+        )
+    text += "The numbers show what the pipeline measures, not how good a text-driven editor is."
+    return f'<p class="callout">{escape(text)}</p>'
+
+
+def _subject(name: str, entry: Mapping[str, Any], rows, metrics: Sequence[str]) -> str:
+    poses, baseline = entry["poses"], entry["baseline"]
+    total = len(poses["registered"]) + len(poses["dropped"])
+    psnr = baseline.get("heldout_psnr")
+    where = "on held-out views" if psnr is not None else "on training views"
+    facts = [
+        (f"{len(poses['registered'])} of {total}", "views registered"),
+        (f"{show_number(poses.get('mean_reprojection_error_px'), 2)} px", "reprojection error"),
+        (f"{baseline['splats']:,}", "splats"),
+        (f"{show_number(baseline['psnr'] if psnr is None else psnr)} dB", f"PSNR {where}"),
+    ]
+    avatars = [r for r in rows if r["subject"] == name and r["prompt"] not in (BASELINE, FLOOR)]
+    for metric in metrics[:_FACTS]:
+        mean = _mean(avatars, metric)
+        if mean is not None:
+            before = _mean(
+                [r for r in rows if (r["subject"], r["prompt"]) == (name, BASELINE)], metric
+            )
+            what = f"avatars’ {metric_label(metric)}; baseline {show_number(before)}"
+            facts.append((show_number(mean), what))
+    items = "".join(f"<li><b>{escape(v)}</b><span>{escape(what)}</span></li>" for v, what in facts)
+    return (
+        f'<section class="subject">\n<h3>{escape(name)}</h3>\n'
+        f'<ul class="numbers">{items}</ul>\n</section>'
+    )
+
+
+def _figure(address: str, description: str, caption: str) -> str:
+    text = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    image = f'<img alt="{escape(description)}" src="{address}">'
+    return f'<figure><div class="wide">{image}</div>{text}</figure>'
+
+
+def _mean(rows, metric: str) -> float | None:
+    values = [float(row[metric]) for row in rows if row.get(metric) not in (None, "", "nan")]
+    values = [value for value in values if math.isfinite(value)]
+    return sum(values) / len(values) if values else None
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

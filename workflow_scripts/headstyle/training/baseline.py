@@ -1,0 +1,232 @@
+"""The baseline of one subject: train splats on its views, and score what they render."""
+
+import itertools
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from headstyle import __version__
+from headstyle.base.cameras import Cameras
+from headstyle.base.errors import InputError
+from headstyle.base.files import whole_file, whole_folder
+from headstyle.base.images import RgbaImage, write_image
+from headstyle.base.progress import progress
+from headstyle.losses.photometric import color_corrected, foreground_scores, psnr
+from headstyle.rendering.renderer import Splats, render_views
+from headstyle.rendering.splats import splats_from_points
+from headstyle.training.checkpoints import Checkpoints, task_digest
+from headstyle.training.exposure import Exposures, exposed
+from headstyle.training.selection import Selection, split_for_selection
+from headstyle.training.trainer import (
+    DivergedError,
+    HistoryRow,
+    SplatTrainer,
+    TrainingSettings,
+    shuffled_views,
+    split_views,
+)
+from headstyle.training.trainers import make_trainer
+
+logger = logging.getLogger("headstyle")
+
+# Rows of the history of a whole training.
+HISTORY_ROWS = 200
+# Where the mask exceeds this the pixel counts as foreground.
+FOREGROUND_ALPHA = 0.5
+
+
+def best_device() -> str:
+    """`cuda` where there is a CUDA device, else `cpu`."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def train_on_views(
+    cameras: Cameras,
+    images: Sequence[RgbaImage],
+    points: NDArray[np.floating],
+    colors: NDArray[np.floating],
+    settings: TrainingSettings,
+    seed: int,
+    device: str = "cpu",
+    checkpoints: str | Path | None = None,
+) -> SplatTrainer:
+    """Train a scene from sparse points on all views that are not held out.
+
+    Args:
+        cameras: All views.
+        images: Their images with straight alpha, in the same order.
+        points: Sparse points of the foreground. Shape `(N, 3)`.
+        colors: Their colors in [0, 1]. Shape `(N, 3)`.
+        settings: The schedule.
+        seed: Of initialization, order of the views and backgrounds.
+        device: Where to train.
+        checkpoints: Folder from which an interrupted training goes on; removed at the end.
+
+    Returns:
+        The trainer after its last iteration, with the chosen splats and the history.
+
+    Raises:
+        InputError: the scene diverged, or too few views or points are left.
+    """
+    trainer, selection = prepare_training(cameras, images, points, colors, settings, seed, device)
+    task = task_digest(cameras, images, points, colors, settings, seed, device, __version__)
+    saved = Checkpoints(checkpoints, settings.checkpoint_every_s, task)
+    saved.resume(trainer, selection)
+    try:
+        _iterate(trainer, selection, saved, seed)
+    except DivergedError as error:
+        raise InputError(f"{error} ({saved.note()})") from None
+    trainer.splats = selection.choose(trainer.splats)
+    trainer.kept_iteration = selection.iteration
+    saved.remove()
+    return trainer
+
+
+def prepare_training(
+    cameras: Cameras,
+    images: Sequence[RgbaImage],
+    points: NDArray[np.floating],
+    colors: NDArray[np.floating],
+    settings: TrainingSettings,
+    seed: int,
+    device: str = "cpu",
+) -> tuple[SplatTrainer, Selection]:
+    """A trainer before its first iteration, and what chooses among its iterations.
+
+    Takes what `train_on_views` does.
+    """
+    training, _ = split_views(len(cameras), settings.holdout_every)
+    training, choosing = split_for_selection(training, settings.selection_every)
+    used = cameras.select([cameras.names[i] for i in training])
+    targets = {cameras.names[i]: images[i] for i in training}
+    splats = splats_from_points(
+        points, colors, settings.sh_degree, seed, settings.min_initial_splats
+    )
+    logger.info("training on %d views from %d splats", len(used), len(splats["means"]))
+    trainer = make_trainer(splats, used, targets, settings, seed, device)
+    selection = Selection(
+        cameras.select([cameras.names[i] for i in choosing]),
+        [images[i] for i in choosing],
+        settings.iterations,
+    )
+    return trainer, selection
+
+
+def _iterate(trainer: SplatTrainer, selection: Selection, saved: Checkpoints, seed: int) -> None:
+    """All iterations that are left, one view each."""
+    iterations = trainer.settings.iterations
+    every = max(1, iterations // HISTORY_ROWS)
+    order = itertools.islice(
+        shuffled_views(range(len(trainer.cameras)), seed), trainer.iteration, None
+    )
+    left = range(trainer.iteration + 1, iterations + 1)
+    for iteration in progress(left, "iterations"):
+        view = next(order)
+        loss = trainer.step([view])
+        last = iteration == iterations
+        if iteration % every == 0 or last:
+            trainer.record(loss, [view])
+        selection.look(trainer.splats, iteration, last, trainer.exposures)
+        if not last:
+            saved.write_when_due(trainer, selection)
+
+
+def write_renders(
+    splats: Splats, cameras: Cameras, renders: str | Path, depth: str | Path
+) -> dict[str, RgbaImage]:
+    """Render all views to `renders/{view}.png` and `depth/{view}.npz`, each folder whole.
+
+    The depth files hold `median` and `expected`, float32 z, 0 where there is no surface. Returns
+    the images by view, before their rounding to 8 bits.
+    """
+    images = {}
+    with whole_folder(renders) as render_folder, whole_folder(depth) as depth_folder:
+        for name, image, median, expected in render_views(splats, cameras):
+            write_image(render_folder / f"{name}.png", image)
+            np.savez_compressed(depth_folder / f"{name}.npz", median=median, expected=expected)
+            images[name] = image
+    return images
+
+
+def write_history(path: str | Path, rows: Sequence[HistoryRow]) -> None:
+    """Write the training history as a table: iteration, loss, psnr, splats, seconds."""
+    lines = ["iteration\tloss\tpsnr\tsplats\tseconds"]
+    lines += [
+        f"{row.iteration}\t{row.loss:.6f}\t{row.psnr:.3f}\t{row.splats}\t{row.seconds:.1f}"
+        for row in rows
+    ]
+    with whole_file(path) as partial:
+        partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def score_views(
+    cameras: Cameras,
+    images: Sequence[RgbaImage],
+    renders: Mapping[str, RgbaImage],
+    holdout: int,
+    exposures: Exposures | None = None,
+) -> dict[str, Any]:
+    """PSNR and SSIM over the foreground of each view, and their means for `metrics.json`.
+
+    Both images are composited on black. `psnr` and `ssim` compare the render as it is; `_exposed`
+    with the view's exposure, which is learned in training views and in held-out ones predicted from
+    the training views around them; `_corrected` after an affine correction of its colors to the
+    photograph's, which leaves all differences of exposure and white balance out. Means of held-out
+    views are None where there are none; `exposures` None leaves `_exposed` out.
+    """
+    _, held = split_views(len(cameras), holdout)
+    gains = exposures.gains(cameras) if exposures else None
+    views: dict[str, dict[str, Any]] = {}
+    for i, name in enumerate(cameras.names):
+        scores = _scores(images[i], renders[name])
+        if gains is not None:
+            with_exposure = _scores(images[i], exposed(renders[name], gains[i]))
+            scores |= {f"{key}_exposed": with_exposure[key] for key in ("psnr", "ssim")}
+            scores["exposure"] = gains[i].tolist()
+        views[name] = scores | {"heldout": i in held}
+
+    def means(heldout: bool) -> dict[str, float | None]:
+        chosen = [view for view in views.values() if view["heldout"] == heldout]
+        keys = ["psnr", "ssim", "psnr_corrected"]
+        keys += ["psnr_exposed", "ssim_exposed"] if exposures else []
+        found = {key: [view[key] for view in chosen if view[key] is not None] for key in keys}
+        return {key: float(np.mean(each)) if each else None for key, each in found.items()}
+
+    return {
+        **means(heldout=False),
+        "heldout": [cameras.names[i] for i in held],
+        **{f"heldout_{key}": value for key, value in means(heldout=True).items()},
+        "views": views,
+    }
+
+
+def _scores(image: RgbaImage, render: RgbaImage) -> dict[str, Any]:
+    """Foreground scores of one view; None where it has no foreground, as JSON knows no NaN."""
+    target, rendered = torch.from_numpy(image), torch.from_numpy(render)
+    mask = target[..., 3] > FOREGROUND_ALPHA
+    on_black = [image[..., :3] * image[..., 3:] for image in (rendered, target)]
+    scores = dict(zip(("psnr", "ssim"), foreground_scores(*on_black, mask), strict=True))
+    scores["psnr_corrected"] = float(psnr(color_corrected(*on_black, mask), on_black[1], mask))
+    return {key: value if math.isfinite(value) else None for key, value in scores.items()}
+
+
+def read_points(path: str | Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sparse points written by the views' stage: positions, and colors in [0, 1]. `(N, 3)` each.
+
+    Raises:
+        InputError: the file is missing, damaged or lacks a key.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            positions = np.asarray(content["positions"], dtype=np.float64)
+            return positions, np.asarray(content["colors"], dtype=np.float64) / 255
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"{path} cannot be read as sparse points ({error}); run downscale_views again"
+        ) from None

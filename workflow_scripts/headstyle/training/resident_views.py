@@ -1,0 +1,130 @@
+"""The views that a scene is trained on, resident on the device: cameras and target images.
+
+An iteration must not wait for the device, so nothing here copies from the host once a batch of
+views was used before.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from headstyle.base.cameras import Cameras
+from headstyle.base.images import RgbaImage
+
+# Random batches are not worth remembering beyond this.
+MOST_BATCHES = 4096
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Views of one size that are rendered together."""
+
+    width: int
+    height: int
+    views: Tensor
+    """Indices into the cameras. Shape `(C,)`."""
+    slots: Tensor
+    """Their places among the images of this size. Shape `(C,)`."""
+    world_to_camera: Tensor
+    """Shape `(C, 4, 4)`."""
+    intrinsics: Tensor
+    """Shape `(C, 3, 3)`."""
+
+    def __len__(self) -> int:
+        return len(self.views)
+
+
+class ResidentViews:
+    """Cameras and target images on the device, the images in one tensor per size."""
+
+    def __init__(self, cameras: Cameras, device: torch.device) -> None:
+        self.cameras = cameras
+        self.device = device
+        self._poses = torch.as_tensor(cameras.world_to_camera, dtype=torch.float32).to(device)
+        self._intrinsics = torch.as_tensor(cameras.intrinsics, dtype=torch.float32).to(device)
+        self._sizes = [(int(width), int(height)) for width, height in cameras.sizes]
+        counts: dict[tuple[int, int], int] = {}
+        slots = []
+        for size in self._sizes:
+            slots.append(counts.setdefault(size, 0))
+            counts[size] += 1
+        self._slots = slots
+        self._slots_there = torch.tensor(slots, device=device)
+        self._colors, self._alphas = {}, {}
+        for (width, height), count in counts.items():
+            shape = (count, height, width)
+            # Kept premultiplied, as the renderer's colors are.
+            self._colors[width, height] = torch.zeros((*shape, 3), device=device)
+            self._alphas[width, height] = torch.zeros(shape, device=device)
+        self._given: set[str] = set()
+        self._batches: dict[tuple[int, ...], list[Batch]] = {}
+
+    def replace(self, images: Mapping[str, RgbaImage]) -> None:
+        """Take other target images for the given views (straight alpha, `(H, W, 4)`).
+
+        Raises:
+            ValueError: an image has another size than its camera.
+        """
+        for name, image in images.items():
+            view = self.cameras.index(name)
+            width, height = self._sizes[view]
+            if image.shape != (height, width, 4):
+                raise ValueError(
+                    f"target of view {name} is {image.shape}, expected {(height, width, 4)}"
+                )
+            pixels = torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))
+            alphas = pixels[..., 3].to(self.device)
+            colors = pixels[..., :3].to(self.device) * alphas[..., None]
+            self._alphas[width, height][self._slots[view]] = alphas
+            self._colors[width, height][self._slots[view]] = colors
+            self._given.add(name)
+
+    def missing(self) -> list[str]:
+        """Views without a target yet."""
+        return [name for name in self.cameras.names if name not in self._given]
+
+    def batches(self, views: Sequence[int]) -> list[Batch]:
+        """The given views (indices into the cameras), one batch per image size."""
+        key = tuple(views)
+        found = self._batches.get(key)
+        if found is None:
+            if len(self._batches) >= MOST_BATCHES:
+                self._batches.clear()
+            groups: dict[tuple[int, int], list[int]] = {}
+            for view in key:
+                groups.setdefault(self._sizes[view], []).append(view)
+            found = [
+                self.batch(size, torch.tensor(group, device=self.device))
+                for size, group in groups.items()
+            ]
+            self._batches[key] = found
+        return found
+
+    def all_targets(self, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """Premultiplied colors `(S, H, W, 3)` and alphas `(S, H, W)` of all views of a size."""
+        return self._colors[size], self._alphas[size]
+
+    def targets(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Premultiplied colors `(C, H, W, 3)` and alphas `(C, H, W)` of a batch."""
+        size = (batch.width, batch.height)
+        return (
+            self._colors[size].index_select(0, batch.slots),
+            self._alphas[size].index_select(0, batch.slots),
+        )
+
+    def size(self, view: int) -> tuple[int, int]:
+        """Width and height of a view [px]."""
+        return self._sizes[view]
+
+    def batch(self, size: tuple[int, int], views: Tensor) -> Batch:
+        """The given views, all of the given width and height [px]; indices on the device `(C,)`."""
+        return Batch(
+            *size,
+            views,
+            self._slots_there.index_select(0, views),
+            self._poses.index_select(0, views),
+            self._intrinsics.index_select(0, views),
+        )

@@ -1,0 +1,386 @@
+"""Optimization of a splat scene to images: one loop for baselines and avatars.
+
+3D Gaussian splatting (Kerbl et al. 2023) with gsplat's strategies of densification; foregrounds are
+composited on a random background, which, with a loss on alpha, keeps splats inside the masks. An
+iteration on a GPU waits for the device only where gsplat counts the splats in the tiles.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from headstyle.base.cameras import Cameras
+from headstyle.base.errors import InputError
+from headstyle.base.images import RgbaImage
+from headstyle.losses.photometric import on_background, photometric_loss, psnr
+from headstyle.rendering.renderer import Rendering, Splats, check_splats, render
+from headstyle.training.densification import CappedStrategy
+from headstyle.training.exposure import Exposures
+from headstyle.training.optimizers import adam, adam_step
+from headstyle.training.relocation import RelocatingStrategy
+from headstyle.training.resident_views import Batch, ResidentViews
+from headstyle.training.settings import LearningRates, RefineSettings, TrainingSettings
+
+__all__ = [
+    "DivergedError",
+    "HistoryRow",
+    "LearningRates",
+    "RefineSettings",
+    "SplatTrainer",
+    "TrainingSettings",
+    "scene_extent",
+    "shuffled_views",
+    "split_views",
+]
+
+# As in splatfacto, the splats' shapes are regularized at every tenth iteration.
+REGULARIZE_EVERY = 10
+# Looking at all splats, and on a GPU at the loss, waits for the device: now and then is enough.
+CHECK_EVERY = 50
+# A loss on images in [0, 1] beyond this means that the scene flew apart.
+EXPLODED = 100.0
+# The logit of a splat that is left out: too transparent to be drawn.
+LEFT_OUT = -20.0
+
+
+class DivergedError(InputError):
+    """A training whose scene became useless: not finite, exploded, or empty."""
+
+
+@dataclass(frozen=True)
+class HistoryRow:
+    """The state of a training after one iteration."""
+
+    iteration: int
+    loss: float
+    psnr: float
+    splats: int
+    seconds: float
+
+
+class Replayer(Protocol):
+    """Does a trainer's iterations on one view in its place, where it can."""
+
+    def step(self, view: int, background: Tensor) -> Tensor | None:
+        """Do an iteration and return its loss, or None where the trainer must do it."""
+        ...
+
+
+class SplatTrainer:
+    """Optimizes splats toward the target images of calibrated views.
+
+    Owns the splats, their Adam optimizers (fresh), and the densification. Everything random comes
+    from `seed`; on the CPU two runs give the same bytes.
+    """
+
+    def __init__(
+        self,
+        splats: Splats,
+        cameras: Cameras,
+        targets: Mapping[str, RgbaImage],
+        settings: TrainingSettings,
+        seed: int,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        """Start from `splats` (copied to `device`) with one target per view of `cameras`.
+
+        Raises:
+            ValueError: a target is missing or has another size than its camera.
+        """
+        self.settings = settings
+        self.cameras = cameras
+        self.device = torch.device(device)
+        self.sh_degree = check_splats(splats)
+        self.splats = Splats(
+            {
+                name: torch.nn.Parameter(value.detach().clone().to(self.device))
+                for name, value in splats.items()
+            }
+        )
+        self.iteration = 0
+        """Iterations done."""
+        self.kept_iteration: int | None = None
+        """Iteration whose splats were kept where views chose; None where the last one's are."""
+        self.history: list[HistoryRow] = []
+        self.extent = scene_extent(cameras)
+        self.optimizers = {
+            name: adam(value, getattr(settings.learning_rates, name), name)
+            for name, value in self.splats.items()
+        }
+        self.strategy = _strategy(settings, len(cameras))
+        self.strategy_state = (
+            self.strategy.initialize_state(scene_scale=self.extent) if self.strategy else {}
+        )
+        rate = settings.exposure_rate
+        self.exposures = Exposures(cameras, rate, self.device) if rate else None
+        self.resident = ResidentViews(cameras, self.device)
+        self.replace_targets(targets)
+        if missing := self.resident.missing():
+            raise ValueError(f"view {missing[0]} has no target")
+        self._seed = seed
+        self.generator = torch.Generator(self.device).manual_seed(seed)
+        self._black = torch.zeros(3, device=self.device)
+        self.replayer: Replayer | None = None
+        """What does iterations on one view faster; see `headstyle.training.trainers`."""
+        self.extra_loss: Callable[[Tensor, Tensor, int], Tensor] | None = None
+        """A further term of the loss: of rendered views, their targets `(C, H, W, 3)` on the same
+        background, and the iterations done."""
+        self._started = time.monotonic()
+
+    def replace_targets(self, targets: Mapping[str, RgbaImage]) -> None:
+        """Train the given views toward other images from now on (straight alpha, `(H, W, 4)`)."""
+        self.resident.replace(targets)
+
+    @property
+    def seconds(self) -> float:
+        """Time since the start, that before a checkpoint included."""
+        return time.monotonic() - self._started
+
+    @seconds.setter
+    def seconds(self, value: float) -> None:
+        self._started = time.monotonic() - value
+
+    @property
+    def active_sh_degree(self) -> int:
+        """Degree of the harmonics in use at this iteration."""
+        every = self.settings.sh_degree_every
+        return min(self.sh_degree, self.iteration // every) if every else self.sh_degree
+
+    @property
+    def progress(self) -> float:
+        """Part of the iterations that is done, in [0, 1]."""
+        return min(self.iteration / self.settings.iterations, 1.0)
+
+    @property
+    def observing(self) -> bool:
+        """Whether the strategy looks at the absolute gradients of this iteration."""
+        return self.strategy is not None and self.strategy.observes(self.iteration)
+
+    def step(self, views: Sequence[int]) -> Tensor:
+        """One iteration on the given views (indices into `cameras`), rendered in one batch.
+
+        Views of different sizes make one batch per size. Returns the loss, a detached scalar: the
+        mean over the views plus the regularizers.
+
+        Raises:
+            DivergedError: the loss or a splat is not finite, or no splat is left.
+        """
+        if not len(self.splats["means"]):
+            raise self._diverged("no splat is left")
+        background = torch.rand(3, generator=self.generator, device=self.device)
+        self._set_rates()
+        if self.replayer and len(views) == 1:
+            loss = self.replayer.step(views[0], background)
+            if loss is not None:
+                # What the strategy wants to know of the rendering was noted in the recording.
+                self._end_iteration([])
+                return loss
+        splats = self._splats_of_this_iteration()
+        terms, infos = self.regularizers(), []
+        for batch in self.resident.batches(views):
+            rendering = self._render(splats, batch, background)
+            infos.append(rendering.info)
+            share = len(batch) / len(views)
+            image_loss = self.image_loss(rendering, batch, background)
+            terms.append(image_loss if share == 1 else share * image_loss)
+        loss = reduce(torch.add, terms)
+        loss.backward()
+        loss = loss.detach()
+        self._check(loss)
+        self.update()
+        self._end_iteration(infos)
+        return loss
+
+    def _end_iteration(self, infos: list[dict[str, Any]]) -> None:
+        """Let the strategy do its part, after renderings of which `infos` tell."""
+        if self.strategy:
+            rate = self.optimizers["means"].param_groups[0]["lr"]
+            self.strategy.after_step(
+                *(self.splats, self.optimizers, self.strategy_state),
+                *(self.iteration, infos, rate, self._seed + self.iteration),
+            )
+        self.iteration += 1
+
+    def record(self, loss: Tensor, views: Sequence[int]) -> HistoryRow:
+        """Add a row to the history, with the mean PSNR of `views` on black as they are now."""
+        values = torch.stack([self._psnr(view) for view in views])
+        row = HistoryRow(
+            self.iteration,
+            float(loss),
+            float(values.mean()),
+            len(self.splats["means"]),
+            self.seconds,
+        )
+        self.history.append(row)
+        return row
+
+    @torch.no_grad()
+    def _psnr(self, view: int) -> Tensor:
+        (batch,) = self.resident.batches([view])
+        colors = self._render(dict(self.splats.items()), batch, self._black).colors
+        return psnr(colors, self.resident.targets(batch)[0])
+
+    def _render(self, splats: dict[str, Tensor], batch: Batch, background: Tensor) -> Rendering:
+        return render(
+            splats,
+            batch.world_to_camera,
+            batch.intrinsics,
+            batch.width,
+            batch.height,
+            sh_degree=self.active_sh_degree,
+            background=background,
+            absolute_gradients=self.observing,
+        )
+
+    def all_optimizers(self) -> list[torch.optim.Optimizer]:
+        """Those of the splats and, last, that of the exposures if they are trained."""
+        rest = [self.exposures.optimizer] if self.exposures else []
+        return [*self.optimizers.values(), *rest]
+
+    def update(self, rates: Sequence[Tensor] | None = None) -> None:
+        """Take one step of all optimizers; `rates` stand in for their step sizes."""
+        adam_step(self.all_optimizers(), rates)
+        if self.exposures:
+            self.exposures.center()
+
+    def _set_rates(self) -> None:
+        """Give the optimizers the step sizes of this iteration."""
+        rates, progress = self.settings.learning_rates, self.progress
+        chosen = {name: getattr(rates, name) * rates.decay**progress for name in self.optimizers}
+        chosen["means"] = rates.means * self.extent * (rates.means_final / rates.means) ** progress
+        for name, optimizer in self.optimizers.items():
+            optimizer.param_groups[0]["lr"] = chosen[name]
+        if self.exposures:
+            self.exposures.set_rate(progress)
+
+    def _splats_of_this_iteration(self) -> dict[str, Tensor]:
+        """All splats, or a random part of them, more opaque (DropGaussian, Park et al. 2025)."""
+        splats, dropout = dict(self.splats.items()), self.settings.dropout
+        if dropout:
+            logits = splats["opacities"]
+            chances = torch.rand(logits.shape, generator=self.generator, device=self.device)
+            opaque = torch.logit((torch.sigmoid(logits) / (1 - dropout)).clamp_max(0.999))
+            splats["opacities"] = torch.where(chances < dropout, LEFT_OUT, opaque)
+        return splats
+
+    def image_loss(self, rendering: Rendering, batch: Batch, background: Tensor) -> Tensor:
+        """The loss on one batch, rendered on `background` `(3,)`: of colors and of alphas."""
+        every_target = self.resident.all_targets((batch.width, batch.height))
+        target, alpha_loss = on_background(rendering.alphas, *every_target, batch.slots, background)
+        colors = rendering.colors
+        if self.exposures:
+            colors = self.exposures.apply(colors, rendering.alphas, background, batch.views)
+        loss = photometric_loss(colors, target, self.settings.ssim_weight)
+        if self.extra_loss is not None:
+            loss = loss + self.extra_loss(colors, target, self.iteration)
+        if self.settings.alpha_weight:
+            loss = torch.add(loss, alpha_loss, alpha=self.settings.alpha_weight)
+        return loss
+
+    def regularizers(self) -> list[Tensor]:
+        """The terms of the loss that depend on the splats alone, at this iteration."""
+        settings, terms = self.settings, []
+        scales = self.splats["scales"]
+        if settings.scale_regularization and self.iteration % REGULARIZE_EVERY == 0:
+            # Penalty on elongated splats (PhysGaussian, Xie et al. 2024).
+            ratios = torch.exp(scales.amax(dim=1) - scales.amin(dim=1))
+            excess = ratios.clamp_min(settings.scale_max_ratio) - settings.scale_max_ratio
+            terms.append(settings.scale_regularization * excess.mean())
+        if settings.opacity_regularization:
+            opacities = torch.sigmoid(self.splats["opacities"])
+            terms.append(settings.opacity_regularization * opacities.mean())
+        if settings.size_regularization:
+            terms.append(settings.size_regularization / self.extent * torch.exp(scales).mean())
+        if settings.sh_regularization and self.active_sh_degree:
+            terms.append(settings.sh_regularization * self.splats["shN"].square().mean())
+        return terms
+
+    def _check(self, loss: Tensor) -> None:
+        thorough = self.iteration % CHECK_EVERY == 0
+        if self.device.type == "cuda" and not thorough:
+            return
+        value = float(loss)
+        if not math.isfinite(value):
+            raise self._diverged(f"the loss became {value}")
+        if value > EXPLODED:
+            raise self._diverged(f"the loss rose to {value:.4g}")
+        if thorough and (broken := self.broken_tensor()):
+            raise self._diverged(
+                f"the splats' {broken} are no longer finite, the loss is {value:.4g}"
+            )
+
+    def _diverged(self, reason: str) -> DivergedError:
+        return DivergedError(
+            f"training stopped at iteration {self.iteration} of {self.settings.iterations}: "
+            f"{reason}; lower baseline.learning_rates or check the views"
+        )
+
+    def broken_tensor(self) -> str | None:
+        """Name of a tensor of the scene that holds a value which is not finite, or None."""
+        names = list(self.splats)
+        finite = [torch.isfinite(value.detach()).all() for value in self.splats.values()]
+        broken = torch.stack(finite).logical_not().tolist()
+        return next((name for name, bad in zip(names, broken, strict=True) if bad), None)
+
+
+def scene_extent(cameras: Cameras) -> float:
+    """Radius of the cameras around their center times 1.1, in world units (as in 3DGS)."""
+    centers = cameras.centers
+    return 1.1 * float(np.linalg.norm(centers - centers.mean(axis=0), axis=1).max())
+
+
+def shuffled_views(views: Sequence[int], seed: int) -> Iterator[int]:
+    """The views in random order without end, each once before any comes again."""
+    generator = np.random.default_rng(seed)
+    while True:
+        yield from (views[i] for i in generator.permutation(len(views)))
+
+
+def split_views(count: int, holdout_every: int) -> tuple[list[int], list[int]]:
+    """Views to train on and views held out: every n-th from the first on; n = 0 holds out none.
+
+    Raises:
+        InputError: nothing is left to train on.
+    """
+    held = [i for i in range(count) if holdout_every and i % holdout_every == 0]
+    training = [i for i in range(count) if i not in held]
+    if not training:
+        raise InputError(
+            f"baseline.holdout_every = {holdout_every} leaves none of {count} views to train on; "
+            "raise it or set it to 0"
+        )
+    return training, held
+
+
+def _strategy(settings: TrainingSettings, views: int) -> CappedStrategy | RelocatingStrategy | None:
+    refine = settings.refine
+    if refine is None:
+        return None
+    times = {
+        "refine_start_iter": refine.start,
+        "refine_stop_iter": refine.stop,
+        "refine_every": refine.every,
+    }
+    if settings.strategy == "mcmc":
+        assert settings.max_splats is not None
+        return RelocatingStrategy(
+            cap_max=settings.max_splats, min_opacity=refine.cull_opacity, **times
+        )
+    return CappedStrategy(
+        prune_opa=refine.cull_opacity,
+        grow_grad2d=refine.densify_gradient,
+        grow_scale3d=refine.densify_size,
+        reset_every=refine.reset_opacity_every,
+        # After a reset every view is seen once before splats are judged by their opacity.
+        pause_refine_after_reset=min(views + refine.every, refine.reset_opacity_every - 1),
+        absgrad=True,
+        max_splats=settings.max_splats,
+        **times,
+    )

@@ -1,0 +1,32 @@
+"""Trainers as a device runs them best."""
+
+from collections.abc import Mapping
+
+import torch
+
+from headstyle.base.cameras import Cameras
+from headstyle.base.images import RgbaImage
+from headstyle.rendering.renderer import Splats
+from headstyle.training.settings import TrainingSettings
+from headstyle.training.trainer import SplatTrainer
+
+
+def make_trainer(
+    splats: Splats,
+    cameras: Cameras,
+    targets: Mapping[str, RgbaImage],
+    settings: TrainingSettings,
+    seed: int,
+    device: str | torch.device = "cpu",
+) -> SplatTrainer:
+    """A trainer that replays recorded iterations where the device and the settings allow it.
+
+    Args and errors as of `SplatTrainer`.
+    """
+    trainer = SplatTrainer(splats, cameras, targets, settings, seed, device)
+    if settings.cuda_graphs and trainer.device.type == "cuda":
+        # Imported here because gsplat is far off where there is no GPU.
+        from headstyle.training.recorded_steps import RecordedSteps
+
+        trainer.replayer = RecordedSteps(trainer)
+    return trainer

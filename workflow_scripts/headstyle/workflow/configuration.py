@@ -1,0 +1,147 @@
+"""Reading and checking the configuration and its tables, before any job starts.
+
+Every problem is told by its key, the value found and what is allowed, all of them at once.
+"""
+
+import csv
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from headstyle.base.errors import InputError
+
+Row = dict[str, str]
+
+
+def check_config(config: Mapping[str, Any], schema_path: str | Path) -> None:
+    """Check the merged configuration against a closed schema.
+
+    Raises:
+        InputError: one line per wrong key, with the value found and what is allowed.
+    """
+    problems = _problems(config, _read_schema(schema_path), prefix="")
+    if problems:
+        raise InputError("the configuration is not valid:\n  " + "\n  ".join(problems))
+
+
+def read_table(path: str | Path, key: str, schema_path: str | Path) -> dict[str, Row]:
+    """Read a tab-separated table as {row key: row}; cells are text, empty where missing.
+
+    Cells may be quoted, and a quoted cell may hold quotes (doubled), tabs and newlines.
+
+    Raises:
+        InputError: the file is missing, a column is unknown or missing, a cell is not allowed, or
+            a key stands twice.
+    """
+    path = Path(path)
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file, dialect="excel-tab", restkey="", restval=""))
+    except FileNotFoundError:
+        raise InputError(
+            f"the table {path} does not exist; create it or correct the config key that names it"
+        ) from None
+    except UnicodeDecodeError:
+        raise InputError(f"the table {path} is not UTF-8; save it as UTF-8 text") from None
+    if not rows:
+        raise InputError(f"the table {path} has no rows; add one per {key}")
+    schema = _read_schema(schema_path)
+    table: dict[str, Row] = {}
+    for number, row in enumerate(rows, start=2):
+        problems = _problems(row, schema, prefix="")
+        if problems:
+            raise InputError(f"{path}, row {number}: " + "; ".join(problems))
+        if row[key] in table:
+            raise InputError(f"{path}, row {number}: {key} {row[key]!r} stands twice; rename one")
+        table[row[key]] = row
+    return table
+
+
+def check_selection(key: str, chosen: Sequence[str], known: Collection[str], where: str) -> None:
+    """Check that each chosen name (config key `key`) is known (stands in `where`) and chosen once.
+
+    Raises:
+        InputError: a name is unknown or repeated.
+    """
+    for name in chosen:
+        if name not in known:
+            names = ", ".join(known)
+            raise InputError(f"{key} names {name!r}, which {where} lacks; known are: {names}")
+        if list(chosen).count(name) > 1:
+            raise InputError(f"{key} names {name!r} twice; remove one")
+
+
+def _read_schema(path: str | Path) -> dict[str, Any]:
+    return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+
+
+def _problems(content: Any, schema: dict[str, Any], prefix: str) -> list[str]:
+    validator = jsonschema.Draft202012Validator(schema)
+    errors = sorted(validator.iter_errors(content), key=lambda error: [str(p) for p in error.path])
+    return [line for error in errors for line in _sentences(error, prefix)]
+
+
+def _sentences(error: jsonschema.ValidationError, prefix: str) -> list[str]:
+    key = prefix + ".".join(str(part) for part in error.absolute_path)
+    if error.validator == "additionalProperties":
+        known = error.schema.get("properties", {})
+        return [
+            f"{_join(key, name)} is an unknown key; known here: {', '.join(known)}"
+            for name in error.instance
+            if name not in known
+        ]
+    if error.validator == "required":
+        missing = [name for name in error.validator_value if name not in error.instance]
+        return [f"{_join(key, name)} is missing" for name in missing]
+    return [f"{key} is {error.instance!r}; allowed: {describe(error.schema)}"]
+
+
+def _join(key: str, name: str) -> str:
+    return f"{key}.{name}" if key else str(name)
+
+
+def describe(schema: Mapping[str, Any]) -> str:
+    """What a schema allows, in words (`integer, at least 1`)."""
+    if "description" in schema:
+        return schema["description"]
+    if "enum" in schema:
+        return "one of " + ", ".join("null" if v is None else str(v) for v in schema["enum"])
+    kinds = schema.get("type", "any value")
+    words = [" or ".join(kinds) if isinstance(kinds, list) else kinds]
+    limits = {
+        "minimum": "at least {}",
+        "exclusiveMinimum": "above {}",
+        "maximum": "at most {}",
+        "exclusiveMaximum": "below {}",
+        "minItems": "{} or more entries",
+        "maxItems": "{} entries at most",
+        "pattern": "matching {}",
+    }
+    words += [text.format(schema[name]) for name, text in limits.items() if name in schema]
+    if schema.get("uniqueItems"):
+        words.append("no entry twice")
+    if isinstance(schema.get("items"), Mapping):
+        words.append("each " + describe(schema["items"]))
+    return ", ".join(words)
+
+
+def check_subject(row: Row, table: str) -> None:
+    """Check what a subject's row says together: a procedural head has a seed, others photographs.
+
+    Raises:
+        InputError: a cell is missing, or a path in the row does not exist.
+    """
+    where = f"{table}, subject {row['subject']}"
+    if row["source"] == "procedural":
+        if not row.get("seed"):
+            raise InputError(f"{where}: the column seed is empty; a procedural head needs a seed")
+        return
+    if not row.get("photographs"):
+        raise InputError(f"{where}: the column photographs is empty; name the folder they are in")
+    for column in ("photographs", "masks", "poses", "rig"):
+        path = row.get(column)
+        if path and path != "none" and not Path(path).exists():
+            raise InputError(f"{where}: {column} {path} does not exist; correct the path")

@@ -1,0 +1,117 @@
+"""Steps of AdamW on a network, replayed on a GPU from a recording for each shape of the data.
+
+An iteration of a small network is thousands of short kernels, which a host that sculpts heads at
+the same time starts more slowly than the GPU does them.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from headstyle.training.cuda_graphs import Graphs, Record, Replay
+from torch import Tensor, nn
+
+logger = logging.getLogger("headstyle_training")
+
+ORDINARY_FIRST = 3
+"""Steps of each shape that are not replayed, in which kernels are chosen and loaded."""
+BETAS, WEIGHT_DECAY, LARGEST_GRADIENT = (0.9, 0.99), 1e-3, 1.0
+
+Data = tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A step on data of one shape."""
+
+    data: Data
+    """What the replay works on."""
+    replay: Replay
+    loss: Tensor
+    """Of the latest replay, a scalar."""
+
+
+class OptimizerSteps:
+    """Minimizes a loss of data step by step, with clipped gradients.
+
+    The loss may not draw random numbers, wait for the device, or let autocast keep converted
+    weights: a replay would repeat the recording's.
+    """
+
+    def __init__(
+        self,
+        parameters: Sequence[nn.Parameter],
+        loss_of: Callable[..., Tensor],
+        record: Record | None = None,
+    ) -> None:
+        """Minimize `loss_of(*data)`, a scalar.
+
+        Args:
+            parameters: What is trained.
+            loss_of: Depends on nothing but them and the data.
+            record: Stands in for CUDA graphs, which are not used on a CPU.
+        """
+        self._parameters, self._loss_of = list(parameters), loss_of
+        device = self._parameters[0].device
+        on_gpu = device.type == "cuda"
+        self._record = record or (Graphs(device) if on_gpu else None)
+        # On a GPU a tensor, so that a recording sees it change.
+        self._rate = torch.zeros((), device=device) if on_gpu else 0.0
+        self._optimizer = torch.optim.AdamW(
+            self._parameters,
+            self._rate,
+            betas=BETAS,
+            weight_decay=WEIGHT_DECAY,
+            fused=on_gpu,
+            capturable=on_gpu,
+        )
+        self._ordinary: Counter[tuple[torch.Size, ...]] = Counter()
+        self._recordings: dict[tuple[torch.Size, ...], Recording] = {}
+        self.replayed = 0
+        """Steps that were replayed."""
+
+    def __call__(self, rate: float, data: Data) -> Tensor:
+        """Take a step of the size `rate` on the data; returns the loss before it, detached."""
+        self._set_rate(rate)
+        shape = tuple(part.shape for part in data)
+        if self._record is None or self._ordinary[shape] < ORDINARY_FIRST:
+            self._ordinary[shape] += 1
+            return self._step(data)
+        if shape not in self._recordings and not self._recorded(shape, data):
+            return self._step(data)
+        found = self._recordings[shape]
+        for held, new in zip(found.data, data, strict=True):
+            held.copy_(new)
+        found.replay()
+        self.replayed += 1
+        return found.loss.clone()
+
+    def _set_rate(self, rate: float) -> None:
+        if isinstance(self._rate, Tensor):
+            self._rate.fill_(rate)
+        else:
+            self._optimizer.param_groups[0]["lr"] = rate
+
+    def _recorded(self, shape: tuple[torch.Size, ...], data: Data) -> bool:
+        """Whether a recording could be made; after one that could not, none is tried."""
+        assert self._record is not None
+        held, losses = tuple(part.clone() for part in data), []
+        try:
+            replay = self._record(lambda: losses.append(self._step(held)))
+        except RuntimeError as error:
+            logger.warning("steps cannot be recorded as CUDA graphs: %s", error)
+            self._record = None
+            self._recordings.clear()
+            return False
+        self._recordings[shape] = Recording(held, replay, losses[-1])
+        return True
+
+    def _step(self, data: Data) -> Tensor:
+        self._optimizer.zero_grad(set_to_none=True)
+        loss = self._loss_of(*data)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self._parameters, LARGEST_GRADIENT)
+        self._optimizer.step()
+        return loss.detach()
