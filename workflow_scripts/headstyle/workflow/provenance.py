@@ -1,8 +1,8 @@
 """One digest of the library modules a stage script uses, so that editing one reruns the stage.
 
-The digest is of what the code says: its syntax tree without comments, docstrings and what only type
-checkers read. Where a module lies does not count, so that moving a file redoes no results: an import
-of one of our modules stands for that module's own code.
+The digest is of what the code says: its syntax tree without comments, docstrings and what only
+type checkers read. Where a module lies does not count, so that moving a file redoes no results. An
+import of one of our modules stands for that module's own code.
 """
 
 import ast
