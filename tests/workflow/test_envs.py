@@ -18,6 +18,7 @@ PACKAGES = {
     "cv2": "opencv-python-headless",
     "flip_evaluator": "flip-evaluator",
     "huggingface_hub": "huggingface-hub",
+    "lazy_loader": "lazy-loader",
     "mpl_toolkits": "matplotlib",
     "skimage": "scikit-image",
     "yaml": "pyyaml",

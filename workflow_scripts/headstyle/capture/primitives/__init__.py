@@ -1,0 +1,1 @@
+"""Distance fields, noise and the kernels that evaluate them."""

@@ -1,0 +1,1 @@
+"""What several metrics compute with: networks, windows, registration, filling."""

@@ -1,0 +1,1 @@
+"""The rasterizer on the CPU: project, sort into tiles, blend rows of pixels."""

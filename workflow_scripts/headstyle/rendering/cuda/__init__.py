@@ -1,0 +1,1 @@
+"""The rasterizer on CUDA: gsplat's parts, and Triton kernels for colors."""
