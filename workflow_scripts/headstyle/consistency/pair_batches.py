@@ -11,6 +11,8 @@ from torch import Tensor
 
 from headstyle.base.cameras import Cameras
 from headstyle.base.errors import InputError
+from headstyle.base.progress import progress
+from headstyle.consistency.metrics.base import Metric
 from headstyle.consistency.pairs import PairBatch, Scene, Warp
 from headstyle.consistency.warping import (
     Surfaces,
@@ -134,15 +136,71 @@ class PairWarper:
         return [depth[0] for depth in depths], [mask[0] for mask in sound]
 
 
-def batches(
-    positions: Sequence[tuple[int, int]], sizes: NDArray[np.int64], device: torch.device
-) -> Iterator[list[int]]:
+def pair_values(
+    scene: Scene,
+    metrics: Sequence[Metric],
+    positions: Sequence[tuple[int, int]],
+    settings: Mapping[str, Any],
+) -> NDArray[np.float64]:
+    """Shared fractions by both warps, and each metric, of each pair.
+
+    Args:
+        scene: The views.
+        metrics: What to compute.
+        positions: Pairs (target, source), as places in the scene.
+        settings: The config's `metrics` section.
+
+    Returns:
+        Columns overlap, coverage and the metrics; NaN where there is no value. Shape
+        `(N, 2 + metrics)`.
+    """
+    warper = PairWarper(scene, settings)
+    values = np.full((len(positions), 2 + len(metrics)), np.nan)
+    # TF32, cuDNN's default, keeps three digits of what networks compute.
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        for metric in metrics:
+            metric.prepare(scene)
+        groups = list(batches(positions, scene))
+        for rows in progress(groups, "batches of pairs"):
+            chosen = [positions[row] for row in rows]
+            values[rows] = _values(metrics, warper, chosen, settings["min_overlap"])
+    return values
+
+
+def _values(
+    metrics: Sequence[Metric],
+    warper: PairWarper,
+    positions: Sequence[tuple[int, int]],
+    min_overlap: float,
+) -> NDArray[np.float64]:
+    """Shared fractions by both warps and each metric of each pair. Shape `(N, 2 + metrics)`."""
+    columns: dict[str, Tensor] = {}
+    # The published warp gives the column `overlap`, whatever the metrics are.
+    kinds: dict[Warp, float] = {"published": 0.0}
+    if any(metric.warp == "corrected" for metric in metrics):
+        kinds["corrected"] = min_overlap
+    for kind, least in kinds.items():
+        batch = warper.batch(kind, positions)
+        foreground = batch.foreground.sum(dim=(1, 2)).clamp(min=1)
+        shared = batch.overlap.sum(dim=(1, 2)).double()
+        columns[kind] = shared / foreground
+        counts = (shared > 0) & (columns[kind] >= least)
+        for metric in metrics:
+            if metric.warp == kind:
+                columns[metric.name] = torch.where(counts, metric(batch).double(), torch.nan)
+    nothing = torch.full_like(columns["published"], torch.nan)
+    names = ("published", "corrected", *(metric.name for metric in metrics))
+    return torch.stack([columns.get(name, nothing) for name in names], dim=1).cpu().numpy()
+
+
+def batches(positions: Sequence[tuple[int, int]], scene: Scene) -> Iterator[list[int]]:
     """Rows of pairs whose targets have one size and whose sources have one size."""
+    sizes = scene.cameras.sizes
     groups: dict[tuple[int, ...], list[int]] = {}
     for row, (target, source) in enumerate(positions):
         groups.setdefault((*sizes[target].tolist(), *sizes[source].tolist()), []).append(row)
     for (width, height, *_), rows in groups.items():
-        count = max(1, BATCH_PIXELS[device.type] // (width * height))
+        count = max(1, BATCH_PIXELS[scene.depths[0].device.type] // (width * height))
         for start in range(0, len(rows), count):
             yield rows[start : start + count]
 

@@ -19,10 +19,8 @@ from torch import Tensor
 from headstyle.base.adjacency import Adjacency, direction_adjacency
 from headstyle.base.cameras import Cameras
 from headstyle.base.errors import InputError
-from headstyle.base.progress import progress
-from headstyle.consistency.metrics import Metric, load_metrics, metric_class
-from headstyle.consistency.pair_batches import PairWarper, batches, check_sizes, make_scene
-from headstyle.consistency.pairs import Warp
+from headstyle.consistency.metrics import load_metrics, metric_class
+from headstyle.consistency.pair_batches import check_sizes, make_scene, pair_values
 from headstyle.importers.agreement import check_depths
 from headstyle.rendering.renderer import Splats
 
@@ -117,16 +115,8 @@ def score(
         renders, depths, cameras, settings["foreground_alpha"], device,
         unedited=unedited, splats=splats, instruction=instruction,
     )  # fmt: skip
-    warper = PairWarper(scene, settings)
     positions = [(cameras.index(target), cameras.index(source)) for target, source in pairs]
-    values = np.full((len(pairs), 2 + len(metrics)), np.nan)
-    # TF32, cuDNN's default, keeps three digits of what networks compute.
-    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-        for metric in metrics:
-            metric.prepare(scene)
-        for rows in progress(list(batches(positions, cameras.sizes, device)), "batches of pairs"):
-            chosen = [positions[row] for row in rows]
-            values[rows] = _values(metrics, warper, chosen, settings["min_overlap"])
+    values = pair_values(scene, metrics, positions, settings)
     # Two views may agree by chance under many a reading.
     if len(cameras) > 2 and len(pairs) and np.median(values[:, 0]) < SUSPICIOUS_OVERLAP:
         seen = [
@@ -243,29 +233,3 @@ def _study_pairs(cameras: Cameras) -> list[tuple[str, str]]:
             "the optical axes of the cameras are parallel, so their neighbors are unknown; "
             "give the pairs to compare"
         ) from None
-
-
-def _values(
-    metrics: Sequence[Metric],
-    warper: PairWarper,
-    positions: Sequence[tuple[int, int]],
-    min_overlap: float,
-) -> NDArray[np.float64]:
-    """Shared fractions by both warps and each metric of each pair. Shape `(N, 2 + metrics)`."""
-    columns: dict[str, Tensor] = {}
-    # The published warp gives the column `overlap`, whatever the metrics are.
-    kinds: dict[Warp, float] = {"published": 0.0}
-    if any(metric.warp == "corrected" for metric in metrics):
-        kinds["corrected"] = min_overlap
-    for kind, least in kinds.items():
-        batch = warper.batch(kind, positions)
-        foreground = batch.foreground.sum(dim=(1, 2)).clamp(min=1)
-        shared = batch.overlap.sum(dim=(1, 2)).double()
-        columns[kind] = shared / foreground
-        counts = (shared > 0) & (columns[kind] >= least)
-        for metric in metrics:
-            if metric.warp == kind:
-                columns[metric.name] = torch.where(counts, metric(batch).double(), torch.nan)
-    nothing = torch.full_like(columns["published"], torch.nan)
-    names = ("published", "corrected", *(metric.name for metric in metrics))
-    return torch.stack([columns.get(name, nothing) for name in names], dim=1).cpu().numpy()
