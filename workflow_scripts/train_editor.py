@@ -11,23 +11,21 @@ from pathlib import Path
 
 from headstyle.base.devices import has_gpu
 from headstyle.workflow.stage import stage
-from headstyle_training.editor.train import EditorSettings, train_editor
+from headstyle_training.editor.settings import EditorSettings
 
-# Workers are spawned and import this file anew; only the stage itself has `snakemake`.
+# Workers are spawned and import this file anew: they have no `snakemake` and need no torch.
 if __name__ == "__main__":
+    from headstyle_training.editor.train import train_editor
+
     with stage(snakemake) as log:
         params, folder = snakemake.params, Path(snakemake.output.model)
         checkpoint = Path(params.checkpoint)
-        training = dict(params.training)
-        minutes = training.pop("minutes")
-        share = training.pop("autoencoder_share")
         settings = EditorSettings(
-            minutes_autoencoder=share * minutes,
-            minutes_denoiser=(1 - share) * minutes,
+            **params.training,
             workers=max(1, snakemake.threads - 1),
             seed=params.seed,
-            **training,
+            device="cuda" if has_gpu() else "cpu",
         )
-        train_editor(settings, folder, "cuda" if has_gpu() else "cpu", checkpoint=checkpoint)
+        train_editor(settings, folder, checkpoint=checkpoint)
         shutil.rmtree(checkpoint)
         log.info("copy the folder to resources/models/editor/ to ship it")

@@ -14,16 +14,21 @@ from pathlib import Path
 
 from headstyle.base.devices import has_gpu
 from headstyle.workflow.stage import stage
-from headstyle_training.matting.train import MattingSettings, train_matting
+from headstyle_training.matting.settings import MattingSettings
 
-# Workers are spawned and import this file anew; only the stage itself has `snakemake`.
+# Workers are spawned and import this file anew: they have no `snakemake` and need no torch.
 if __name__ == "__main__":
+    from headstyle_training.matting.train import train_matting
+
     with stage(snakemake) as log:
         params, folder = snakemake.params, Path(snakemake.output.model).parent
         checkpoint = Path(params.checkpoint)
-        workers = max(1, snakemake.threads - 1)
-        settings = MattingSettings(**params.training, workers=workers, seed=params.seed)
-        device = "cuda" if has_gpu() else "cpu"
-        train_matting(settings, folder, device, checkpoint=checkpoint)
+        settings = MattingSettings(
+            **params.training,
+            workers=max(1, snakemake.threads - 1),
+            seed=params.seed,
+            device="cuda" if has_gpu() else "cpu",
+        )
+        train_matting(settings, folder, checkpoint=checkpoint)
         shutil.rmtree(checkpoint)
         log.info("copy the files to resources/models/matting/ to ship them")

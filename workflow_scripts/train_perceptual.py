@@ -14,16 +14,21 @@ from pathlib import Path
 
 from headstyle.base.devices import has_gpu
 from headstyle.workflow.stage import stage
-from headstyle_training.perceptual.train import PerceptualSettings, train_perceptual
+from headstyle_training.perceptual.settings import PerceptualSettings
 
-# Workers are spawned and import this file anew; only the stage itself has `snakemake`.
+# Workers are spawned and import this file anew: they have no `snakemake` and need no torch.
 if __name__ == "__main__":
+    from headstyle_training.perceptual.train import train_perceptual
+
     with stage(snakemake) as log:
         params, folder = snakemake.params, Path(snakemake.output.model).parent
         checkpoint = Path(params.checkpoint)
-        workers = max(1, snakemake.threads - 1)
-        settings = PerceptualSettings(**params.training, workers=workers, seed=params.seed)
-        device = "cuda" if has_gpu() else "cpu"
-        train_perceptual(settings, folder, device, checkpoint=checkpoint)
+        settings = PerceptualSettings(
+            **params.training,
+            workers=max(1, snakemake.threads - 1),
+            seed=params.seed,
+            device="cuda" if has_gpu() else "cpu",
+        )
+        train_perceptual(settings, folder, checkpoint=checkpoint)
         shutil.rmtree(checkpoint)
         log.info("copy the files to resources/models/perceptual/ to ship them")

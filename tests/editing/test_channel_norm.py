@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from headstyle.editing.channel_norm import ChannelNorm, channel_norm, use_channel_norms
+from headstyle.editing.channel_norm import ChannelNorm, channel_norm, replace_group_norms
 from headstyle.editing.registry import make_editor
 from test_instruct_pix2pix import INSTRUCTION, make_view, settings
 from tiny_pipeline import write_tiny_pipeline
@@ -38,7 +38,7 @@ def test_the_norm_by_channels_is_for_compiled_networks_only():
     network = torch.nn.Sequential(torch.nn.GroupNorm(2, 4), torch.nn.GroupNorm(2, 4, affine=False))
     images = random(2, 4, 3, 3)
     expected = network(images)
-    use_channel_norms(network)
+    replace_group_norms(network, ChannelNorm)
     assert isinstance(network[0], ChannelNorm)
     assert not isinstance(network[1], ChannelNorm)
     assert network(images).equal(expected)

@@ -1,14 +1,18 @@
-"""Truths about the mini editor's training: what it learns from, its stages, its checkpoints."""
+"""Truths about the mini editor's training: what it learns from, its parts, its checkpoints."""
 
 import copy
-import logging
 
-import headstyle_training.editor.stage
 import pytest
 import torch
 from headstyle.base.errors import InputError
+from headstyle.editing.channel_norm import replace_group_norms
 from headstyle.editing.weights import pipeline_files
-from headstyle_training.editor.checkpoints import PROGRESS, Checkpoint
+from headstyle_training.editor.autoencoder import (
+    reconstruction_loss,
+    standardize,
+    train_autoencoder,
+)
+from headstyle_training.editor.checkpoints import PROGRESS, PipelineCheckpoint
 from headstyle_training.editor.data import (
     LatentPairs,
     LatentPool,
@@ -20,19 +24,17 @@ from headstyle_training.editor.data import (
     to_bytes,
     turn,
 )
-from headstyle_training.editor.model import load_editor_model, new_editor
-from headstyle_training.editor.stage import Average, Stage
-from headstyle_training.editor.train import EditorSettings, _trained
-from headstyle_training.editor.training import (
+from headstyle_training.editor.denoiser import (
     conditions,
     noised_latents,
     pixel_weights,
-    reconstruction_loss,
-    standardize,
-    train_autoencoder,
     train_denoiser,
-    use_half_norms,
 )
+from headstyle_training.editor.model import HalfNorm, load_editor_model, new_editor
+from headstyle_training.editor.settings import EditorSettings
+from headstyle_training.editor.train import trained_model
+from headstyle_training.loop.progress import Progress
+from headstyle_training.loop.settings import LoopSettings
 from torch import nn
 from toy_pairs import ToyStream
 
@@ -49,6 +51,12 @@ def untrained(tmp_path_factory):
 def model(untrained):
     # The trainings change the networks in place.
     return copy.deepcopy(untrained)
+
+
+def part(iterations=None, batch=4, **changes):
+    """A training that did not start yet."""
+    settings = {"minutes": 1, "learning_rate": 1e-3, "batch": batch, "iterations": iterations}
+    return Progress(LoopSettings(**settings | changes))
 
 
 def generator(seed=0):
@@ -109,19 +117,20 @@ def test_three_of_four_iterations_are_about_the_first_size():
 
 def test_pools_are_half_filled_at_first_and_then_in_each_twelfth():
     stream = ToyStream(*SIZE)
-    stage = Stage(1, 1e-3, 4)
-    renew = Renewal(stage, [PicturePool(stream, 20, 0)])
+    progress = part()
+    renew = Renewal(progress, [PicturePool(stream, 20, 0)])
     assert stream.drawn == 10
     for done, drawn in ((0.08, 10), (0.09, 13), (0.16, 13), (0.17, 16), (0.9, 19), (0.91, 19)):
-        stage.done = done
+        progress.done = done
         renew()
         assert stream.drawn == drawn
 
 
 def test_a_training_that_goes_on_late_is_renewed_only_at_the_next_twelfth():
     stream = ToyStream(*SIZE)
-    stage = Stage(1, 1e-3, 4, done=0.6)
-    renew = Renewal(stage, [PicturePool(stream, 20, 0)])
+    progress = part()
+    progress.done = 0.6
+    renew = Renewal(progress, [PicturePool(stream, 20, 0)])
     renew()
     assert stream.drawn == 10
 
@@ -145,48 +154,13 @@ def test_a_half_norm_is_a_group_norm_that_keeps_its_inputs_precision():
     norm = nn.GroupNorm(2, 6)
     nn.init.normal_(norm.weight)
     halved = nn.Sequential(copy.deepcopy(norm))
-    use_half_norms(halved)
+    replace_group_norms(halved, HalfNorm)
     x = torch.randn(3, 6, 5, 5)
     assert torch.equal(halved(x), norm(x))
     with torch.autocast("cpu", torch.bfloat16):
         found = halved(x.bfloat16())
     assert found.dtype == torch.bfloat16
     torch.testing.assert_close(found.float(), norm(x), atol=0.03, rtol=0.02)
-
-
-def parabola(start=1.0):
-    return nn.Parameter(torch.tensor(start))
-
-
-def nothing(iteration):
-    return ()
-
-
-def test_a_stage_ends_after_its_iterations_and_reports_the_time_left(monkeypatch, caplog):
-    monkeypatch.setattr(headstyle_training.editor.stage, "REPORT_EVERY", 4)
-    caplog.set_level(logging.INFO, "headstyle_training")
-    stage, x = Stage(1, 1e-2, 1, iterations=10), parabola()
-    stage.run([x], nothing, lambda: x**2)
-    assert stage.done == 1
-    assert [row["iteration"] for row in stage.history] == [4, 8, 10]
-    assert "s left" in caplog.text
-
-
-def test_a_loss_that_is_no_number_ends_the_training(monkeypatch):
-    monkeypatch.setattr(headstyle_training.editor.stage, "REPORT_EVERY", 2)
-    x = parabola()
-    with pytest.raises(FloatingPointError, match="after 2 iterations"):
-        Stage(1, 1e-2, 1, iterations=10).run([x], nothing, lambda: x * float("nan"))
-
-
-def test_the_average_follows_the_weights():
-    network = nn.Linear(1, 1)
-    average = Average([network])
-    with torch.no_grad():
-        network.weight.fill_(5.0)
-    for iteration in range(200):
-        average.update(iteration)
-    assert average.averages[0].weight.item() == pytest.approx(5, abs=0.01)
 
 
 def test_standardized_latents_give_the_same_pictures(model):
@@ -243,18 +217,16 @@ def test_the_velocity_leads_from_the_noised_latents_to_the_target(untrained, pai
 
 
 @pytest.mark.parametrize("what", ["autoencoder", "denoiser"])
-def test_training_lowers_the_loss(model, monkeypatch, what):
-    monkeypatch.setattr(headstyle_training.editor.stage, "REPORT_EVERY", 5)
-    monkeypatch.setattr(headstyle_training.editor.stage, "WARM_UP", 5)
-    stage, stream = Stage(1, 1e-3, 4, iterations=20), ToyStream(*SIZE)
+def test_training_lowers_the_loss(model, what):
+    progress, stream = part(20, report_every=5, warm_up=5), ToyStream(*SIZE)
     if what == "autoencoder":
-        train_autoencoder(model, [PicturePool(stream, 32, 0)], stage, 0)
+        train_autoencoder(model, [PicturePool(stream, 32, 0)], progress)
         assert model.vae.config.scaling_factor == 1
         latents = model.vae.encode(on_black(stream.draw(32).edited)).latent_dist.mode()
         assert 0.5 < latents.std() < 1.5
     else:
-        train_denoiser(model, [LatentPool(model, stream, 32)], stage, 0)
-    assert stage.history[-1]["loss"] < 0.85 * stage.history[0]["loss"]
+        train_denoiser(model, [LatentPool(model, stream, 32)], progress)
+    assert progress.history[-1].loss < 0.85 * progress.history[0].loss
     assert not any(p.requires_grad for p in model.vae.parameters() if what == "autoencoder")
 
 
@@ -262,22 +234,19 @@ class InterruptionError(Exception):
     pass
 
 
-def test_an_interrupted_training_goes_on_where_it_was(model, tmp_path, monkeypatch):
-    monkeypatch.setattr(headstyle_training.editor.stage, "REPORT_EVERY", 2)
+def test_an_interrupted_training_goes_on_where_it_was(model, tmp_path):
     folder = tmp_path / "checkpoint"
 
-    def stages():
-        return {
-            "autoencoder": Stage(1, 1e-3, 2, iterations=4),
-            "denoiser": Stage(1, 1e-3, 2, iterations=8),
-        }
+    def parts():
+        settings = {"batch": 2, "report_every": 2, "checkpoint_every_s": 0}
+        return {"autoencoder": part(4, **settings), "denoiser": part(8, **settings)}
 
-    first = stages()
-    kept = Checkpoint(folder, first, every_seconds=0)
+    first = parts()
+    kept = PipelineCheckpoint(folder, first)
     assert kept.resume() is None
     stream = ToyStream(*SIZE)
-    train_autoencoder(model, [PicturePool(stream, 2, 0)], first["autoencoder"], 0, kept.save)
-    kept.save(model, at_once=True)
+    train_autoencoder(model, [PicturePool(stream, 2, 0)], first["autoencoder"], kept.save)
+    kept.save(model)
 
     def save_and_stop(trained):
         kept.save(trained)
@@ -285,36 +254,36 @@ def test_an_interrupted_training_goes_on_where_it_was(model, tmp_path, monkeypat
             raise InterruptionError
 
     with pytest.raises(InterruptionError):
-        train_denoiser(model, [LatentPool(model, stream, 2)], first["denoiser"], 0, save_and_stop)
+        train_denoiser(model, [LatentPool(model, stream, 2)], first["denoiser"], save_and_stop)
     assert len(pipeline_files(str(folder), None)) > 8
     assert max(p.stat().st_size for p in folder.rglob("*")) < MOST_BYTES_OF_A_FILE
 
-    second = stages()
-    resumed = Checkpoint(folder, second).resume()
+    second = parts()
+    resumed = PipelineCheckpoint(folder, second).resume()
     assert second["autoencoder"].done == 1
     assert second["denoiser"].done == 0.5
     assert resumed.vae.config.scaling_factor == pytest.approx(model.vae.config.scaling_factor)
-    train_denoiser(resumed, [LatentPool(resumed, stream, 2)], second["denoiser"], 0)
-    assert [row["iteration"] for row in second["denoiser"].history] == [2, 4, 6, 8]
-    seconds = [row["seconds"] for row in second["denoiser"].history]
+    train_denoiser(resumed, [LatentPool(resumed, stream, 2)], second["denoiser"])
+    assert [row.iteration for row in second["denoiser"].history] == [2, 4, 6, 8]
+    seconds = [row.seconds for row in second["denoiser"].history]
     assert seconds == sorted(seconds)
 
 
 def test_a_checkpoint_of_something_else_is_named(untrained, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="lacks"):
-        Checkpoint(tmp_path / "empty", {}).resume()
+        PipelineCheckpoint(tmp_path / "empty", {}).resume()
     folder = tmp_path / "other"
-    Checkpoint(folder, {"one": Stage(1, 1, 1)}).save(untrained, at_once=True)
+    PipelineCheckpoint(folder, {"one": part()}).save(untrained)
     with pytest.raises(InputError, match=PROGRESS):
-        Checkpoint(folder, {"two": Stage(1, 1, 1)}).resume()
+        PipelineCheckpoint(folder, {"two": part()}).resume()
 
 
 def test_a_training_can_go_on_from_an_earlier_editor(untrained, tmp_path):
     untrained.save(tmp_path / "earlier")
     settings = EditorSettings(seed=5, start=str(tmp_path / "earlier"))
-    over = {name: Stage(1, 1, 1, done=1.0) for name in ("autoencoder", "denoiser")}
-    model = _trained(settings, None, Checkpoint(None, over), over, "cpu")
+    over = {name: Progress(one, done=1.0) for name, one in settings.parts().items()}
+    model = trained_model(settings, None, PipelineCheckpoint(None, over), over)
     for name, network in model.networks.items():
         for ours, theirs in zip(
             network.parameters(), untrained.networks[name].parameters(), strict=True

@@ -24,8 +24,8 @@ from headstyle_training.matting.model import (
 from headstyle_training.matting.pictures import Cutouts, draw_cameras_around, draw_cutouts
 from headstyle_training.matting.scenes import BackgroundPool, compose, draw_halls
 from headstyle_training.matting.scores import draw_pictures, iou, score_photographs
-from headstyle_training.matting.train import MattingSettings, train_matting
-from headstyle_training.matting.training import matting_loss, train_network
+from headstyle_training.matting.settings import MattingSettings
+from headstyle_training.matting.train import matting_loss, train_matting, train_network
 from headstyle_training.pictures.image_effects import Chance, blur, compress, resample
 from own_process import run_stage
 from PIL import Image
@@ -227,39 +227,40 @@ def test_training_lowers_the_loss(bank, scenes):
             return float(matting_loss(network.eval()(normalized(images)), alpha))
 
     before = loss(new_network(0))
-    network, training = train_network(bank, 5, 8, 8, 16, SIDE_PX, seed=0, iterations=30)
-    assert training.iteration == 30
+    settings = replace(TOY, first_cutouts=8, pool=16, iterations=30)
+    network, loop = train_network(bank, settings)
+    assert loop.progress.iteration == 30
     assert loss(network) < 0.85 * before
 
 
 def test_two_trainings_of_one_seed_are_the_same(bank):
-    first, second = (
-        train_network(bank, 5, 8, 4, 8, SIDE_PX, seed=3, iterations=2)[0] for _ in range(2)
-    )
+    settings = replace(TOY, seed=3, iterations=2)
+    first, second = (train_network(bank, settings)[0] for _ in range(2))
     for a, b in zip(first.parameters(), second.parameters(), strict=True):
         assert torch.equal(a, b)
 
 
 def test_an_interrupted_training_goes_on_from_its_checkpoint(bank, tmp_path):
     folder = tmp_path / "checkpoint"
-    network, _ = train_network(bank, 5, 8, 4, 8, SIDE_PX, 0, folder, iterations=2)
+    settings = replace(TOY, iterations=2)
+    network, _ = train_network(bank, settings, folder)
     assert max(file.stat().st_size for file in folder.iterdir()) < 16e6
-    resumed, training = train_network(bank, 5, 8, 4, 8, SIDE_PX, 0, folder, iterations=2)
-    assert [row.iteration for row in training.history] == [2]
+    resumed, loop = train_network(bank, settings, folder)
+    assert [row.iteration for row in loop.progress.history] == [2]
     for a, b in zip(network.parameters(), resumed.parameters(), strict=True):
         assert torch.equal(a, b)
-    _, training = train_network(bank, 5, 8, 4, 8, SIDE_PX, 0, folder, iterations=3)
-    assert [row.iteration for row in training.history] == [2, 3]
+    _, loop = train_network(bank, replace(TOY, iterations=3), folder)
+    assert [row.iteration for row in loop.progress.history] == [2, 3]
 
 
 def test_another_folder_is_no_checkpoint(bank, tmp_path):
     (tmp_path / "progress.json").write_text('{"iteration": 3}')
     with pytest.raises(InputError, match="is no checkpoint of this training"):
-        train_network(bank, 5, 8, 4, 8, SIDE_PX, 0, tmp_path, iterations=2)
+        train_network(bank, replace(TOY, iterations=2), tmp_path)
 
 
 def test_a_training_writes_model_history_scores_sheet_and_card(tmp_path):
-    train_matting(TOY, tmp_path, "cpu", date="2026-01-31")
+    train_matting(TOY, tmp_path, date="2026-01-31")
     assert sorted(file.name for file in tmp_path.iterdir()) == [
         "MODEL_CARD.md",
         "contact_sheet.jpg",
@@ -278,7 +279,7 @@ def test_the_stage_trains_and_leaves_no_checkpoint(tmp_path):
     training = {
         name: value
         for name, value in vars(replace(TOY, iterations=1)).items()
-        if name not in ("workers", "seed")
+        if name not in ("workers", "seed", "device")
     }
     params = {"training": training, "checkpoint": tmp_path / "checkpoint", "seed": 0}
     model = tmp_path / "out" / "model.onnx"

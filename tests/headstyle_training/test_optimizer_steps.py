@@ -47,7 +47,7 @@ def test_steps_that_cannot_be_recorded_are_taken_as_ever(caplog):
     def fails(function):
         raise RuntimeError("no graphs here")
 
-    with caplog.at_level(logging.WARNING, "headstyle_training"):
+    with caplog.at_level(logging.WARNING, "headstyle.models"):
         losses, weights, replayed = regression(record=fails)
     plain, same, _ = regression()
     assert losses == plain
@@ -61,7 +61,7 @@ def test_steps_that_cannot_be_recorded_are_taken_as_ever(caplog):
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_cuda_graphs_train_as_ordinary_steps_do(caplog):
-    with caplog.at_level(logging.WARNING, "headstyle_training"):
+    with caplog.at_level(logging.WARNING, "headstyle.models"):
         losses, weights, replayed = regression("cuda", steps=40)
     plain, same, _ = regression("cpu", steps=40)
     assert not caplog.records

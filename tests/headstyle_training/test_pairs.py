@@ -7,7 +7,6 @@ import torch
 from headstyle.base.errors import InputError
 from headstyle.capture.operators import OPERATORS, STUDY_OPERATORS
 from headstyle.training.cuda_graphs import RECORDING
-from headstyle_training.editor.wording import PEOPLE, fill_in, texts_of
 from headstyle_training.heads.bank import STUDY_SHARE, HeadBank
 from headstyle_training.heads.pairs import (
     ALPHA_CHANGE,
@@ -19,6 +18,7 @@ from headstyle_training.heads.pairs import (
 )
 from headstyle_training.heads.photographer import Pictures
 from headstyle_training.heads.surfels import draw_edits, pack_head
+from headstyle_training.heads.wording import PEOPLE, fill_in, texts_of
 
 SEEDS = range(1000, 1008)
 COARSENESS = 7.0

@@ -16,6 +16,7 @@ from headstyle.consistency.pairs import PairBatch
 from headstyle.losses.lpips_networks import load_mini
 from headstyle_training.heads.bank import HeadBank
 from headstyle_training.perceptual.distortions import HELD_OUT, TRAINED, distort, disturb
+from headstyle_training.perceptual.judgements import draw_judgements, judgement_loss
 from headstyle_training.perceptual.model import PerceptualTrainer, save_metric
 from headstyle_training.perceptual.pictures import GroupPool, HeadGroups
 from headstyle_training.perceptual.scores import (
@@ -26,8 +27,8 @@ from headstyle_training.perceptual.scores import (
     shift_over_noise,
     unseen_groups,
 )
-from headstyle_training.perceptual.train import PerceptualSettings, train_perceptual
-from headstyle_training.perceptual.training import draw_judgements, judgement_loss, train_metric
+from headstyle_training.perceptual.settings import PerceptualSettings
+from headstyle_training.perceptual.train import train_metric, train_perceptual
 from headstyle_training.pictures.image_effects import Chance
 from own_process import run_stage
 from safetensors.torch import load_file
@@ -201,19 +202,20 @@ def test_training_lowers_the_loss(bank):
     pool.add(8)
     judged = draw_judgements(pool.draw(48, 64, generator(5)), generator(5), generator(5))
     before = PerceptualTrainer(0)
-    _, training = train_metric(bank, 5, 16, 8, 8, 72, 64, seed=0, iterations=20, learning_rate=5e-4)
+    settings = replace(TOY, batch=16, first_groups=8, iterations=20, learning_rate=5e-4)
+    _, loop = train_metric(bank, settings)
     with torch.inference_mode():
-        losses = [float(judgement_loss(t, judged)) for t in (before, training.average)]
+        losses = [float(judgement_loss(t, judged)) for t in (before, *loop.averaged)]
     assert losses[1] < 0.98 * losses[0]
-    for head in training.network.metric.lins:
+    for head in loop.networks[0].metric.lins:
         assert head.model[-1].weight.min() >= 0
 
 
 def test_an_interrupted_training_goes_on_from_its_checkpoint(bank, tmp_path):
-    arguments = (bank, 5, 8, 4, 8, 72, 64, 0, tmp_path / "checkpoint")
-    first, _ = train_metric(*arguments, iterations=2)
-    second, training = train_metric(*arguments, iterations=2)
-    assert training.iteration == 2
+    arguments = (bank, replace(TOY, iterations=2), tmp_path / "checkpoint")
+    first, _ = train_metric(*arguments)
+    second, loop = train_metric(*arguments)
+    assert loop.progress.iteration == 2
     for a, b in zip(first.parameters(), second.parameters(), strict=True):
         assert torch.equal(a, b)
     assert max(file.stat().st_size for file in (tmp_path / "checkpoint").iterdir()) < 16e6
@@ -238,7 +240,7 @@ def test_a_shift_by_a_pixel_is_as_far_as_noise_of_the_same_rmse_for_rmse_alone(n
 
 
 def test_a_training_writes_weights_history_scores_sheet_and_card(tmp_path):
-    train_perceptual(TOY, tmp_path, "cpu", date="2026-01-31")
+    train_perceptual(TOY, tmp_path, date="2026-01-31")
     assert sorted(file.name for file in tmp_path.iterdir()) == [
         "MODEL_CARD.md",
         "contact_sheet.jpg",
@@ -257,7 +259,7 @@ def test_the_stage_trains_and_leaves_no_checkpoint(tmp_path):
     training = {
         name: value
         for name, value in vars(replace(TOY, iterations=1)).items()
-        if name not in ("workers", "seed")
+        if name not in ("workers", "seed", "device")
     }
     params = {"training": training, "checkpoint": tmp_path / "checkpoint", "seed": 0}
     model = tmp_path / "out" / "model.safetensors"

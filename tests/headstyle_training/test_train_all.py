@@ -7,7 +7,7 @@ import re
 
 import headstyle_training.editor.scores
 import headstyle_training.heads.files
-import headstyle_training.loop.train_all
+import headstyle_training.train_all
 import numpy as np
 import pytest
 import torch
@@ -16,14 +16,16 @@ from headstyle.base.embedded import EMBEDDED_MODELS
 from headstyle.base.errors import InputError
 from headstyle.editing.weights import pipeline_files
 from headstyle_training.editor.card import COLUMNS
-from headstyle_training.editor.evaluate import Sample, evaluate_shipped
-from headstyle_training.editor.train import EditorSettings, minutes_of
+from headstyle_training.editor.evaluate import evaluate_shipped
+from headstyle_training.editor.settings import EditorSettings, Sample
+from headstyle_training.editor.train import minutes_of
 from headstyle_training.heads.bank import HeadBank
 from headstyle_training.heads.files import head_file, keep_head, made_head, read_head
 from headstyle_training.heads.surfels import pack_head
-from headstyle_training.loop.train_all import MODELS, AllSettings, settings_for, train_all
-from headstyle_training.matting.train import MattingSettings
-from headstyle_training.perceptual.train import PerceptualSettings
+from headstyle_training.matting.settings import MattingSettings
+from headstyle_training.perceptual.settings import PerceptualSettings
+from headstyle_training.settings import MODELS, AllSettings, settings_for
+from headstyle_training.train_all import train_all
 from study import ROOT
 
 HEADS = {
@@ -110,16 +112,16 @@ def test_a_bank_of_kept_heads_is_the_same_bank(tmp_path):
 
 @pytest.mark.slow
 def test_one_call_trains_all_and_a_second_goes_on(tmp_path, monkeypatch, caplog):
-    caplog.set_level(logging.INFO, "headstyle_training")
+    caplog.set_level(logging.INFO, "headstyle")
     monkeypatch.setattr(headstyle_training.editor.scores, "SIZE_PX", (48, 32))
 
     def interrupted(*_, **__):
         raise SystemExit(143)
 
     with monkeypatch.context() as patch:
-        patch.setattr(headstyle_training.loop.train_all, "train_matting", interrupted)
+        patch.setattr(headstyle_training.train_all, "train_matting", interrupted)
         with pytest.raises(SystemExit):
-            train_all(TOY, tmp_path, "cpu", "today")
+            train_all(TOY, tmp_path, "today")
     assert not (tmp_path / "matting").exists()
     weights = tmp_path / "perceptual" / "model.safetensors"
     before = weights.stat().st_mtime_ns
@@ -127,14 +129,14 @@ def test_one_call_trains_all_and_a_second_goes_on(tmp_path, monkeypatch, caplog)
     with monkeypatch.context() as patch:
         # The heads of the first call are taken from their files.
         patch.setattr(headstyle_training.heads.files, "pack_head", None)
-        train_all(TOY, tmp_path, "cpu", "today")
+        train_all(TOY, tmp_path, "today")
     assert weights.stat().st_mtime_ns == before
     for name in MODELS:
         assert "today" in (tmp_path / name / "MODEL_CARD.md").read_text()
         assert (tmp_path / "checkpoints" / name / "progress.json").exists()
     largest = max(p.stat().st_size for n in MODELS for p in (tmp_path / n).rglob("*"))
     assert largest < 16e6
-    train_all(TOY, tmp_path, "cpu", "today")
+    train_all(TOY, tmp_path, "today")
     assert "nothing is left to train" in caplog.text
     check_editor(tmp_path / "editor")
 
@@ -146,7 +148,9 @@ def check_editor(folder):
     scores = json.loads((folder / "evaluation" / "scores.json").read_text())
     assert len(scores["operators"]) == 8
     assert set(COLUMNS) <= set(scores["operators"]["stone"])
-    again = evaluate_shipped(folder, Sample(12, 1, 6.0, operators=("rabbit",)), "cpu")
+    again = evaluate_shipped(
+        folder, Sample(heads=12, pictures=1, coarseness=6.0, operators=("rabbit",)), "cpu"
+    )
     for key, value in again["operators"]["rabbit"].items():
         before = scores["operators"]["rabbit"][key]
         assert value == (before if value is None else pytest.approx(before, rel=1e-2, abs=2e-3)), (
@@ -160,8 +164,9 @@ def test_the_configuration_names_settings_of_the_trainings():
     kinds = {"perceptual": PerceptualSettings, "matting": MattingSettings, "editor": EditorSettings}
     for name, kind in kinds.items():
         known = {field.name for field in dataclasses.fields(kind)}
-        # The stage splits the editor's minutes.
-        assert set(models[name]) - {"minutes", "autoencoder_share"} <= known
+        assert set(models[name]) <= known
+        for key, value in models[name].items():
+            assert getattr(kind(), key) == value, (name, key)
     defaults, editor = EditorSettings(), models["editor"]
     minutes = defaults.minutes_autoencoder + defaults.minutes_denoiser
     assert minutes == editor["minutes"]
@@ -197,7 +202,9 @@ def test_the_shipped_editor_scores_as_its_card_says():
     heads, pictures = (
         min(said["sample"][key], most) for key, most in (("heads", 12), ("pictures", 4))
     )
-    again = evaluate_shipped(folder, Sample(heads, pictures, 2.0, operators=operators), "cpu")
+    again = evaluate_shipped(
+        folder, Sample(heads=heads, pictures=pictures, operators=operators), "cpu"
+    )
     same = said["sample"] | {"heads": heads, "pictures": pictures} == said["sample"]
     for key, found in again["operators"]["stone"].items():
         expected = said["operators"]["stone"][key]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from headstyle.base.errors import InputError
 from headstyle.capture.operators import COLORS, OPERATORS, STUDY_OPERATORS
-from headstyle_training.editor.wording import (
+from headstyle_training.heads.wording import (
     HELD_OUT,
     PEOPLE,
     STUDY_PEOPLE,

@@ -17,7 +17,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 
 from headstyle.base.errors import first_line
-from headstyle.editing.channel_norm import use_channel_norms
+from headstyle.editing.channel_norm import ChannelNorm, replace_group_norms
 
 logger = logging.getLogger("headstyle.editing")
 
@@ -46,8 +46,9 @@ def prepare_networks(unet: nn.Module, vae: nn.Module) -> None:
     weight = next(unet.parameters())
     if weight.device.type == "cuda":
         unet.fuse_qkv_projections()
-        use_channel_norms(unet)
-        use_channel_norms(vae)
+        for network in (unet, vae):
+            # It computes by channels only where the network is compiled.
+            replace_group_norms(network, ChannelNorm)
         # The search for the fastest convolutions may take all free memory for its trials: a preset
         # in full precision took 75 GB with it, and takes 8 without.
         torch.backends.cudnn.benchmark = weight.dtype == torch.float16

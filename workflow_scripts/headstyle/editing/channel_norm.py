@@ -40,9 +40,13 @@ def channel_norm(images: Tensor, groups: int, weight: Tensor, bias: Tensor, eps:
     return (exact * scale.view(shape) + shift.view(shape)).to(images.dtype)
 
 
-def use_channel_norms(network: nn.Module) -> None:
-    """Let a network normalize by channels when it is compiled; eagerly nothing changes."""
+def replace_group_norms(network: nn.Module, kind: type[nn.GroupNorm]) -> None:
+    """Let a network's affine group normalizations compute as `kind` does, in place.
+
+    Args:
+        network: Its weights stay where they are, under their names.
+        kind: Takes the place of `nn.GroupNorm`, with the same attributes.
+    """
     for module in network.modules():
         if type(module) is nn.GroupNorm and module.affine:
-            # The parameters stay where they are, under their names.
-            module.__class__ = ChannelNorm
+            module.__class__ = kind

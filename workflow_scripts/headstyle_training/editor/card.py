@@ -13,6 +13,7 @@ from headstyle_training.editor.scores import (
     SIZE_PX,
     TEXT_GUIDANCE,
 )
+from headstyle_training.loop.progress import Row
 
 COLUMNS = {
     "psnr_edit": "PSNR of the edit [dB]",
@@ -35,23 +36,21 @@ PARTS = ("text_encoder", "vae", "unet")
 def write_card(
     folder: Path,
     known: Mapping[str, Any],
-    stages: Mapping[str, Sequence[Mapping[str, float]]],
+    histories: Mapping[str, Sequence[Row]],
     scores: Mapping[str, Any],
 ) -> None:
     """Write `MODEL_CARD.md`, and below `evaluation/` the scores and the losses it is made from.
 
     Args:
-        folder: The pipeline.
-        known: Settings of the training, with `trained_heads`, `machine` and `date`.
-        stages: Histories of the parts of the training.
-        scores: As `editor_scores.evaluate` returns them.
+        folder: Folder of the pipeline.
+        known: Settings of the training, with `minutes_autoencoder`, `minutes_denoiser`,
+            `trained_heads`, `machine` and `date`.
+        histories: Histories of the parts of the training, by name.
+        scores: As `headstyle_training.editor.scores.evaluate` returns them.
     """
     lines = ["stage\titeration\tloss\tseconds"]
-    for stage, history in stages.items():
-        lines += [
-            f"{stage}\t{row['iteration']:.0f}\t{row['loss']:.5f}\t{row['seconds']:.1f}"
-            for row in history
-        ]
+    for part, history in histories.items():
+        lines += [f"{part}\t{row.iteration}\t{row.loss:.5f}\t{row.seconds:.1f}" for row in history]
     with whole_file(folder / "evaluation" / "history.tsv") as path:
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     write_scores(folder, known, scores)
@@ -111,7 +110,7 @@ heads) sees the right one of the eight.
 
 {table(scores)}
 
-`python -m headstyle_training.editor.evaluate FOLDER` computes such a table again.
+`python -m headstyle_training evaluate editor FOLDER` computes such a table again.
 
 ## Limits
 

@@ -1,11 +1,11 @@
 """Checkpoints of the mini editor's training.
 
 A checkpoint is a pipeline folder of the averaged weights in half precision, which can already edit,
-and beside them `progress.json`. Its largest file has 14 MB. The optimizer starts anew.
+and `progress.json`. Its largest file has 14 MB. It holds no optimizer: with Adam's moments in full
+precision, files would be larger than the project may store, so a new optimizer warms up.
 """
 
 import logging
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,31 +14,26 @@ from headstyle.base.files import read_json, whole_folder, write_json
 from headstyle.editing.weights import pipeline_files
 
 from headstyle_training.editor.model import EditorModel, load_editor_model
-from headstyle_training.editor.stage import Stage
+from headstyle_training.loop.checkpoints import PROGRESS
+from headstyle_training.loop.progress import Progress
 
-logger = logging.getLogger("headstyle_training")
-
-PROGRESS = "progress.json"
+logger = logging.getLogger("headstyle.models")
 
 
-class Checkpoint:
+class PipelineCheckpoint:
     """The latest state of one training, in a folder that is replaced as a whole."""
 
-    def __init__(
-        self, folder: Path | None, stages: Mapping[str, Stage], every_seconds: float = 30
-    ) -> None:
-        """The checkpoint in `folder`; None keeps none.
+    def __init__(self, folder: Path | None, parts: Mapping[str, Progress]) -> None:
+        """A checkpoint in `folder`; None keeps no checkpoint.
 
         Args:
             folder: Need not exist.
-            stages: The training's parts by name.
-            every_seconds: `save` does nothing in between.
+            parts: How far the training's parts are, by name.
         """
-        self._folder, self._stages, self._every_seconds = folder, stages, every_seconds
-        self._saved = time.monotonic()
+        self._folder, self._parts = folder, parts
 
     def resume(self) -> EditorModel | None:
-        """The model of the checkpoint, the stages put where they were; None where there is none.
+        """The model of the checkpoint, if there is one; puts the parts where they were.
 
         Raises:
             InputError: the folder holds something else.
@@ -46,27 +41,28 @@ class Checkpoint:
         if self._folder is None or not self._folder.exists():
             return None
         pipeline_files(str(self._folder), None)
-        progress = read_json(self._folder / PROGRESS)
-        if not isinstance(progress, dict) or set(progress) != set(self._stages):
+        state = read_json(self._folder / PROGRESS)
+        try:
+            if set(state) != set(self._parts):
+                raise KeyError
+            for name, part in self._parts.items():
+                part.resume(state[name])
+                if state[name]["done"] == 1:
+                    # More minutes do not reopen a part: the denoiser knows its latents already.
+                    part.done = 1.0
+        except (KeyError, TypeError):
             raise InputError(
-                f"{self._folder / PROGRESS} does not tell how far {' and '.join(self._stages)} "
+                f"{self._folder / PROGRESS} does not tell how far {' and '.join(self._parts)} "
                 "have come; name another folder for the checkpoint"
-            )
-        for name, stage in self._stages.items():
-            stage.done, stage.history = progress[name]["done"], progress[name]["history"]
-            logger.info("%s: %.0f %% are done", name, 100 * stage.done)
+            ) from None
+        for name, part in self._parts.items():
+            logger.info("%s: %.0f %% are done", name, 100 * part.done)
         return load_editor_model(self._folder)
 
-    def save(self, model: EditorModel, at_once: bool = False) -> None:
-        """Write the model and how far the stages are, if the last time is long enough ago."""
-        now = time.monotonic()
-        if self._folder is None or (now - self._saved < self._every_seconds and not at_once):
+    def save(self, model: EditorModel) -> None:
+        """Write the model, and how far the parts are."""
+        if self._folder is None:
             return
-        self._saved = now
-        progress = {
-            name: {"done": stage.done, "history": stage.history}
-            for name, stage in self._stages.items()
-        }
         with whole_folder(self._folder) as folder:
             model.save(folder)
-            write_json(folder / PROGRESS, progress)
+            write_json(folder / PROGRESS, {n: part.state() for n, part in self._parts.items()})

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from headstyle_training.editor.data import from_bytes, on_black, to_bytes
-from headstyle_training.editor.stage import Stage
 from headstyle_training.heads.pairs import PairStream
+from headstyle_training.loop.progress import Progress
+from headstyle_training.loop.training import TrainingLoop
 
 CLASSES = tuple(STUDY_OPERATORS.values())
 WIDTHS = (24, 48, 96, 128, 160)
@@ -82,8 +83,17 @@ def draw_examples(
     return Examples(torch.cat(pictures)[:count], torch.cat(classes)[:count])
 
 
-def train_classifier(examples: Examples, stage: Stage, seed: int) -> Judge:
-    """Train on examples that are varied anew each time: mirrored, blurred, noisy, brighter."""
+def train_classifier(examples: Examples, progress: Progress) -> Judge:
+    """Train on examples that are varied anew each time: mirrored, blurred, noisy, brighter.
+
+    Args:
+        examples: What to learn from; the training runs on their device.
+        progress: How far the training is; it ends where this is done.
+
+    Raises:
+        FloatingPointError: the loss is no longer a number.
+    """
+    seed, batch = progress.settings.seed, progress.settings.batch
     device = examples.pictures.device
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -91,16 +101,14 @@ def train_classifier(examples: Examples, stage: Stage, seed: int) -> Judge:
     generator = torch.Generator(device).manual_seed(seed)
 
     def draw(iteration: int) -> tuple[Tensor, Tensor]:
-        chosen = torch.randint(
-            len(examples.classes), (stage.batch,), generator=generator, device=device
-        )
+        chosen = torch.randint(len(examples.classes), (batch,), generator=generator, device=device)
         images = varied(from_bytes(examples.pictures[chosen]), generator)
         return resized(images, SIDE_PX), examples.classes[chosen]
 
     def loss_of(images: Tensor, classes: Tensor) -> Tensor:
         return functional.cross_entropy(network(images), classes, label_smoothing=0.02)
 
-    stage.run(list(network.parameters()), draw, loss_of)
+    TrainingLoop(progress, [network]).run(draw, loss_of)
     return Judge(network.eval().requires_grad_(False), SIDE_PX)
 
 

@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from headstyle_training.editor.model import LATENT_CHANNELS, LATENT_FACTOR, EditorModel
-from headstyle_training.editor.stage import Stage
 from headstyle_training.editor.tokenizer import TEXT_TOKENS
 from headstyle_training.heads.pairs import EditBatch, PairStream
+from headstyle_training.loop.progress import Progress
 from headstyle_training.pictures.backgrounds import random_backgrounds
 
 CLUTTERED_SHARE = 0.15
@@ -172,9 +172,9 @@ def take_in(pool: Pool, pairs: int) -> None:
 class Renewal:
     """Renews pools in between, so that a training sees the heads that were sculpted meanwhile."""
 
-    def __init__(self, stage: Stage, pools: Sequence[Pool]) -> None:
+    def __init__(self, progress: Progress, pools: Sequence[Pool]) -> None:
         """Fill the pools in part."""
-        self._stage, self._pools = stage, pools
+        self._progress, self._pools = progress, pools
         self._next = self._part + 1
         for pool in pools:
             take_in(pool, max(1, round(FIRST_SHARE * pool.capacity)))
@@ -188,7 +188,7 @@ class Renewal:
 
     @property
     def _part(self) -> int:
-        return int(self._stage.done * RENEWALS)
+        return int(self._progress.done * RENEWALS)
 
 
 def turn(iteration: int, sizes: int) -> int:

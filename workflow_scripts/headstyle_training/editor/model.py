@@ -14,6 +14,7 @@ from diffusers import (
 )
 from diffusers.configuration_utils import ConfigMixin
 from torch import Tensor, nn
+from torch.nn import functional
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from headstyle_training.editor.tokenizer import TEXT_TOKENS, write_tokenizer
@@ -69,6 +70,29 @@ class EditorModel:
             **halves,
         )
         pipeline.save_pretrained(folder, safe_serialization=True)
+
+
+def mixed_precision(device: torch.device) -> torch.autocast:
+    """Half precision on a GPU, full precision elsewhere.
+
+    Converted weights are not cached: a recorded step would use those of its recording.
+    """
+    on_gpu = device.type == "cuda"
+    return torch.autocast(device.type, torch.bfloat16, enabled=on_gpu, cache_enabled=False)
+
+
+class HalfNorm(nn.GroupNorm):
+    """Group normalization in the precision of its input; its sums are single precision anyway.
+
+    Autocast would convert the input to single precision, which doubles the memory traffic of all
+    layers that follow.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """What `nn.GroupNorm` returns."""
+        weight, bias = self.weight.to(input.dtype), self.bias.to(input.dtype)
+        with torch.autocast(input.device.type, enabled=False):
+            return functional.group_norm(input, self.num_groups, weight, bias, self.eps)
 
 
 def new_editor(scratch: Path, seed: int) -> EditorModel:

@@ -27,10 +27,11 @@ from headstyle_training.editor.classifier import (
     train_classifier,
 )
 from headstyle_training.editor.data import on_black
-from headstyle_training.editor.stage import Stage
-from headstyle_training.editor.wording import fill_in, texts_of
 from headstyle_training.heads.bank import HeadBank
 from headstyle_training.heads.pairs import EditBatch, PairStream
+from headstyle_training.heads.wording import fill_in, texts_of
+from headstyle_training.loop.progress import Progress
+from headstyle_training.loop.settings import LoopSettings
 
 TEXT_GUIDANCE, IMAGE_GUIDANCE = 1.0, 1.0
 NOISE_LEVEL, DIFFUSION_STEPS = 0.98, 5
@@ -58,16 +59,16 @@ class Judged:
 
 
 def train_judge(
-    editor: InstructPix2Pix, bank: HeadBank, stage: Stage, count: int, seed: int
+    editor: InstructPix2Pix, bank: HeadBank, count: int, settings: LoopSettings
 ) -> Judge:
     """Train the judge on true edits of the heads that the editor was trained on.
 
     Args:
-        editor: Whose autoencoder's traces the judge is to overlook.
-        bank: Those heads.
-        stage: How long.
-        count: Of pictures to train on.
-        seed: Of everything drawn.
+        editor: Its autoencoder reproduces half of the pictures, so that the judge learns to
+            overlook the autoencoder's traces.
+        bank: The heads that the editor was trained on.
+        count: How many pictures to train on.
+        settings: How long and how to train.
     """
     vae = editor.vae
 
@@ -75,8 +76,8 @@ def train_judge(
         latents = vae.encode(images.to(vae.dtype)).latent_dist.mode()
         return vae.decode(latents).sample.to(images.dtype)
 
-    stream = PairStream(bank, *SIZE_PX, seed + 50, full_strength=True)
-    return train_classifier(draw_examples(stream, count, reproduce), stage, seed)
+    stream = PairStream(bank, *SIZE_PX, settings.seed + 50, full_strength=True)
+    return train_classifier(draw_examples(stream, count, reproduce), Progress(settings))
 
 
 def evaluate(
@@ -137,8 +138,16 @@ def evaluate_folder(
         effort: How much of it.
     """
     editor = load_editor(folder, device)
-    stage = Stage(effort.judge_minutes, 2e-3, 128, iterations=effort.judge_iterations)
-    judge = train_judge(editor, bank, stage, effort.judge_pictures, seed)
+    settings = LoopSettings(
+        minutes=effort.judge_minutes,
+        iterations=effort.judge_iterations,
+        batch=128,
+        learning_rate=2e-3,
+        averaging=None,
+        seed=seed,
+        device=device,
+    )
+    judge = train_judge(editor, bank, effort.judge_pictures, settings)
     with whole_file(folder / "evaluation" / "judge.safetensors") as path:
         save_classifier(path, judge)
     # As it is rounded in its file, so that the scores can be computed again.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from transformers import CLIPTokenizer
 
-from headstyle_training.editor.wording import all_instructions
+from headstyle_training.heads.wording import all_instructions
 
 MERGES = 900
 TEXT_TOKENS = 32

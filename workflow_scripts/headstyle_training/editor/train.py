@@ -1,140 +1,87 @@
-"""Train the mini editor and write its pipeline folder, scores and model card.
+"""Train the mini editor: first its autoencoder, then its text encoder and denoiser."""
 
-python -m headstyle_training.editor.train --minutes-autoencoder 6 --minutes-denoiser 14 \
-    --heads 4000 --workers 15 --date 2026-11-21 --out FOLDER --resume FOLDER
-"""
-
-import argparse
 import logging
-import os
 import tempfile
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from headstyle_training.editor.checkpoints import Checkpoint
-    from headstyle_training.editor.model import EditorModel
-    from headstyle_training.editor.stage import Stage
-    from headstyle_training.heads.bank import HeadBank
-    from headstyle_training.heads.pairs import PairStream
-    from headstyle_training.heads.training_banks import Banks
+import torch
+from headstyle.base.errors import InputError
+from headstyle.base.files import read_json, whole_folder
+from headstyle.base.seeds import derived_seed
 
-LEARNING_RATE_AUTOENCODER, LEARNING_RATE_DENOISER = 8e-4, 5e-4
+from headstyle_training.editor.autoencoder import train_autoencoder
+from headstyle_training.editor.card import write_card
+from headstyle_training.editor.checkpoints import PipelineCheckpoint
+from headstyle_training.editor.data import LatentPool, PicturePool
+from headstyle_training.editor.denoiser import train_denoiser
+from headstyle_training.editor.model import EditorModel, load_editor_model, new_editor
+from headstyle_training.editor.scores import Effort, evaluate_folder
+from headstyle_training.editor.settings import EditorSettings
+from headstyle_training.heads.bank import HeadBank
+from headstyle_training.heads.pairs import PairStream
+from headstyle_training.heads.training_banks import Banks, banks_of
+from headstyle_training.loop.progress import Progress, machine_name
 
-
-@dataclass(frozen=True)
-class EditorSettings:
-    """Everything that shapes the mini editor's training."""
-
-    minutes_autoencoder: float = 6.0
-    minutes_denoiser: float = 14.0
-    heads: int = 4000
-    """Distinct heads to train on, as far as they are sculpted in time."""
-    evaluation_heads: int = 48
-    evaluation_pictures: int = 24
-    """Of each edit and text."""
-    coarseness: float = 2.0
-    workers: int = 15
-    """Processes that sculpt heads."""
-    first_heads: int = 96
-    """Heads to wait for before the training starts."""
-    picture_pool: int = 8000
-    """Pairs of pictures of the first size kept for the autoencoder; a third as many of others."""
-    pool: int = 30_000
-    """Encoded pairs of the first size kept for the denoiser; a third as many of others."""
-    batch_autoencoder: int = 32
-    """Pictures."""
-    batch_denoiser: int = 256
-    """Pairs; with fewer a large GPU waits for its next kernels."""
-    judge_pictures: int = 12_000
-    judge_minutes: float = 0.75
-    height: int = 256
-    widths: tuple[int, ...] = (176, 256)
-    seed: int = 0
-    start: str | None = None
-    """Pipeline folder of an earlier mini editor whose weights are gone on from."""
-    iterations: int | None = None
-    """Of each part of the training; ends it instead of the time."""
+logger = logging.getLogger("headstyle.models")
 
 
 def train_editor(
     settings: EditorSettings,
     folder: Path,
-    device: str,
     date: str = "unknown",
     checkpoint: Path | None = None,
-    banks: "Banks | None" = None,
+    banks: Banks | None = None,
 ) -> None:
-    """Train on fresh heads; the folder becomes the pipeline with what is known of it.
+    """Train, score, and replace a folder by the pipeline and what is known of it.
 
     Args:
-        settings: All of the training.
+        settings: Everything that shapes the training.
         folder: Replaced as a whole by pipeline, `MODEL_CARD.md` and `evaluation/`.
-        device: cuda or cpu.
-        date: For the card.
-        checkpoint: Folder to go on from, if it holds a checkpoint, and to write checkpoints to.
-        banks: The heads; None sculpts them for this training alone.
+        date: Day of the training, for the card.
+        checkpoint: Folder for checkpoints; a training continues from the one that is there.
+        banks: Heads that several trainings share; None sculpts heads for this training alone.
+
+    Raises:
+        InputError: `checkpoint` or the settings' `start` holds something else.
+        FloatingPointError: the loss is no longer a number.
     """
-    # Imported here because the worker processes import this module too.
-    from headstyle.base.files import whole_folder
-
-    from headstyle_training.editor.card import write_card
-    from headstyle_training.editor.checkpoints import Checkpoint
-    from headstyle_training.editor.scores import Effort, evaluate_folder
-    from headstyle_training.editor.stage import Stage
-    from headstyle_training.heads.training_banks import banks_of
-    from headstyle_training.loop.timed_training import machine_name
-
-    stages = {
-        "autoencoder": Stage(
-            settings.minutes_autoencoder,
-            LEARNING_RATE_AUTOENCODER,
-            settings.batch_autoencoder,
-            iterations=settings.iterations,
-        ),
-        "denoiser": Stage(
-            settings.minutes_denoiser,
-            LEARNING_RATE_DENOISER,
-            settings.batch_denoiser,
-            iterations=settings.iterations,
-        ),
-    }
+    parts = {name: Progress(part) for name, part in settings.parts().items()}
     before = minutes_of(Path(settings.start)) if settings.start else 0.0
-    kept = Checkpoint(checkpoint, stages)
+    kept = PipelineCheckpoint(checkpoint, parts)
     effort = Effort(
-        settings.evaluation_pictures,
-        settings.judge_pictures,
-        settings.judge_minutes,
-        settings.iterations,
+        pictures=settings.evaluation_pictures,
+        judge_pictures=settings.judge_pictures,
+        judge_minutes=settings.judge_minutes,
+        judge_iterations=settings.iterations,
     )
-    with banks_of(settings, device, banks) as heads:
-        model = _trained(settings, heads.training, kept, stages, device)
+    with banks_of(settings, settings.device, banks) as heads:
+        model = trained_model(settings, heads.training, kept, parts)
         known = asdict(settings) | {
             "start": settings.start and Path(settings.start).name,
+            "minutes_autoencoder": settings.minutes_autoencoder,
+            "minutes_denoiser": settings.minutes_denoiser,
             "minutes_before": before,
             "trained_heads": len(heads.training),
-            "machine": machine_name(device),
+            "machine": machine_name(settings.device),
             "date": date,
         }
         with whole_folder(folder) as partial:
             model.save(partial)
             scores = evaluate_folder(
-                partial, heads.training, heads.unseen, settings.seed, device, effort
+                partial, heads.training, heads.unseen, settings.seed, settings.device, effort
             )
-            histories = {name: stage.history for name, stage in stages.items()}
+            histories = {name: part.history for name, part in parts.items()}
             write_card(partial, known, histories, scores)
 
 
 def minutes_of(folder: Path) -> float:
-    """How long an editor was trained, with the trainings whose weights it went on from.
+    """How long an editor was trained, with the trainings whose weights it started from [min].
 
     Raises:
         InputError: the folder does not say.
     """
-    from headstyle.base.errors import InputError
-    from headstyle.base.files import read_json
-
     scores = folder / "evaluation" / "scores.json"
     known = read_json(scores).get("settings", {})
     try:
@@ -144,63 +91,65 @@ def minutes_of(folder: Path) -> float:
     return own + known.get("minutes_before", 0.0)
 
 
-def _trained(
+def trained_model(
     settings: EditorSettings,
-    bank: "HeadBank",
-    kept: "Checkpoint",
-    stages: "dict[str, Stage]",
-    device: str,
-) -> "EditorModel":
-    """Both stages, as far as the checkpoint has not been through them."""
-    import torch
+    bank: HeadBank,
+    kept: PipelineCheckpoint,
+    parts: Mapping[str, Progress],
+) -> EditorModel:
+    """Train both parts, as far as the checkpoint has not been through them.
 
-    from headstyle_training.editor.data import LatentPool, PicturePool
-    from headstyle_training.editor.model import load_editor_model, new_editor
-    from headstyle_training.editor.training import train_autoencoder, train_denoiser
+    Args:
+        settings: Everything that shapes the training.
+        bank: Heads to photograph; it may still be growing.
+        kept: The training's checkpoint.
+        parts: How far `autoencoder` and `denoiser` are.
 
-    log = logging.getLogger("headstyle_training")
-    model = kept.resume()
-    if model is None and settings.start is not None:
-        model = load_editor_model(Path(settings.start))
-    if model is None:
-        with tempfile.TemporaryDirectory() as scratch:
-            model = new_editor(Path(scratch), settings.seed)
-    model.to(device)
+    Raises:
+        InputError: the checkpoint's folder holds something else.
+        FloatingPointError: the loss is no longer a number.
+    """
+    model = kept.resume() or _first_model(settings)
+    model.to(settings.device)
     torch.backends.cudnn.benchmark = True
-    autoencoder, denoiser = stages["autoencoder"], stages["denoiser"]
+    autoencoder, denoiser = parts["autoencoder"], parts["denoiser"]
     if autoencoder.done < 1:
-        log.info("autoencoder, %d heads", len(bank))
+        logger.info("autoencoder, %d heads", len(bank))
         pools = [
             PicturePool(stream, _capacity(settings.picture_pool, k), settings.seed + k)
             for k, stream in enumerate(_streams(settings, bank, autoencoder))
         ]
-        train_autoencoder(model, pools, autoencoder, settings.seed, kept.save)
-        kept.save(model, at_once=True)
+        train_autoencoder(model, pools, autoencoder, kept.save)
+        kept.save(model)
         del pools
     if denoiser.done < 1:
-        log.info("denoiser, %d heads", len(bank))
+        logger.info("denoiser, %d heads", len(bank))
         streams = _streams(settings, bank, denoiser)
         latents = [
             LatentPool(model, stream, _capacity(settings.pool, k))
             for k, stream in enumerate(streams)
         ]
-        train_denoiser(model, latents, denoiser, settings.seed, kept.save)
-        kept.save(model, at_once=True)
+        train_denoiser(model, latents, denoiser, kept.save)
+        kept.save(model)
     return model
 
 
-def _streams(settings: EditorSettings, bank: "HeadBank", stage: "Stage") -> "list[PairStream]":
-    """Pairs of each size; others when a training goes on."""
-    from headstyle.base.seeds import derived_seed
+def _first_model(settings: EditorSettings) -> EditorModel:
+    """The networks that a training starts from: those of an earlier editor, or untrained ones."""
+    if settings.start is not None:
+        return load_editor_model(Path(settings.start))
+    with tempfile.TemporaryDirectory() as scratch:
+        return new_editor(Path(scratch), settings.seed)
 
-    from headstyle_training.heads.pairs import PairStream
 
+def _streams(settings: EditorSettings, bank: HeadBank, part: Progress) -> list[PairStream]:
+    """Pairs of each size; other ones when a training goes on."""
     return [
         PairStream(
             bank,
             settings.height,
             width,
-            derived_seed(settings.seed, "pairs", k, stage.iteration),
+            derived_seed(settings.seed, "pairs", k, part.iteration),
             full_strength=True,
         )
         for k, width in enumerate(settings.widths)
@@ -208,31 +157,5 @@ def _streams(settings: EditorSettings, bank: "HeadBank", stage: "Stage") -> "lis
 
 
 def _capacity(first: int, place: int) -> int:
+    """How many pairs of a size to keep: of all but the first a third."""
     return first if place == 0 else max(1, first // 3)
-
-
-def main() -> None:
-    """Parse the command line and train."""
-    import torch
-
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    logging.getLogger("headstyle").setLevel(logging.INFO)
-    parser = argparse.ArgumentParser(description="Train the mini editor.")
-    defaults = EditorSettings(workers=os.cpu_count() or 1)
-    for name, value in asdict(defaults).items():
-        if not isinstance(value, tuple):
-            kind = int if value is None else type(value)
-            parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=value)
-    parser.add_argument("--widths", type=int, nargs="+", default=defaults.widths)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--resume", type=Path, help="folder of checkpoints to go on from")
-    parser.add_argument("--date", default="unknown")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    options = vars(parser.parse_args())
-    out, resume, date, device = (options.pop(n) for n in ("out", "resume", "date", "device"))
-    options["widths"] = tuple(options["widths"])
-    train_editor(EditorSettings(**options), out, device, date, resume)
-
-
-if __name__ == "__main__":
-    main()

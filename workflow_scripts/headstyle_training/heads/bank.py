@@ -33,7 +33,7 @@ from headstyle_training.heads.surfels import (
     PackedHead,
 )
 
-logger = logging.getLogger("headstyle_training")
+logger = logging.getLogger("headstyle.models")
 
 STUDY_SHARE = 0.75
 """Share of the study's operators among the edits, the rest are everyday recolorings."""

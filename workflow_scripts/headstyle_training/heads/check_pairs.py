@@ -1,75 +1,67 @@
-"""Look at the training pairs and measure how fast they come.
+"""Look at the training pairs and measure how fast they come."""
 
-python -m headstyle_training.heads.check_pairs --heads 64 --batch 64 --size 256 --seconds 20 \
-    --sheet OUT.jpg --json OUT.json
-"""
-
-import argparse
-import os
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-    from torch import Tensor
+import numpy as np
+import torch
+from headstyle.base.files import whole_file
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from torch import Tensor
 
-    from headstyle_training.heads.pairs import EditBatch, PairStream
+from headstyle_training.heads.bank import HeadBank
+from headstyle_training.heads.pairs import EditBatch, PairStream
+from headstyle_training.heads.settings import PairCheck
+from headstyle_training.pictures.backgrounds import random_backgrounds
 
-FIRST_TRAINING_SEED = 1000
 
+def check_pairs(settings: PairCheck, device: str, sheet: Path | None = None) -> dict[str, Any]:
+    """Fill a bank and draw pairs for a while.
 
-def main() -> None:
-    """Fill a bank, draw pairs for a while, and write what was seen."""
-    arguments = _arguments()
-    # Imported here because the worker processes import this module too.
-    import torch
-    from headstyle.base.files import whole_file, write_json
+    Args:
+        settings: How many heads and pairs, and for how long.
+        device: cuda or cpu.
+        sheet: JPEG file for a contact sheet, or None.
 
-    from headstyle_training.heads.bank import HeadBank
-    from headstyle_training.heads.pairs import PairStream
-
-    seeds = range(arguments.first_seed, arguments.first_seed + arguments.heads)
+    Returns:
+        Times [s], rates [1/s], and bytes of device memory per head.
+    """
+    seeds = range(settings.first_seed, settings.first_seed + settings.heads)
     start = time.perf_counter()
-    with HeadBank(seeds, arguments.coarseness, arguments.workers, arguments.device) as bank:
+    with HeadBank(seeds, settings.coarseness, settings.workers, device) as bank:
         bank.wait_for(1)
         first_head_s = time.perf_counter() - start
-        bank.wait_for(arguments.heads)
+        bank.wait_for(settings.heads)
         filled_s = time.perf_counter() - start
-        stream = PairStream(bank, arguments.size, arguments.width or arguments.size, seed=0)
-        shown = stream.draw(min(arguments.batch, arguments.rows * arguments.columns))
-        rates = measure(stream, arguments.batch, arguments.seconds)
+        stream = PairStream(bank, settings.height, settings.width, seed=0)
+        shown = stream.draw(min(settings.batch, settings.rows * settings.columns))
+        rates = measure(stream, settings.batch, settings.seconds)
         found: dict[str, Any] = {
-            "device": arguments.device,
+            "device": device,
             "heads": len(bank),
             "first_head_s": round(first_head_s, 2),
             "heads_per_s": round(len(bank) / filled_s, 3),
             "bytes_per_head": bank.used_bytes // len(bank),
-            "size_px": arguments.size,
+            "height_px": settings.height,
             **rates,
         }
-    if arguments.device == "cuda":
+    if torch.device(device).type == "cuda":
         found["peak_memory_gib"] = round(torch.cuda.max_memory_allocated() / 2**30, 2)
-    for key, value in found.items():
-        print(f"{key}: {value}")
-    if arguments.json:
-        write_json(arguments.json, found)
-    if arguments.sheet:
-        with whole_file(arguments.sheet) as path:
-            _write_sheet(path, shown, arguments.columns)
+    if sheet is not None:
+        with whole_file(sheet) as path:
+            _write_sheet(path, shown, settings.columns)
+    return found
 
 
-def measure(stream: "PairStream", batch: int, seconds: float) -> dict[str, float]:
+def measure(stream: PairStream, batch: int, seconds: float) -> dict[str, float]:
     """Pairs and backgrounds per second, after one batch to warm up."""
-    import torch
-
-    from headstyle_training.pictures.backgrounds import random_backgrounds
-
     device = stream.bank.device
     generator = torch.Generator(device).manual_seed(0)
     size = (stream.height, stream.width)
-    makers = {
+    makers: dict[str, Callable[[], object]] = {
         "pairs_per_s": lambda: stream.draw(batch),
         "backgrounds_per_s": lambda: random_backgrounds(batch, *size, generator, device),
     }
@@ -86,12 +78,8 @@ def measure(stream: "PairStream", batch: int, seconds: float) -> dict[str, float
     return rates
 
 
-def contact_sheet(batch: "EditBatch", backgrounds: "Tensor", columns: int) -> "NDArray[np.uint8]":
+def contact_sheet(batch: EditBatch, backgrounds: Tensor, columns: int) -> NDArray[np.uint8]:
     """Photograph, edit and concerned pixels side by side, the instruction above. `(h, w, 3)`."""
-    import numpy as np
-    import torch
-    from PIL import Image, ImageDraw
-
     text_height = 14
     tiles = []
     for i, instruction in enumerate(batch.instructions):
@@ -113,12 +101,7 @@ def contact_sheet(batch: "EditBatch", backgrounds: "Tensor", columns: int) -> "N
     return np.concatenate(rows)
 
 
-def _write_sheet(path: Path, batch: "EditBatch", columns: int) -> None:
-    import torch
-    from PIL import Image
-
-    from headstyle_training.pictures.backgrounds import random_backgrounds
-
+def _write_sheet(path: Path, batch: EditBatch, columns: int) -> None:
     count, _, height, width = batch.photographs.shape
     device = batch.photographs.device
     generator = torch.Generator(device).manual_seed(1)
@@ -126,33 +109,6 @@ def _write_sheet(path: Path, batch: "EditBatch", columns: int) -> None:
     Image.fromarray(contact_sheet(batch, backgrounds, columns)).save(path, quality=92)
 
 
-def _finish(device: Any) -> None:
-    import torch
-
+def _finish(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize()
-
-
-def _arguments() -> argparse.Namespace:
-    import torch
-
-    parser = argparse.ArgumentParser(description="Look at training pairs and measure their speed.")
-    parser.add_argument("--heads", type=int, default=64)
-    parser.add_argument("--first-seed", type=int, default=FIRST_TRAINING_SEED)
-    parser.add_argument("--coarseness", type=float, default=2.0)
-    parser.add_argument("--workers", type=int, default=os.cpu_count())
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--size", type=int, default=256, help="height [px]")
-    parser.add_argument("--width", type=int, default=0, help="width [px]; the height by default")
-    parser.add_argument("--seconds", type=float, default=20)
-    parser.add_argument("--rows", type=int, default=12, help="of the sheet")
-    parser.add_argument("--columns", type=int, default=3, help="of the sheet")
-    parser.add_argument("--sheet", type=Path)
-    parser.add_argument("--json", type=Path)
-    default = "cuda" if torch.cuda.is_available() else "cpu"
-    parser.add_argument("--device", default=default)
-    return parser.parse_args()
-
-
-if __name__ == "__main__":
-    main()

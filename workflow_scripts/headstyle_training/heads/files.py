@@ -22,7 +22,7 @@ from headstyle_training.heads.surfels import (
     pack_head,
 )
 
-logger = logging.getLogger("headstyle_training")
+logger = logging.getLogger("headstyle.models")
 
 
 def made_head(seed: int, coarseness: float, cache: Path | None) -> PackedHead | Path:

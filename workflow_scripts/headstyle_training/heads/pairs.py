@@ -9,10 +9,10 @@ from headstyle.capture.operators import OPERATORS
 from torch import Tensor
 from torch.nn import functional
 
-from headstyle_training.editor.wording import draw_instruction
 from headstyle_training.heads.bank import BankedEdit, HeadBank
 from headstyle_training.heads.photographer import Pictures, photograph
 from headstyle_training.heads.studio import draw_cameras, draw_lights, draw_tints
+from headstyle_training.heads.wording import draw_instruction
 
 HEADS_AT_ONCE = 32
 """Pairs rendered together; more take more memory and are no faster."""

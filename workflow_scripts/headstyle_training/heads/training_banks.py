@@ -5,24 +5,14 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from headstyle_training.heads.bank import HeadBank
 from headstyle_training.heads.photographer import prepare
+from headstyle_training.heads.settings import HeadSettings
 
 FIRST_TRAINING_SEED = 1000
 """Heads of smaller seeds are never trained on."""
 FIRST_EVALUATION_SEED = 100
-
-
-class BankSettings(Protocol):
-    """What the settings of every training hold."""
-
-    heads: int
-    evaluation_heads: int
-    coarseness: float
-    workers: int
-    first_heads: int
 
 
 @dataclass(frozen=True)
@@ -34,7 +24,7 @@ class Banks:
 
 
 def banks_of(
-    settings: BankSettings, device: str, shared: Banks | None = None, cache: Path | None = None
+    settings: HeadSettings, device: str, shared: Banks | None = None, cache: Path | None = None
 ) -> AbstractContextManager[Banks]:
     """A training's heads, closed at the end of a `with` block unless they are shared.
 
@@ -48,7 +38,7 @@ def banks_of(
 
 
 @contextmanager
-def opened_banks(settings: BankSettings, device: str, cache: Path | None = None) -> Iterator[Banks]:
+def opened_banks(settings: HeadSettings, device: str, cache: Path | None = None) -> Iterator[Banks]:
     """New banks: all unseen heads and `first_heads` to train on are there when it yields."""
     seeds = range(FIRST_TRAINING_SEED, FIRST_TRAINING_SEED + settings.heads)
     unseen_seeds = range(FIRST_EVALUATION_SEED, FIRST_EVALUATION_SEED + settings.evaluation_heads)

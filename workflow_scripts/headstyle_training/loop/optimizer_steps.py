@@ -13,13 +13,15 @@ import torch
 from headstyle.training.cuda_graphs import Graphs, Record, Replay
 from torch import Tensor, nn
 
-logger = logging.getLogger("headstyle_training")
+logger = logging.getLogger("headstyle.models")
 
 ORDINARY_FIRST = 3
 """Steps of each shape that are not replayed, in which kernels are chosen and loaded."""
 BETAS, WEIGHT_DECAY, LARGEST_GRADIENT = (0.9, 0.99), 1e-3, 1.0
 
 Data = tuple[Tensor, ...]
+Moments = dict[int, tuple[Tensor, Tensor]]
+"""Adam's first and second moment of each parameter, by the parameter's place."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +29,10 @@ class Recording:
     """A step on data of one shape."""
 
     data: Data
-    """What the replay works on."""
+    """The tensors that the replay reads; new data are copied into them."""
     replay: Replay
     loss: Tensor
-    """Of the latest replay, a scalar."""
+    """Loss of the latest replay, a scalar."""
 
 
 class OptimizerSteps:
@@ -45,6 +47,7 @@ class OptimizerSteps:
         parameters: Sequence[nn.Parameter],
         loss_of: Callable[..., Tensor],
         record: Record | None = None,
+        replay: bool = True,
     ) -> None:
         """Minimize `loss_of(*data)`, a scalar.
 
@@ -52,20 +55,22 @@ class OptimizerSteps:
             parameters: What is trained.
             loss_of: Depends on nothing but them and the data.
             record: Stands in for CUDA graphs, which are not used on a CPU.
+            replay: Whether to use CUDA graphs on a GPU.
         """
         self._parameters, self._loss_of = list(parameters), loss_of
         device = self._parameters[0].device
         on_gpu = device.type == "cuda"
-        self._record = record or (Graphs(device) if on_gpu else None)
-        # On a GPU a tensor, so that a recording sees it change.
-        self._rate = torch.zeros((), device=device) if on_gpu else 0.0
+        graphs = on_gpu and replay
+        self._record = record or (Graphs(device) if graphs else None)
+        # A tensor where steps are replayed, so that a recording sees it change.
+        self._rate = torch.zeros((), device=device) if graphs else 0.0
         self._optimizer = torch.optim.AdamW(
             self._parameters,
             self._rate,
             betas=BETAS,
             weight_decay=WEIGHT_DECAY,
             fused=on_gpu,
-            capturable=on_gpu,
+            capturable=graphs,
         )
         self._ordinary: Counter[tuple[torch.Size, ...]] = Counter()
         self._recordings: dict[tuple[torch.Size, ...], Recording] = {}
@@ -87,6 +92,24 @@ class OptimizerSteps:
         found.replay()
         self.replayed += 1
         return found.loss.clone()
+
+    @property
+    def moments(self) -> Moments:
+        """Adam's moments of the parameters that had a step."""
+        states = ((i, self._optimizer.state.get(p)) for i, p in enumerate(self._parameters))
+        return {i: (state["exp_avg"], state["exp_avg_sq"]) for i, state in states if state}
+
+    def resume(self, moments: Moments, steps: int) -> None:
+        """Go on from the moments of an optimizer that took so many steps."""
+        for i, (first, second) in moments.items():
+            parameter = self._parameters[i].detach()
+            self._optimizer.state[self._parameters[i]] = {
+                # AdamW counts the steps on the device if it is fused.
+                "step": torch.tensor(float(steps), device=parameter.device),
+                # In the layout of the parameter, which a file does not keep.
+                "exp_avg": torch.empty_like(parameter).copy_(first),
+                "exp_avg_sq": torch.empty_like(parameter).copy_(second),
+            }
 
     def _set_rate(self, rate: float) -> None:
         if isinstance(self._rate, Tensor):

@@ -1,17 +1,12 @@
-"""How good the mini matting is: on unseen procedural heads, and on photographs with given masks.
+"""How good the mini matting is: on unseen procedural heads, and on photographs with given masks."""
 
-python -m headstyle_training.matting.scores --photographs FOLDER --masks FOLDER \
-    --model FILE.onnx --json OUT.json --sheet OUT.jpg
-"""
-
-import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from headstyle.base.files import whole_file, write_json
+from headstyle.base.files import whole_file
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from torch import Tensor, nn
@@ -159,29 +154,3 @@ def _write_sheet(path: Path, tiles: NDArray[np.uint8], columns: int = 4) -> None
     rows = [np.concatenate(tiles[k : k + columns], axis=1) for k in range(0, len(tiles), columns)]
     with whole_file(path) as partial:
         PillowImage.fromarray(np.concatenate(rows)).save(partial, quality=85)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Score rembg with a matting model on a folder of photographs with masks."""
-    from headstyle.posing.photographs import list_photographs
-
-    parser = argparse.ArgumentParser(description="Score matting on photographs with given masks.")
-    parser.add_argument("--photographs", type=Path, required=True)
-    parser.add_argument("--masks", required=True)
-    parser.add_argument("--model", default="mini", help="as masks.matting_model in the config")
-    parser.add_argument("--weights", help="as masks.matting_weights in the config")
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--sheet", type=Path)
-    given = parser.parse_args(arguments)
-    scores = score_photographs(
-        list_photographs(given.photographs), given.masks, given.model, given.weights, given.sheet
-    )
-    for view, value in scores["views"].items():
-        print(f"{view}\t{value:.4f}")
-    print(f"mean IoU of {scores['pictures']}: {scores['iou']:.4f}, least {scores['iou_least']:.4f}")
-    if given.json:
-        write_json(given.json, scores)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,90 +1,67 @@
-"""Train the mini matting and write its ONNX file, scores and model card.
+"""Train the mini matting, on cutouts that are composed with new backgrounds in every step."""
 
-python -m headstyle_training.matting.train --minutes 6 --heads 3000 --workers 15 \
-    --date 2026-11-21 --out FOLDER --resume FOLDER
-"""
-
-import argparse
 import logging
-import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from headstyle_training.heads.training_banks import Banks
+import torch
+from headstyle.base.files import write_json
+from headstyle.base.seeds import derived_seed
+from torch import Tensor
+from torch.nn import functional
 
+from headstyle_training.heads.bank import HeadBank
+from headstyle_training.heads.training_banks import Banks, banks_of
+from headstyle_training.loop.checkpoints import StateCheckpoint
+from headstyle_training.loop.progress import Progress, machine_name, write_history
+from headstyle_training.loop.training import TrainingLoop
+from headstyle_training.matting.card import write_card
+from headstyle_training.matting.model import (
+    MattingNet,
+    export_onnx,
+    new_network,
+    normalized,
+    rounded,
+)
+from headstyle_training.matting.pictures import CutoutPool
+from headstyle_training.matting.scenes import BackgroundPool, compose
+from headstyle_training.matting.scores import evaluate
+from headstyle_training.matting.settings import MattingSettings
 
-@dataclass(frozen=True)
-class MattingSettings:
-    """Everything that shapes the mini matting's training."""
+logger = logging.getLogger("headstyle.models")
 
-    minutes: float = 6.0
-    heads: int = 3000
-    """Distinct heads to train on, as far as they are sculpted in time."""
-    evaluation_heads: int = 48
-    evaluation_pictures: int = 192
-    """Of each kind."""
-    coarseness: float = 2.0
-    workers: int = 15
-    """Processes that sculpt heads."""
-    first_heads: int = 96
-    """Heads to wait for before the training starts."""
-    first_cutouts: int = 1200
-    pool: int = 12_000
-    """Cutouts, and as many backgrounds, kept on the device."""
-    batch: int = 64
-    side_px: int = 320
-    seed: int = 0
-    iterations: int | None = None
-    """Ends the training earlier."""
+EDGE_WEIGHT, EDGE_REACH_PX = 4.0, 5
+"""How much more a pixel near the outline counts, and which distance is near."""
+OVERLAP_WEIGHT, GRADIENT_WEIGHT = 1.0, 0.5
 
 
 def train_matting(
     settings: MattingSettings,
     folder: Path,
-    device: str,
     date: str = "unknown",
     checkpoint: Path | None = None,
-    banks: "Banks | None" = None,
+    banks: Banks | None = None,
 ) -> None:
-    """Train on fresh heads and fill a folder with the model and what is known of it.
+    """Train, score, and fill a folder with the model and what is known of it.
 
     Args:
-        settings: All of the training.
+        settings: Everything that shapes the training.
         folder: Gets `model.onnx`, `history.tsv`, `scores.json`, `contact_sheet.jpg` and
             `MODEL_CARD.md`.
-        device: cuda or cpu.
-        date: For the card.
-        checkpoint: Folder to go on from, if it holds a checkpoint, and to write checkpoints to.
-        banks: The heads; None sculpts them for this training alone.
+        date: Day of the training, for the card.
+        checkpoint: Folder for checkpoints; a training continues from the one that is there.
+        banks: Heads that several trainings share; None sculpts heads for this training alone.
+
+    Raises:
+        InputError: `checkpoint` holds something else.
+        FloatingPointError: the loss is no longer a number.
     """
-    # Imported here because the worker processes import this module too.
-    from headstyle.base.files import write_json
-
-    from headstyle_training.heads.training_banks import banks_of
-    from headstyle_training.loop.timed_training import machine_name, write_history
-    from headstyle_training.matting.card import write_card
-    from headstyle_training.matting.model import export_onnx, rounded
-    from headstyle_training.matting.scores import evaluate
-    from headstyle_training.matting.training import train_network
-
-    with banks_of(settings, device, banks) as heads:
-        network, training = train_network(
-            heads.training,
-            settings.minutes,
-            settings.batch,
-            settings.first_cutouts,
-            settings.pool,
-            settings.side_px,
-            settings.seed,
-            checkpoint,
-            settings.iterations,
-        )
+    with banks_of(settings, settings.device, banks) as heads:
+        network, loop = train_network(heads.training, settings, checkpoint)
         trained_heads = len(heads.training)
     network = rounded(network)
     export_onnx(network, folder / "model.onnx", settings.side_px)
-    write_history(folder / "history.tsv", training.history)
+    write_history(folder / "history.tsv", loop.progress.history)
     scores = evaluate(
         network,
         heads.unseen,
@@ -95,34 +72,84 @@ def train_matting(
     )
     known = asdict(settings) | {
         "trained_heads": trained_heads,
-        "trained_iterations": training.iteration,
-        "machine": machine_name(device),
+        "trained_iterations": loop.progress.iteration,
+        "machine": machine_name(settings.device),
         "date": date,
     }
     write_json(folder / "scores.json", {"settings": known, "scores": scores})
     write_card(folder, known, scores)
 
 
-def main() -> None:
-    """Parse the command line and train."""
-    import torch
+def train_network(
+    bank: HeadBank, settings: MattingSettings, checkpoint: Path | None = None
+) -> tuple[MattingNet, TrainingLoop]:
+    """Train the matting network; returns the averaged one, and the loop as it ended.
 
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    logging.getLogger("headstyle").setLevel(logging.INFO)
-    parser = argparse.ArgumentParser(description="Train the mini matting.")
-    defaults = asdict(MattingSettings(workers=os.cpu_count() or 1))
-    for name, value in defaults.items():
-        kind = int if value is None else type(value)
-        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=value)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--resume", type=Path, help="folder of checkpoints to go on from")
-    parser.add_argument("--date", default="unknown")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    options = vars(parser.parse_args())
-    out, resume, date, device = (options.pop(n) for n in ("out", "resume", "date", "device"))
-    out.mkdir(parents=True, exist_ok=True)
-    train_matting(MattingSettings(**options), out, device, date, resume)
+    Args:
+        bank: Heads to photograph; it may still be growing. The training runs on its device.
+        settings: Everything that shapes the training.
+        checkpoint: Folder for checkpoints, or None.
+
+    Raises:
+        InputError: `checkpoint` holds something else.
+        FloatingPointError: the loss is no longer a number.
+    """
+    device, batch = bank.device, settings.batch
+    network = new_network(settings.seed).to(device).train().to(memory_format=torch.channels_last)
+    loop = TrainingLoop(Progress(settings), [network])
+    kept = StateCheckpoint(checkpoint, loop)
+    kept.resume()
+    # A run that goes on from a checkpoint draws something new.
+    seed = derived_seed(settings.seed, "matting", loop.progress.iteration)
+    cutouts = CutoutPool(bank, settings.side_px, settings.pool, seed)
+    backgrounds = BackgroundPool(settings.side_px, settings.pool, seed, device)
+    fresh = max(1, batch // 8)
+    while len(cutouts) < settings.first_cutouts:
+        cutouts.add(fresh)
+        backgrounds.add(fresh)
+    generator = torch.Generator(device).manual_seed(seed)
+    logger.info("%d heads, %d cutouts to start with", len(bank), len(cutouts))
+
+    def draw(iteration: int) -> tuple[Tensor, Tensor]:
+        # Drawing takes longer than learning: most cutouts are shown several times.
+        if iteration % 2:
+            backgrounds.add(fresh)
+        else:
+            cutouts.add(fresh)
+        behind = backgrounds.draw(batch, generator)
+        images, alpha = compose(cutouts.draw(batch, generator), behind, generator)
+        return normalized(images).to(memory_format=torch.channels_last), alpha
+
+    def loss_of(inputs: Tensor, alpha: Tensor) -> Tensor:
+        on_gpu = device.type == "cuda"
+        with torch.autocast(device.type, torch.bfloat16, enabled=on_gpu, cache_enabled=False):
+            logits = network(inputs)
+        return matting_loss(logits.float(), alpha)
+
+    loop.run(draw, loss_of, save=kept.save)
+    kept.save()
+    return loop.averaged[0], loop
 
 
-if __name__ == "__main__":
-    main()
+def matting_loss(logits: Tensor, alpha: Tensor) -> Tensor:
+    """Cross-entropy, heavier near the outline, 1 - soft IoU, and L1 of the gradients.
+
+    Args:
+        logits: Logits of the network's alpha. Shape `(B, 1, H, W)`.
+        alpha: The right answer, in [0, 1]. Shape `(B, 1, H, W)`.
+    """
+    reach = 2 * EDGE_REACH_PX + 1
+    grown = functional.max_pool2d(alpha, reach, 1, EDGE_REACH_PX)
+    shrunk = -functional.max_pool2d(-alpha, reach, 1, EDGE_REACH_PX)
+    weight = 1 + EDGE_WEIGHT * (grown - shrunk)
+    entropy = functional.binary_cross_entropy_with_logits(logits, alpha, weight)
+    found = torch.sigmoid(logits)
+    both = (found * alpha).sum(dim=(1, 2, 3))
+    either = (found + alpha - found * alpha).sum(dim=(1, 2, 3))
+    # One pixel more in both: where there is nothing to be found, a little is a little wrong.
+    overlap = 1 - ((both + 1) / (either + 1)).mean()
+    gradients = sum(
+        ((found.diff(dim=dim) - alpha.diff(dim=dim)).abs().mean() for dim in (2, 3)),
+        start=logits.new_zeros(()),
+    )
+    return entropy + OVERLAP_WEIGHT * overlap + GRADIENT_WEIGHT * gradients

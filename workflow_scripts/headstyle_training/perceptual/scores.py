@@ -23,8 +23,13 @@ from headstyle_training.perceptual.distortions import (
     distort,
     disturb,
 )
+from headstyle_training.perceptual.judgements import (
+    EDIT_LEVEL,
+    LEAST_CHANGE,
+    LEAST_EDIT,
+    wrong_edit,
+)
 from headstyle_training.perceptual.pictures import HeadGroups, draw_groups
-from headstyle_training.perceptual.training import EDIT_LEVEL, LEAST_CHANGE, LEAST_EDIT, wrong_edit
 from headstyle_training.pictures.image_effects import Chance, resample, wide
 
 Distance = Callable[[Tensor, Tensor], Tensor]

@@ -1,92 +1,56 @@
-"""Train the mini perceptual metric and write its weights, scores and model card.
+"""Train the mini perceptual metric on two-alternative judgements."""
 
-python -m headstyle_training.perceptual.train --minutes 5 --heads 3000 --workers 15 \
-    --date 2026-11-21 --out FOLDER --resume FOLDER
-"""
-
-import argparse
 import logging
-import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from headstyle_training.heads.training_banks import Banks
+import torch
+from headstyle.base.files import write_json
+from headstyle.base.seeds import derived_seed
+from headstyle.losses.lpips_networks import load_mini
+from torch import Tensor, nn
 
+from headstyle_training.heads.bank import HeadBank
+from headstyle_training.heads.training_banks import Banks, banks_of
+from headstyle_training.loop.checkpoints import StateCheckpoint
+from headstyle_training.loop.progress import Progress, machine_name, write_history
+from headstyle_training.loop.training import TrainingLoop
+from headstyle_training.perceptual.card import write_card
+from headstyle_training.perceptual.judgements import Judgements, draw_judgements, judgement_loss
+from headstyle_training.perceptual.model import PerceptualTrainer, save_metric
+from headstyle_training.perceptual.pictures import GroupPool
+from headstyle_training.perceptual.scores import evaluate
+from headstyle_training.perceptual.settings import PerceptualSettings
 
-@dataclass(frozen=True)
-class PerceptualSettings:
-    """Everything that shapes the mini perceptual metric's training."""
-
-    minutes: float = 5.0
-    heads: int = 3000
-    """Distinct heads to train on, as far as they are sculpted in time."""
-    evaluation_heads: int = 48
-    evaluation_judgements: int = 600
-    """Of each task."""
-    coarseness: float = 2.0
-    workers: int = 15
-    """Processes that sculpt heads."""
-    first_heads: int = 96
-    """Heads to wait for before the training starts."""
-    first_groups: int = 1000
-    pool: int = 12_000
-    """Groups of pictures kept on the device."""
-    batch: int = 128
-    side_px: int = 192
-    crop_px: int = 128
-    seed: int = 0
-    iterations: int | None = None
-    """Ends the training earlier."""
+logger = logging.getLogger("headstyle.models")
 
 
 def train_perceptual(
     settings: PerceptualSettings,
     folder: Path,
-    device: str,
     date: str = "unknown",
     checkpoint: Path | None = None,
-    banks: "Banks | None" = None,
+    banks: Banks | None = None,
 ) -> None:
-    """Train on fresh heads and fill a folder with the model and what is known of it.
+    """Train, score, and fill a folder with the metric and what is known of it.
 
     Args:
-        settings: All of the training.
+        settings: Everything that shapes the training.
         folder: Gets `model.safetensors`, `history.tsv`, `scores.json`, `contact_sheet.jpg` and
             `MODEL_CARD.md`.
-        device: cuda or cpu.
-        date: For the card.
-        checkpoint: Folder to go on from, if it holds a checkpoint, and to write checkpoints to.
-        banks: The heads; None sculpts them for this training alone.
+        date: Day of the training, for the card.
+        checkpoint: Folder for checkpoints; a training continues from the one that is there.
+        banks: Heads that several trainings share; None sculpts heads for this training alone.
+
+    Raises:
+        InputError: `checkpoint` holds something else.
+        FloatingPointError: the loss is no longer a number.
     """
-    # Imported here because the worker processes import this module too.
-    from headstyle.base.files import write_json
-    from headstyle.losses.lpips_networks import load_mini
-
-    from headstyle_training.heads.training_banks import banks_of
-    from headstyle_training.loop.timed_training import machine_name, write_history
-    from headstyle_training.perceptual.card import write_card
-    from headstyle_training.perceptual.model import save_metric
-    from headstyle_training.perceptual.scores import evaluate
-    from headstyle_training.perceptual.training import train_metric
-
-    with banks_of(settings, device, banks) as heads:
-        network, training = train_metric(
-            heads.training,
-            settings.minutes,
-            settings.batch,
-            settings.first_groups,
-            settings.pool,
-            settings.side_px,
-            settings.crop_px,
-            settings.seed,
-            checkpoint,
-            settings.iterations,
-        )
+    with banks_of(settings, settings.device, banks) as heads:
+        network, loop = train_metric(heads.training, settings, checkpoint)
         trained_heads = len(heads.training)
     save_metric(network, folder / "model.safetensors")
-    write_history(folder / "history.tsv", training.history)
+    write_history(folder / "history.tsv", loop.progress.history)
     scores = evaluate(
         load_mini(folder / "model.safetensors"),
         heads.unseen,
@@ -97,34 +61,54 @@ def train_perceptual(
     )
     known = asdict(settings) | {
         "trained_heads": trained_heads,
-        "trained_iterations": training.iteration,
-        "machine": machine_name(device),
+        "trained_iterations": loop.progress.iteration,
+        "machine": machine_name(settings.device),
         "date": date,
     }
     write_json(folder / "scores.json", {"settings": known, "scores": scores})
     write_card(folder, known, scores)
 
 
-def main() -> None:
-    """Parse the command line and train."""
-    import torch
+def train_metric(
+    bank: HeadBank, settings: PerceptualSettings, checkpoint: Path | None = None
+) -> tuple[nn.Module, TrainingLoop]:
+    """Train; returns the averaged network of the lpips package, and the loop as it ended.
 
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    logging.getLogger("headstyle").setLevel(logging.INFO)
-    parser = argparse.ArgumentParser(description="Train the mini perceptual metric.")
-    defaults = asdict(PerceptualSettings(workers=os.cpu_count() or 1))
-    for name, value in defaults.items():
-        kind = int if value is None else type(value)
-        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=value)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--resume", type=Path, help="folder of checkpoints to go on from")
-    parser.add_argument("--date", default="unknown")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    options = vars(parser.parse_args())
-    out, resume, date, device = (options.pop(n) for n in ("out", "resume", "date", "device"))
-    out.mkdir(parents=True, exist_ok=True)
-    train_perceptual(PerceptualSettings(**options), out, device, date, resume)
+    Args:
+        bank: Heads to photograph; it may still be growing. The training runs on its device.
+        settings: Everything that shapes the training.
+        checkpoint: Folder for checkpoints, or None.
 
+    Raises:
+        InputError: `checkpoint` holds something else.
+        FloatingPointError: the loss is no longer a number.
+    """
+    device, batch = bank.device, settings.batch
+    trainer = PerceptualTrainer(settings.seed).to(device)
+    loop = TrainingLoop(Progress(settings), [trainer])
+    kept = StateCheckpoint(checkpoint, loop)
+    kept.resume()
+    # A run that goes on from a checkpoint draws something new.
+    seed = derived_seed(settings.seed, "perceptual", loop.progress.iteration)
+    groups = GroupPool(bank, settings.side_px, settings.pool, seed)
+    fresh = max(1, batch // 16)
+    while len(groups) < settings.first_groups:
+        groups.add(fresh)
+    generator = torch.Generator(device).manual_seed(seed)
+    kinds = torch.Generator().manual_seed(seed)
+    logger.info("%d heads, %d groups of pictures to start with", len(bank), len(groups))
 
-if __name__ == "__main__":
-    main()
+    def draw(iteration: int) -> tuple[Tensor, ...]:
+        # Drawing takes longer than learning: most pictures are shown many times.
+        if iteration % 4 == 0:
+            groups.add(fresh)
+        drawn = groups.draw(batch, settings.crop_px, generator)
+        judged = draw_judgements(drawn, generator, kinds)
+        return tuple(getattr(judged, field.name) for field in fields(Judgements))
+
+    def loss_of(*parts: Tensor) -> Tensor:
+        return judgement_loss(trainer, Judgements(*parts))
+
+    loop.run(draw, loss_of, trainer.clamp, kept.save)
+    kept.save()
+    return loop.averaged[0].metric, loop

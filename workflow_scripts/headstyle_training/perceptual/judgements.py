@@ -1,27 +1,21 @@
-"""How the mini perceptual metric is trained.
+"""The judgements that the mini perceptual metric learns from, and its loss.
 
-On two-alternative judgements as in Zhang et al. 2018, whose answers are known here instead of
-asked: which of two pictures is spoiled less, and which shows the same edit. Besides, the backbone
-names the edit and the distortions that it sees, which gives it features worth comparing.
+A judgement has two alternatives, as in Zhang et al. 2018: which picture is closer to a reference?
+No person is asked, because the answer is known: the picture with less distortion, or the picture
+with the same edit. The backbone also names the edit and the distortions that it sees, which gives
+it features worth comparing.
 """
 
-import logging
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
-from headstyle.base.seeds import derived_seed
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from headstyle_training.heads.bank import HeadBank
-from headstyle_training.loop.timed_training import TimedTraining
 from headstyle_training.perceptual.distortions import TRAINED, distort, disturb
 from headstyle_training.perceptual.model import PerceptualTrainer
-from headstyle_training.perceptual.pictures import GroupPool, HeadGroups, draw_masks
+from headstyle_training.perceptual.pictures import HeadGroups, draw_masks
 from headstyle_training.pictures.image_effects import Chance, wide
-
-logger = logging.getLogger("headstyle_training")
 
 SAME_TYPE_SHARE, BOTH_SHARE, EDIT_SHARE = 0.4, 0.25, 0.3
 """Of the judgements: those within a type of distortion, with another one on top, and on edits."""
@@ -57,57 +51,6 @@ class Judgements:
     """Whether it is a judgement at all. Shape `(N,)`."""
     operators: Tensor
     """Of the references' edits. Shape `(N,)`."""
-
-
-def train_metric(
-    bank: HeadBank,
-    minutes: float,
-    batch: int,
-    first_groups: int,
-    pool: int,
-    side_px: int,
-    crop_px: int,
-    seed: int,
-    checkpoint: Path | None = None,
-    iterations: int | None = None,
-    learning_rate: float = 1e-3,
-) -> tuple[nn.Module, TimedTraining]:
-    """Train; returns the averaged network of the lpips package and what the training recorded.
-
-    Args:
-        bank: Heads to photograph; may still be growing.
-        minutes: Of training, without the first pictures.
-        batch: Judgements of each iteration.
-        first_groups: Groups of pictures to make before the training starts.
-        pool: Groups to keep.
-        side_px: Height and width of the photographs.
-        crop_px: Height and width of what is judged, a multiple of 8.
-        seed: Of everything drawn.
-        checkpoint: Folder for checkpoints, or None.
-        iterations: Ends the training after so many.
-        learning_rate: The highest.
-    """
-    device = bank.device
-    trainer = PerceptualTrainer(seed).to(device)
-    training = TimedTraining(trainer, minutes, learning_rate, checkpoint, iterations)
-    seed = derived_seed(seed, "perceptual", training.iteration)
-    groups = GroupPool(bank, side_px, pool, seed)
-    fresh = max(1, batch // 16)
-    while len(groups) < first_groups:
-        groups.add(fresh)
-    generator = torch.Generator(device).manual_seed(seed)
-    kinds = torch.Generator().manual_seed(seed)
-    logger.info("%d heads, %d groups of pictures to start with", len(bank), len(groups))
-
-    def loss_of(iteration: int) -> Tensor:
-        # Drawing takes longer than learning: most pictures are shown many times.
-        if iteration % 4 == 0:
-            groups.add(fresh)
-        judgements = draw_judgements(groups.draw(batch, crop_px, generator), generator, kinds)
-        return judgement_loss(trainer, judgements)
-
-    average = training.run(loss_of, trainer.clamp)
-    return average.metric, training
 
 
 def draw_judgements(
@@ -166,7 +109,8 @@ def judgement_loss(trainer: PerceptualTrainer, judged: Judgements) -> Tensor:
     """Cross-entropy of the answers, and how far distances are from the levels; the two namings."""
     device = judged.reference.device
     stacked = torch.cat([judged.reference, judged.first, judged.second])
-    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+    on_gpu = device.type == "cuda"
+    with torch.autocast(device.type, torch.bfloat16, enabled=on_gpu, cache_enabled=False):
         layers = trainer.features(stacked)
     parts = [layer.chunk(3) for layer in layers]
     reference, first, second = ([part[i] for part in parts] for i in range(3))
