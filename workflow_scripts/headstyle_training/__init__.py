@@ -1,7 +1,11 @@
-"""What the three small models learn from, and how they are trained.
+"""Trains the three small models that come with headstyle, on procedural heads.
 
-`surfels` turns the heads of seeds, and true edits of them, into discs; `head_bank` has worker
-processes make many of them and holds them on the device; `studio` draws cameras, lights and colors;
-`photographer` photographs discs; `pairs` puts photograph, true edit and instruction together.
-`wording` holds the instructions' words, `backgrounds` what may stand behind a head.
+In:   nothing but settings; heads are sculpted from seeds by `headstyle.capture`.
+Out:  a folder per model: weights, history, scores, contact sheet and model card.
+Door: the command line (`python -m headstyle_training`), `train_all.train_all`, and the trainings
+      `editor.train.train_editor`, `matting.train.train_matting`,
+      `perceptual.train.train_perceptual` with the settings beside them.
+
+Rooms, each of which imports only those before it: `pictures`, `heads`, `loop`, and then `matting`,
+`perceptual` and `editor`, which do not know each other.
 """

@@ -13,13 +13,17 @@ Modules that need torch are imported by what runs them, because worker processes
 """
 
 import argparse
+import ast
+import inspect
 import logging
 import os
 import signal
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field, fields
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +39,11 @@ SETTINGS = {
     "editor": EditorSettings,
     "matting": MattingSettings,
     "perceptual": PerceptualSettings,
+}
+PURPOSES = {
+    "editor": "train the mini editor",
+    "matting": "train the mini matting",
+    "perceptual": "train the mini perceptual metric",
 }
 KINDS: dict[Any, Callable[[str], Any]] = {
     int: int,
@@ -70,11 +79,15 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     for model, kind in SETTINGS.items():
-        one = _command(commands, model, f"train the mini {model}", _train)
+        one = _command(commands, model, PURPOSES[model], _train)
         one.set_defaults(model=model)
         add_settings(one, kind, device=best_device(), workers=_cores())
         one.add_argument("--out", type=Path, required=True, help="folder of the model")
-        one.add_argument("--checkpoint", type=Path, help="folder of checkpoints, to go on from too")
+        one.add_argument(
+            "--checkpoint",
+            type=Path,
+            help="folder of checkpoints to continue from",
+        )
         one.add_argument("--date", default="unknown", help="for the model card")
     _add_all(_command(commands, "all", "train all models on one set of heads", _train_all))
     evaluate = commands.add_parser("evaluate", help="score a model").add_subparsers(
@@ -102,11 +115,28 @@ def add_settings(one: argparse.ArgumentParser, kind: type, **defaults: Any) -> N
         kind: The dataclass; all of its fields have defaults and types of `KINDS`.
         defaults: Take the place of the dataclass's own defaults.
     """
+    meanings = field_docs(kind)
     for field in fields(kind):
         default = defaults.get(field.name, field.default)
         if default is MISSING:
             raise TypeError(f"{kind.__name__}.{field.name} has no default")
-        one.add_argument(_option(field), default=default, help=f"default: {default}", **_as(field))
+        meaning = f"{meanings.get(field.name, '')} Default: {default}.".strip().replace("%", "%%")
+        one.add_argument(_option(field), default=default, help=meaning, **_as(field))
+
+
+def field_docs(kind: type) -> dict[str, str]:
+    """The text below each field of a dataclass and of its bases, by the field's name."""
+    found: dict[str, str] = {}
+    for one in reversed(kind.__mro__[:-1]):
+        [definition] = ast.parse(textwrap.dedent(inspect.getsource(one))).body
+        for field, text in pairwise(definition.body):
+            match field, text:
+                case (
+                    ast.AnnAssign(target=ast.Name(id=name)),
+                    ast.Expr(value=ast.Constant(value=str(doc))),
+                ):
+                    found[name] = " ".join(doc.split())
+    return found
 
 
 def _option(field: Field[Any]) -> str:

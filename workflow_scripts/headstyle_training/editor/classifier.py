@@ -21,10 +21,10 @@ from headstyle_training.loop.training import TrainingLoop
 CLASSES = tuple(STUDY_OPERATORS.values())
 WIDTHS = (24, 48, 96, 128, 160)
 SIDE_PX = 256
-"""Height in which pictures are looked at: in a smaller one a smile has a handful of pixels."""
+"""Height of the pictures that the judge sees [px]; at less, a smile has only a few pixels."""
 PAIRS_AT_ONCE = 48
 NOISE, BRIGHTNESS = 0.03, 0.15
-"""Largest deviations by which pictures are varied: of pixels, of the whole in [-1, 1] units."""
+"""Largest deviations of the noise and of the brightness by which pictures are varied."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ def draw_examples(
     """True edits as they are, and as the editor's autoencoder reproduces them.
 
     Args:
-        stream: Of pairs of full strength.
-        count: Of pictures; every other one is reproduced.
+        stream: Draws pairs of full strength.
+        count: How many pictures; half of them are reproduced.
         reproduce: Encodes and decodes pictures in [-1, 1].
     """
     names = tuple(OPERATORS)
@@ -132,7 +132,7 @@ def varied(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def cut_to(edited: Tensor, photographs: Tensor) -> Tensor:
-    """Edits `(B, 4, H, W)` without what lies outside of the photographs' silhouettes."""
+    """Edits `(B, 4, H, W)`, transparent outside of the photographs' silhouettes."""
     return torch.cat([edited[:, :3], edited[:, 3:] * photographs[:, 3:]], dim=1)
 
 

@@ -19,12 +19,12 @@ from headstyle_training.loop.progress import Progress
 from headstyle_training.pictures.backgrounds import random_backgrounds
 
 CLUTTERED_SHARE = 0.15
-"""Of the pictures for the autoencoder; the others lie on black, as the workflow edits them."""
+"""Share of the autoencoder's pictures with a background; the workflow edits pictures on black."""
 PAIRS_AT_ONCE = 64
 FIRST_SHARE = 0.5
-"""Of a pool, filled before a training starts."""
+"""Share of a pool that is filled before the training starts."""
 RENEWALS, RENEWED_SHARE = 12, 0.15
-"""Equal parts of a stage, before each of which but the first this share of the pools is renewed."""
+"""A training has this many equal parts; after each, this share of the pools is renewed."""
 
 
 def on_black(rgba: Tensor) -> Tensor:
@@ -55,12 +55,12 @@ def from_bytes(images: Tensor) -> Tensor:
 
 
 class Pool(Protocol):
-    """Holds `capacity` things at most, drawn ahead; the newest take the place of the oldest."""
+    """Holds up to `capacity` pairs that were drawn ahead; new ones replace the oldest."""
 
     capacity: int
 
     def add(self, pairs: int) -> None:
-        """Draw so many pairs and take them in."""
+        """Draw pairs and add them."""
 
 
 class PicturePool:
@@ -95,11 +95,11 @@ class LatentPairs:
     """N encoded pairs."""
 
     photographs: Tensor
-    """Latents as the encoder gives them (its mode). Shape `(N, 4, h, w)`."""
+    """Latents of the photographs, the mode of the encoder's answer. Shape `(N, 4, h, w)`."""
     edited: Tensor
-    """Likewise, of the true edits."""
+    """Latents of the true edits. Shape `(N, 4, h, w)`."""
     tokens: Tensor
-    """Of the instructions. Shape `(N, TEXT_TOKENS)`."""
+    """Token numbers of the instructions. Shape `(N, TEXT_TOKENS)`."""
     concerned: Tensor
     """Share of each latent pixel that the edit may change. Shape `(N, 1, h, w)`."""
     shown: Tensor
@@ -170,17 +170,22 @@ def take_in(pool: Pool, pairs: int) -> None:
 
 
 class Renewal:
-    """Renews pools in between, so that a training sees the heads that were sculpted meanwhile."""
+    """Renews pools now and then, so that a training sees heads that were sculpted meanwhile."""
 
     def __init__(self, progress: Progress, pools: Sequence[Pool]) -> None:
-        """Fill the pools in part."""
+        """Fill a share of each pool.
+
+        Args:
+            progress: How far the training is.
+            pools: One pool for each picture size.
+        """
         self._progress, self._pools = progress, pools
         self._next = self._part + 1
         for pool in pools:
             take_in(pool, max(1, round(FIRST_SHARE * pool.capacity)))
 
     def __call__(self) -> None:
-        """To be called in every iteration: renews the pools when it is time."""
+        """Renew the pools when it is time; to be called in every iteration."""
         if self._part >= self._next:
             self._next = self._part + 1
             for pool in self._pools:
@@ -192,5 +197,5 @@ class Renewal:
 
 
 def turn(iteration: int, sizes: int) -> int:
-    """Which picture size an iteration is about: three times of four the first one."""
+    """The place of the picture size of an iteration: three of four times the first size, 0."""
     return 0 if sizes == 1 or iteration % 4 else 1 + iteration // 4 % (sizes - 1)

@@ -22,7 +22,7 @@ from headstyle_training.editor.tokenizer import TEXT_TOKENS, write_tokenizer
 TEXT_WIDTH = 128
 LATENT_CHANNELS = 4
 LATENT_FACTOR = 4
-"""Pixels per latent pixel, along each side: with 8, four channels hold too little of a face."""
+"""Pixels per latent pixel along each side; with 8, four channels cannot hold a face's details."""
 
 
 @dataclass
@@ -140,7 +140,7 @@ def _vae() -> AutoencoderKL:
         layers_per_block=1,
         norm_num_groups=8,
         sample_size=256,
-        # Of as many latent pixels it would cost as much as all the rest.
+        # Attention over so many latent pixels would cost as much as all the rest.
         mid_block_add_attention=False,
     )
 

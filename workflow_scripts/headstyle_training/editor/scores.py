@@ -35,11 +35,11 @@ from headstyle_training.loop.settings import LoopSettings
 
 TEXT_GUIDANCE, IMAGE_GUIDANCE = 1.0, 1.0
 NOISE_LEVEL, DIFFUSION_STEPS = 0.98, 5
-"""The workflow's strongest noise: what is left of the photograph in it holds an edit back."""
+"""The workflow's strongest noise; under weaker noise the photograph holds the edit back."""
 SIZE_PX = (256, 176)
 TEXT_GUIDANCES = (0.0, 0.5, 1.0, 1.5)
 SHOWN = 3
-"""Heads of each edit on the contact sheet."""
+"""Heads on the contact sheet for each edit."""
 NEGATIVE_PROMPT = "low quality, deformed, bad"
 SEED_OF_UNSEEN = 99
 """Added to the training's seed, so that an evaluation can be repeated."""
@@ -95,15 +95,15 @@ def evaluate(
         editor: The pipeline as the workflow uses it.
         judge: Tells which edit a picture shows.
         unseen: Heads to edit.
-        seed: Of everything drawn.
+        seed: Decides which pairs are drawn.
         count: Pictures per operator and text.
-        operators: To evaluate.
+        operators: The edits to score.
         sheet: JPEG file for a contact sheet; None writes none.
     """
     rows, shown, right = {}, [], []
     network = load_mini(embedded_file("perceptual/model.safetensors")).to(editor.unet.device)
     for operator in operators:
-        # Of its own, so that an edit's scores do not depend on which others are evaluated.
+        # Its own seed, so that an edit's scores do not depend on which others are evaluated.
         own_seed = seed + SEED_OF_UNSEEN + CLASSES.index(operator)
         stream = PairStream(unseen, *SIZE_PX, own_seed, held_out=True, full_strength=True)
         batch = stream.draw(count, [operator])
@@ -133,9 +133,9 @@ def evaluate_folder(
         folder: The pipeline; gets `evaluation/judge.safetensors` and `evaluation/edits.jpg`.
         bank: Heads to train the judge on.
         unseen: Heads to edit.
-        seed: Of everything drawn.
+        seed: Decides every random draw.
         device: Where to compute.
-        effort: How much of it.
+        effort: How thorough the evaluation is.
     """
     editor = load_editor(folder, device)
     settings = LoopSettings(
@@ -161,7 +161,7 @@ class Effort:
     """How thorough an evaluation is."""
 
     pictures: int = 24
-    """Of each operator and text."""
+    """Pictures of each operator and text."""
     judge_pictures: int = 12_000
     judge_minutes: float = 0.75
     judge_iterations: int | None = None
@@ -283,7 +283,7 @@ def perceptual_distance(
     """A network's distance of images that are black outside a region.
 
     Args:
-        network: Of the lpips package's kind.
+        network: A network of the lpips package.
         first: Images in [-1, 1]. Shape `(B, 3, H, W)`.
         second: Likewise.
         region: Bool, `(B, H, W)`.
@@ -339,6 +339,6 @@ def write_contact_sheet(path: Path, judged: Sequence[Judged]) -> None:
 
 
 def _mean(numbers: Sequence[float]) -> float | None:
-    """Of those that are numbers; None where there are none."""
+    """Mean of those that are numbers; None where there are none."""
     found = [number for number in numbers if number is not None and number == number]
     return float(np.mean(found)) if found else None

@@ -18,7 +18,7 @@ MERGES = 900
 TEXT_TOKENS = 32
 """Length of the text encoder's window, with its first and last token."""
 NEGATIVE_PROMPTS = ("", "low quality, deformed, bad", "blurry, low quality", "bad, ugly")
-"""Texts that stand for no instruction; the first two are those the workflow uses."""
+"""Texts that mean no instruction; the workflow uses the first two."""
 WORD_END = "</w>"
 Pair = tuple[str, str]
 

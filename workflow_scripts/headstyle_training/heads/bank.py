@@ -39,7 +39,7 @@ STUDY_SHARE = 0.75
 """Share of the study's operators among the edits, the rest are everyday recolorings."""
 MEMORY_LIMIT_BYTES = 32 * 2**30
 NICENESS = 10
-"""Of the processes that sculpt: what trains meanwhile goes first."""
+"""Niceness of the processes that sculpt: the training, which runs meanwhile, goes first."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Version:
 
 @dataclass(frozen=True)
 class BankedEdit:
-    """A true edit, with the head that it is of."""
+    """A true edit, and the head that it edits."""
 
     seed: int
     edit: Edit
@@ -63,10 +63,10 @@ class BankedEdit:
 
 
 class HeadBank:
-    """Heads and edits of them, more and more until all seeds are done or the memory is used up.
+    """Heads and their edits; more arrive until all seeds are done or the memory is used up.
 
-    The bank grows in the background; what is drawn from it depends on how far it has come, unless
-    `wait_for` waited for all seeds first.
+    The bank grows in the background, so a draw depends on how far it has come, unless `wait_for`
+    waited for all seeds first.
     """
 
     def __init__(
@@ -309,7 +309,7 @@ def _heads_in_order(
     cache: Path | None,
     stop: threading.Event,
 ) -> Iterator[PackedHead]:
-    """Heads in the order of their seeds, a few ahead of what is asked for."""
+    """Heads in the order of their seeds; a few are made ahead of the one asked for."""
     some = False
     for seed, made in _made_in_order(seeds, coarseness, workers, cache, stop):
         try:
@@ -317,7 +317,7 @@ def _heads_in_order(
         except BrokenExecutor:
             raise
         except Exception as error:
-            # That all of them fail is no accident.
+            # If the first heads all fail, so will the rest.
             if not some:
                 raise
             logger.warning("head %d cannot be sculpted (%r); it is left out", seed, error)
@@ -335,12 +335,12 @@ def _made_in_order(
     cache: Path | None,
     stop: threading.Event,
 ) -> Iterator[tuple[int, Callable[[], PackedHead | Path]]]:
-    """Seeds with what gives their heads or tells why there is none."""
+    """Each seed with a function that returns its head or raises why there is none."""
     if workers == 0:
         for seed in seeds:
             yield seed, partial(made_head, seed, coarseness, cache)
         return
-    # Spawned, not forked: a fork of a process that uses CUDA cannot live.
+    # Spawned, not forked: a forked child of a process that uses CUDA cannot use CUDA.
     spawned = get_context("spawn")
     with _one_thread_each(), ProcessPoolExecutor(workers, spawned, os.nice, (NICENESS,)) as pool:
         ahead: deque[tuple[int, Future[PackedHead | Path]]] = deque()

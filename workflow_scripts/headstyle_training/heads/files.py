@@ -26,7 +26,7 @@ logger = logging.getLogger("headstyle.models")
 
 
 def made_head(seed: int, coarseness: float, cache: Path | None) -> PackedHead | Path:
-    """What a worker returns: the head, or the file that keeps it, which is quicker to hand over."""
+    """What a worker returns: a head, or its file, which is quicker to hand over than the head."""
     if cache is not None:
         try:
             return keep_head(cache, seed, coarseness)
@@ -44,7 +44,7 @@ def keep_head(folder: Path, seed: int, coarseness: float) -> Path:
     """Sculpt a head and write its file, unless it is there; returns the file.
 
     Args:
-        folder: Of the files; made where it is missing.
+        folder: Folder of the files; it is made where it is missing.
         seed: As in `pack_head`.
         coarseness: As in `pack_head`.
     """
@@ -67,7 +67,7 @@ def read_head(path: Path, seed: int) -> PackedHead | None:
 
     Args:
         path: As `keep_head` returned it.
-        seed: Of the head; tells its edits.
+        seed: Seed of the head; it decides the edits.
     """
     edits = draw_edits(seed)
     try:

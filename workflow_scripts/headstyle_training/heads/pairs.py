@@ -20,7 +20,7 @@ ALBEDO_CHANGE, NORMAL_CHANGE, ALPHA_CHANGE = 0.03, 0.12, 0.06
 """Smallest differences of albedo, unit normal and opacity that count as an edit."""
 CONCERNED_MARGIN_PX = 3
 PORTRAIT_SHARE, PORTRAIT_ASPECT = 0.25, 2 / 3
-"""In wider pictures, this share shows only a middle part of the study's width over height."""
+"""This share of wider pictures shows only the middle, cut to the study's width over height."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class EditBatch:
     operators: Tensor
     """Places in `tuple(OPERATORS)`, long. Shape `(B,)`."""
     strengths: Tensor
-    """Of the edits; 1 is full. Shape `(B,)`."""
+    """Strengths of the edits; 1 is full. Shape `(B,)`."""
     concerned: Tensor
     """Pixels that the edit may change: albedo, shape or opacity differ there or within 3 px. Bool,
     `(B, H, W)`."""
@@ -58,12 +58,12 @@ class PairStream:
 
         Args:
             bank: The heads; it may still be growing.
-            height: Of the images [px].
-            width: Of the images [px].
-            seed: Of everything drawn.
+            height: Height of the images [px].
+            width: Width of the images [px].
+            seed: Decides every random draw.
             held_out: Whether the instructions are those kept for evaluation.
-            full_strength: Whether to leave out edits of another strength than 1, which the
-                instructions do not tell.
+            full_strength: Whether to leave out edits of another strength than 1; instructions do
+                not mention strengths.
         """
         self.bank = bank
         self.height, self.width = height, width
@@ -75,7 +75,7 @@ class PairStream:
 
         Args:
             count: How many.
-            operators: Evenly from these; None is all, the study's three quarters of the time.
+            operators: Draw evenly from these. None draws from all; three quarters are the study's.
 
         Raises:
             InputError: an operator does not exist.

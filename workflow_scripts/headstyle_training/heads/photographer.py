@@ -25,22 +25,22 @@ OPACITY = 0.995
 SPREAD = 0.48
 """Standard deviation of a disc over the spacing of the vertices."""
 EDGE_ALPHA, EDGE_WIDTH = 0.78, 0.2
-"""Opacity of the discs together at which the surface ends, and over which it fades."""
+"""Summed opacity at which the surface ends, and the range over which it fades."""
 FLATNESS = 0.1
 """Thickness of a disc over its width."""
 FACING_MIN = 0.05
-"""Discs whose normal makes a smaller cosine with the way to the camera are not drawn."""
+"""Smallest cosine between normal and direction to the camera of a disc that is drawn."""
 SHADOW_SIDE_M = 0.76
 SHADOW_SIZE = 200
 SHADOW_CENTER_M = (0.0, -0.03, -0.02)
 SHADOW_BIAS_M = 0.006
 OCCLUDER_DISTANCE_M = 0.06
-"""Typical way from what casts a shadow to where it falls: how wide a light's penumbra is."""
+"""Typical distance from an occluder to its shadow, which decides the penumbra's width."""
 PENUMBRA_TAPS = ((0.0, 0.0), *((r * c, r * s) for r, c, s in (
     (0.55, 1.0, 0.0), (0.55, -0.5, 0.87), (0.55, -0.5, -0.87),
     (1.0, 0.5, 0.87), (1.0, -1.0, 0.0), (1.0, 0.5, -0.87),
 )))  # fmt: skip
-"""Where in the unit disc of the light its shadow is looked up."""
+"""Places in the light's unit disc from which the shadow map is read."""
 GLOSS_EXPONENT = 18.0
 NO_GROUP = len(COLOR_GROUPS)
 _GROUP_OF_PART = np.full(256, NO_GROUP, dtype=np.int64)
@@ -105,7 +105,7 @@ def unpacked(geometry: Tensor, paint: Tensor, present: Tensor) -> SurfelBatch:
 
 
 def surfel_batch(surfels: Surfels, device: torch.device | str = "cpu") -> SurfelBatch:
-    """A single head, outside of any bank."""
+    """The batch of a single head, outside of any bank."""
     count = len(surfels.paint)
     geometry = torch.from_numpy(surfels.geometry.view(np.int32).reshape(1, count, 3))
     paint = torch.from_numpy(surfels.paint.view(np.int32).reshape(1, count))
@@ -114,13 +114,13 @@ def surfel_batch(surfels: Surfels, device: torch.device | str = "cpu") -> Surfel
 
 
 def prepare(device: torch.device | str) -> None:
-    """Build what photographs are drawn with on CUDA, minutes at the first time on a machine."""
+    """Compile the renderer for CUDA; the first time on a machine takes minutes."""
     if torch.device(device).type != "cuda":
         return
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headstyle"
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "gsplat.lock").open("w") as lock:
-        # gsplat deletes what another process is building, so one has to wait for the other.
+        # gsplat deletes the files of another process that compiles it, so one waits for the other.
         fcntl.flock(lock, fcntl.LOCK_EX)
         import gsplat.cuda._backend  # noqa: F401
 
@@ -141,8 +141,8 @@ def photograph(
         cameras: B cameras.
         lights: B lights.
         tints: B sets of colors.
-        height: Of the pictures [px].
-        width: Of the pictures [px].
+        height: Height of the pictures [px].
+        width: Width of the pictures [px].
     """
     with torch.autocast(surfels.positions.device.type, enabled=False):
         return _photograph(surfels, cameras, lights, tints, height, width)
@@ -339,10 +339,10 @@ def _draw_cpu(
 
 
 def _hardened(drawn: Tensor) -> Tensor:
-    """Opaque where the discs nearly cover a pixel, nothing where only their rims reach it.
+    """Make pixels opaque that discs nearly cover, and empty where only the rims of discs reach.
 
-    A Gaussian reaches beyond the surface whose outline it is, and a gap between some is not quite
-    closed; the surface has an edge and no gaps.
+    A surface has an edge and no gaps, but its Gaussians reach beyond the edge and do not quite
+    close the gaps between them.
     """
     alpha = drawn[:, 9:10]
     hard = ((alpha - EDGE_ALPHA + EDGE_WIDTH / 2) / EDGE_WIDTH).clamp(0, 1)

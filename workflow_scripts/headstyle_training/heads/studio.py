@@ -45,7 +45,8 @@ class CameraBatch(_Batch):
 class LightBatch(_Batch):
     """A key light that casts shadows, a fill light, light from sky and floor, and a camera's tone.
 
-    Colors are linear, 1 for white in full light. Shapes `(B, 3)`, or `(B,)` where a number.
+    Colors are linear, 1 for white in full light. Vectors and colors have shape `(B, 3)`, numbers
+    `(B,)`.
     """
 
     key_direction: Tensor
@@ -70,7 +71,8 @@ class TintBatch(_Batch):
     """How the colors of the parts in `COLOR_GROUPS` vary from photograph to photograph."""
 
     matrices: Tensor
-    """Of linear RGB; the last is for all other parts and does nothing. `(B, groups + 1, 3, 3)`."""
+    """Matrices for linear RGB; the last, of all other parts, is the identity.
+    Shape `(B, groups + 1, 3, 3)`."""
 
 
 def draw_cameras(count: int, height: int, width: int, rng: np.random.Generator) -> CameraBatch:
@@ -151,7 +153,7 @@ def studio_light(count: int) -> LightBatch:
 
 
 def draw_lights(count: int, rng: np.random.Generator) -> LightBatch:
-    """Lights of all kinds: the capture's studio, an overcast sky, and keys from anywhere in front.
+    """Draw lights: the capture's studio, an overcast sky, or a key light from anywhere in front.
 
     The exposure makes up for most of a light's brightness, as a camera does.
     """
@@ -199,11 +201,11 @@ def no_tints(count: int) -> TintBatch:
 
 
 def draw_tints(free: NDArray[np.bool_], rng: np.random.Generator) -> TintBatch:
-    """Half of the free groups in other colors: skin and hair brighter or darker, clothes anyhow.
+    """Vary half of the free groups: skin and hair in brightness, clothes in hue too.
 
     Args:
         free: Which of `COLOR_GROUPS` the edit of each photograph leaves alone; the others keep
-            their colors, or the edit would not be what its instruction says. `(B, groups)`.
+            their colors, so that the instruction still tells the edit. `(B, groups)`.
         rng: Draws the tints.
     """
     count = len(free)

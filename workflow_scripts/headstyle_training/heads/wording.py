@@ -1,8 +1,9 @@
 """The instructions' words: every operator in nine ways or more, some of them kept for evaluation.
 
 A text names the person by a word of `PEOPLE` (`{them}`), whose possessive is `{their}`; `{color}`
-is the color's name. The first text of a study operator is the study's own. A turn of phrase that is
-trained with one operator alone comes to mean it: "Let them become" was a rabbit whatever followed.
+is the color's name. The first text of a study operator is the study's own. Every turn of phrase
+occurs with several operators; otherwise the editor takes the phrase itself for the edit: "Let them
+become" once made a rabbit, whatever followed.
 """
 
 import numpy as np
@@ -21,7 +22,7 @@ PEOPLE: dict[str, str] = {
 """Object form and possessive."""
 STUDY_PEOPLE = ("him", "her", "them", "it", "the head")
 HELD_OUT = 2
-"""So many texts of each operator, the last ones, are never trained on."""
+"""The last texts of each operator, this many, are never trained on."""
 
 TEXTS: dict[str, tuple[str, ...]] = {
     "rabbit": (

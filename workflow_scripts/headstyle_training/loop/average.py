@@ -14,7 +14,7 @@ class Average:
         """Start from the weights as they are.
 
         Args:
-            networks: What is trained.
+            networks: The networks that are trained.
             decay: How much of the average remains in each step, in [0, 1).
         """
         self._networks, self._decay = networks, decay

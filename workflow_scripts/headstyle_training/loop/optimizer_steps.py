@@ -1,7 +1,7 @@
 """Steps of AdamW on a network, replayed on a GPU from a recording for each shape of the data.
 
-An iteration of a small network is thousands of short kernels, which a host that sculpts heads at
-the same time starts more slowly than the GPU does them.
+A step of a small network is thousands of short kernels. A host that sculpts heads at the same time
+launches them more slowly than the GPU runs them; a replay launches all of them at once.
 """
 
 import logging
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 logger = logging.getLogger("headstyle.models")
 
 ORDINARY_FIRST = 3
-"""Steps of each shape that are not replayed, in which kernels are chosen and loaded."""
+"""Steps of each shape before the recording, in which kernels are chosen and loaded."""
 BETAS, WEIGHT_DECAY, LARGEST_GRADIENT = (0.9, 0.99), 1e-3, 1.0
 
 Data = tuple[Tensor, ...]
@@ -52,7 +52,7 @@ class OptimizerSteps:
         """Minimize `loss_of(*data)`, a scalar.
 
         Args:
-            parameters: What is trained.
+            parameters: The parameters that are trained.
             loss_of: Depends on nothing but them and the data.
             record: Stands in for CUDA graphs, which are not used on a CPU.
             replay: Whether to use CUDA graphs on a GPU.

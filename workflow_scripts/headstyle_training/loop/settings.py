@@ -18,7 +18,7 @@ class TrainingSettings:
     averaging: float | None = 0.998
     """Decay of the averaged weights, in [0, 1); None averages nothing."""
     averaging_age: int = 0
-    """Steps that the average counts as behind it at first; a young one follows more quickly."""
+    """Age of the average at the start, in steps; a young average follows more quickly."""
     report_every: int = 100
     """Steps from one line of the history to the next."""
     checkpoint_every_s: float = 30.0
@@ -44,7 +44,7 @@ class LoopSettings(TrainingSettings):
     batch: int
     """Examples in each step."""
     learning_rate: float
-    """The highest one; it rises during the warm-up and falls to 0 as a cosine."""
+    """Highest learning rate; it rises in the warm-up and falls to 0 as a cosine."""
 
     @property
     def warm_up_steps(self) -> int:

@@ -69,7 +69,8 @@ class TrainingLoop:
     ) -> None:
         """Minimize `loss_of(*draw(iteration))` until the training is done.
 
-        The learning rate rises while the optimizer is new, and falls as a cosine of what is done.
+        The learning rate rises while the optimizer is new, and falls as a cosine of
+        the share that is done.
 
         Args:
             draw: Makes the data of a step. Everything random belongs here.

@@ -75,7 +75,7 @@ class _Residual(nn.Module):
 
 
 class _Context(nn.Module):
-    """Adds to each place what is seen further away, and what the whole picture is like."""
+    """Adds features of a wider neighborhood and of the whole picture to each place."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -127,9 +127,9 @@ def normalized(images: Tensor) -> Tensor:
 
 
 def rounded(network: MattingNet) -> MattingNet:
-    """A copy on the CPU for use: normalizations merged into convolutions, weights rounded to half.
+    """A copy on the CPU to use: normalizations merged into convolutions, weights rounded to half.
 
-    Half the bytes in the file; computed with in single precision.
+    The rounding halves the file; the network still computes in single precision.
     """
     merged = copy.deepcopy(network).cpu().float().eval()
     for module in merged.modules():

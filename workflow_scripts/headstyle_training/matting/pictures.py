@@ -26,7 +26,7 @@ from headstyle_training.heads.studio import (
 from headstyle_training.heads.surfels import COLOR_GROUPS
 
 SCULPTURE_SHARE, CUT_SHARE, BARE_SHARE = 0.45, 0.7, 0.65
-"""Sculptures among the heads; those cut off above their lower end; those without their shirt."""
+"""Shares: sculptures among the heads; broken-off ones among these; shirtless ones among these."""
 AROUND_SHARE, ABOVE_SHARE = 0.5, 0.2
 ASPECTS = (2 / 3, 2 / 3, 3 / 4, 1.0, 1.0, 4 / 3, 3 / 2)
 """Widths over heights of the photographs."""
@@ -109,7 +109,7 @@ def draw_cutouts(bank: HeadBank, count: int, side_px: int, rng: np.random.Genera
 
 
 def _closed(rgba: Tensor) -> Tensor:
-    """Without the gaps that open between discs in close-ups; filled with what is around them."""
+    """Close the gaps between discs in close-ups with the colors around them."""
     color, alpha = rgba[:, :3] * rgba[:, 3:], rgba[:, 3:]
     grown = functional.max_pool2d(alpha, HOLE_PX, 1, HOLE_PX // 2)
     closed = -functional.max_pool2d(-grown, HOLE_PX, 1, HOLE_PX // 2)
@@ -146,13 +146,13 @@ def draw_cameras_around(
     frame_m = np.exp(rng.uniform(np.log(0.42), np.log(0.8), count))
     frame_m = np.where(kind < 0.30, np.exp(rng.uniform(np.log(0.2), np.log(0.42), count)), frame_m)
     frame_m = np.where(kind > 0.75, np.exp(rng.uniform(np.log(0.8), np.log(1.6), count)), frame_m)
-    # No nearer than the head's own size lets a lens look at it.
+    # No lens takes in the head from nearer than this.
     distance = np.maximum(np.exp(rng.uniform(np.log(0.45), np.log(2.0), count)), 0.8 * frame_m)
     offset = np.clip(rng.normal(0, 0.13, (count, 3)), -0.3, 0.3) * frame_m[:, None]
     target = np.array(TARGET_M) + offset
     poses = look_at(target + distance[:, None] * outward, target, rng.normal(0, 5, count))
     aspect = rng.choice(ASPECTS, count) * np.exp(rng.normal(0, 0.05, count))
-    # Wide frames are high enough for the head all the same: they show more beside it.
+    # A wide frame is as high as others: it shows more beside the head.
     focal_px = side_px * distance / frame_m
     intrinsics = np.zeros((count, 3, 3))
     intrinsics[:, 0, 0] = focal_px / aspect
@@ -163,7 +163,7 @@ def draw_cameras_around(
 
 
 def _turned(lights: LightBatch, azimuth: np.ndarray) -> LightBatch:
-    """Lights that go with the camera around the head [rad], which they else leave in the dark."""
+    """Turn lights with the camera around the head [rad], so that the side it sees is lit."""
     turns = torch.zeros(len(azimuth), 3, 3)
     cosine, sine = _float(np.cos(azimuth)), _float(np.sin(azimuth))
     turns[:, 0, 0] = turns[:, 2, 2] = cosine
@@ -177,7 +177,7 @@ def _turned(lights: LightBatch, azimuth: np.ndarray) -> LightBatch:
 
 
 def _free_groups(edits: list[BankedEdit], fixed: np.ndarray) -> np.ndarray:
-    """Which colors may vary: those of plain heads all, and of edits what they leave alone."""
+    """Which colors may vary: all of plain heads, and of edits those that the edit leaves alone."""
     free = np.array([edit.free_groups for edit in edits]).reshape(len(edits), len(COLOR_GROUPS))
     return free | ~fixed[:, None]
 
@@ -196,7 +196,7 @@ def _as_sculptures(
         device
     ).view(-1, 1)
     gray = surfels.albedo.mean(dim=2)
-    # What is carved is darker in its depths; eyes and brows of some are painted or inlaid.
+    # Carved hollows are darker; some sculptures have painted or inlaid eyes and brows.
     own = (gray / gray.mean(dim=1, keepdim=True).clamp_min(1e-3)).clamp(0.3, 2) ** _float(
         rng.uniform(0, 0.35, count)
     ).to(device).view(-1, 1)

@@ -1,4 +1,4 @@
-"""Photographs for the mini matting: cutouts before rooms, on pedestals, through imperfect cameras.
+"""Photographs for the mini matting: cutouts in front of rooms, on pedestals, by poor cameras.
 
 Everything is drawn on the device. Images are sRGB in [0, 1], `(B, C, H, W)`.
 """
@@ -121,7 +121,7 @@ def _behind(backgrounds: Tensor, rgba: Tensor, mean: Tensor, chance: Chance) -> 
     behind = grade(
         backgrounds, torch.exp(0.4 * chance.normal()), chance.uniform(0.7, 1.5), saturation, tint
     )
-    # The hardest ones are in the colors of the head itself.
+    # The hardest backgrounds have the colors of the head itself.
     gray = behind.mean(dim=1, keepdim=True)
     own = mean[:, :, None, None] * (gray / gray.mean(dim=(2, 3), keepdim=True).clamp_min(0.05))
     camouflaged = wide(chance.happens(CAMOUFLAGE_SHARE) * chance.uniform(0.5, 1))
@@ -184,7 +184,7 @@ def _on_pedestals(
 
 
 def _shadowed(behind: Tensor, alpha: Tensor, chance: Chance) -> Tensor:
-    """The head's shadow on what is behind it, or the dark of where it stands."""
+    """Backgrounds with the head's shadow on them."""
     scale = alpha.shape[-1] / 320
     shade = blur(alpha, scale * chance.uniform(3, 9), BLUR_RADIUS_PX)
     moves = torch.zeros(len(alpha), 2, 3, device=alpha.device)

@@ -1,7 +1,7 @@
-"""Graded distortions for the mini perceptual metric: from level 0, nothing, to 1, badly spoiled.
+"""Distortions for the mini perceptual metric, from level 0, no change, to 1, badly spoiled.
 
-Within a type the level orders pictures beyond doubt. Across types the scales were set by eye so
-that equal levels look about equally bad; nobody was asked. Images are sRGB in [0, 1], shape
+Within a type, a higher level is always worse. Across types, the scales were set by eye so that
+equal levels look about equally bad; no study with people was made. Images are sRGB in [0, 1], shape
 `(B, 3, H, W)`, sizes multiples of 8; levels have shape `(B,)`. Lengths are for heads about 200 px
 high.
 """
@@ -236,8 +236,8 @@ def distort(
 
 
 def disturb(images: Tensor, chance: Chance) -> Tensor:
-    """What should hardly count: most pictures move by up to a pixel along x and y, and get about
-    2 % brighter or darker."""
+    """Changes that should hardly count: most pictures move by up to a pixel along x and y, and get
+    about 2 % brighter or darker."""
     shift = chance.uniform(-1, 1, 2) * chance.happens(0.75)[:, None]
     gain = torch.exp(0.02 * chance.normal())
     return (resample(images, shift[:, None, None]) * wide(gain)).clamp(0, 1)

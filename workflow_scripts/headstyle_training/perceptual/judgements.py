@@ -18,9 +18,9 @@ from headstyle_training.perceptual.pictures import HeadGroups, draw_masks
 from headstyle_training.pictures.image_effects import Chance, wide
 
 SAME_TYPE_SHARE, BOTH_SHARE, EDIT_SHARE = 0.4, 0.25, 0.3
-"""Of the judgements: those within a type of distortion, with another one on top, and on edits."""
+"""Shares of judgements: one type of distortion; a second one on top; which edit it is."""
 JUDGEMENT_SLOPE, SAME_TYPE_SLOPE = 8.0, 25.0
-"""How sure the answer is: log odds per difference of levels."""
+"""How sure the answer is: log odds per difference of levels, across types and within one."""
 SCALE = 0.5
 """The distance at level 1."""
 SCALE_WEIGHT, OPERATOR_WEIGHT, DISTORTION_WEIGHT = 2.0, 0.1, 0.1
@@ -44,13 +44,13 @@ class Judgements:
     answer: Tensor
     """The probability that the first is closer. Shape `(N,)`."""
     levels: Tensor
-    """Of both alternatives, NaN where there is none. Shape `(2, N)`."""
+    """Levels of both alternatives, NaN where there is none. Shape `(2, N)`."""
     types: Tensor
     """Places in `TRAINED` of both alternatives, their number for edits. Shape `(2, N)`."""
     counts: Tensor
-    """Whether it is a judgement at all. Shape `(N,)`."""
+    """False where the alternatives show no difference to judge. Shape `(N,)`."""
     operators: Tensor
-    """Of the references' edits. Shape `(N,)`."""
+    """Places of the references' edits in `tuple(OPERATORS)`. Shape `(N,)`."""
 
 
 def draw_judgements(
@@ -82,7 +82,7 @@ def draw_judgements(
     answer = torch.sigmoid(slope * (levels[1] - levels[0]))
     masks = draw_masks(count, edit.shape[-1], generator)
     different = (wrong - edit).abs().mean(dim=1, keepdim=True)
-    # Where the mask hides what differs there is nothing to be judged.
+    # Where the mask hides the difference there is nothing to judge.
     visible = (different * masks).sum(dim=(1, 2, 3)) / masks.sum(dim=(1, 2, 3)).clamp_min(1)
     levels = torch.where(hidden, torch.nan, levels)
     seen = torch.full((2, count), len(TRAINED), device=device)
@@ -106,7 +106,15 @@ def draw_judgements(
 
 
 def judgement_loss(trainer: PerceptualTrainer, judged: Judgements) -> Tensor:
-    """Cross-entropy of the answers, and how far distances are from the levels; the two namings."""
+    """Loss of the answers, of the distances, and of naming the edit and the distortions.
+
+    Args:
+        trainer: The metric, and the layers that name.
+        judged: N judgements.
+
+    Returns:
+        A scalar.
+    """
     device = judged.reference.device
     stacked = torch.cat([judged.reference, judged.first, judged.second])
     on_gpu = device.type == "cuda"
@@ -145,7 +153,7 @@ def _hidden(image: Tensor, distorted: Tensor, level: Tensor) -> Tensor:
 
 
 def wrong_edit(photograph: Tensor, edit: Tensor, other: Tensor, chance: Chance) -> Tensor:
-    """Another edit of the same head, none, or half of the true one."""
+    """A wrong answer to the true edit: another edit of the head, no edit, or half of the edit."""
     kind = chance.uniform(0, 1)
     share = wide(chance.uniform(0.3, 0.7))
     half = photograph + share * (edit - photograph)

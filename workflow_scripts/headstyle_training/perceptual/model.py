@@ -21,7 +21,7 @@ EPSILON = 1e-10
 
 
 class PerceptualTrainer(nn.Module):
-    """The metric, and what is only needed while it learns."""
+    """The metric, and the layers that only its training needs."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class PerceptualTrainer(nn.Module):
 
     @torch.no_grad()
     def clamp(self) -> None:
-        """Keep the linear heads from going below 0: no difference makes pictures more alike."""
+        """Keep the linear heads at 0 or more: no difference may bring pictures closer."""
         for head in self.metric.lins:
             head.model[-1].weight.clamp_(min=0)
 

@@ -1,4 +1,4 @@
-"""Heads for the mini perceptual metric: a photograph with two true edits, same camera and light."""
+"""Heads for the mini perceptual metric: a photograph and two true edits, same camera and light."""
 
 from dataclasses import dataclass
 
@@ -14,9 +14,9 @@ from headstyle_training.pictures.backgrounds import random_backgrounds
 from headstyle_training.pictures.image_effects import Chance, wide
 
 BLACK_SHARE, FLAT_SHARE = 0.5, 0.25
-"""Pictures whose background is black as in the metric, or of one color; the others have any."""
+"""Shares of pictures before black, as in the metric, and before one color."""
 MASKED_SHARE = 0.4
-"""Pictures of which only some regions are compared, black outside as in the metric."""
+"""Share of pictures that are compared in some regions only, black outside as in the metric."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class HeadGroups:
     pictures: Tensor
     """Photograph, an edit, and another edit, sRGB in [0, 1]. Shape `(N, 3, 3, H, W)`."""
     operators: Tensor
-    """Of the first edit: its place in `tuple(OPERATORS)`, long. Shape `(N,)`."""
+    """Place of the first edit in `tuple(OPERATORS)`, long. Shape `(N,)`."""
 
 
 class GroupPool:

@@ -52,7 +52,7 @@ class Trial:
     closer: Tensor
     further: Tensor
     types: Tensor
-    """Of the closer alternative's distortion. Shape `(N,)`."""
+    """Place of the closer alternative's distortion in its table. Shape `(N,)`."""
 
 
 def distances(network: nn.Module) -> dict[str, Distance]:
@@ -71,11 +71,11 @@ def evaluate(
     """All scores, and a contact sheet of some judgements.
 
     Args:
-        network: Of the lpips package.
+        network: A network of the lpips package.
         bank: Heads that were not trained on, all there.
         count: Judgements of each task.
         side_px: Height and width of the pictures, a multiple of 8.
-        seed: Of everything drawn.
+        seed: Decides every random draw.
         sheet: The contact sheet's file.
     """
     network = network.to(bank.device).eval()

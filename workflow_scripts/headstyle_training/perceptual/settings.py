@@ -28,4 +28,4 @@ class PerceptualSettings(LoopSettings, HeadSettings):
     side_px: int = 192
     """Height and width of the photographs [px]."""
     crop_px: int = 128
-    """Height and width of what is judged [px], a multiple of 8."""
+    """Height and width of the crops that are judged [px], a multiple of 8."""

@@ -1,4 +1,4 @@
-"""What may stand behind a head: screens, walls, clutter and noise, made up on the device.
+"""Backgrounds for heads: screens, walls, clutter and noise, drawn on the device.
 
 Each kind is a function of a small batch; `random_backgrounds` gives every picture one kind.
 """
@@ -22,7 +22,7 @@ class _Chance:
         self.device = generator.device
 
     def of(self, count: int) -> "_Chance":
-        """The same for a part of the batch."""
+        """Random numbers for a part of the batch, from the same generator."""
         return _Chance(count, self.height, self.width, self.generator)
 
     def uniform(self, low: float, high: float, *shape: int) -> Tensor:
@@ -35,7 +35,7 @@ class _Chance:
         return self.uniform(low, high, 1, 1, 1)
 
     def color(self) -> Tensor:
-        """sRGB: of any brightness, rather dull than colorful. Shape `(count, 3, 1, 1)`."""
+        """sRGB colors of any brightness, most of them dull. Shape `(count, 3, 1, 1)`."""
         gray = self.number(0.02, 0.98)
         return (gray + self.number(0, 0.8) * (self.uniform(0, 1, 3, 1, 1) - 0.5)).clamp(0, 1)
 
@@ -51,7 +51,7 @@ class _Chance:
         return (x / half).view(1, 1, 1, -1), (y / half).view(1, 1, -1, 1)
 
     def turned(self, largest: float = 3.15) -> tuple[Tensor, Tensor]:
-        """x and y turned by up to so many radians, differently in each picture."""
+        """x and y of the pixels, turned by up to `largest` [rad], differently in each picture."""
         x, y = self.grid()
         angle = self.number(-largest, largest)
         return x * angle.cos() + y * angle.sin(), y * angle.cos() - x * angle.sin()
@@ -102,7 +102,7 @@ def random_backgrounds(
         generator = torch.Generator(device).manual_seed(seed)
     chance = _Chance(count, height, width, generator)
     shares = torch.tensor([share for _, share in KINDS], dtype=torch.float64)
-    # So many of each kind as its share says, the remainders by chance; then shuffled.
+    # Each kind gets its share of the pictures, rounded at random; then the order is shuffled.
     start = torch.rand((), generator=generator, device=device, dtype=torch.float64).cpu()
     marks = (torch.arange(count, dtype=torch.float64) + start) / max(count, 1)
     kinds = torch.searchsorted(shares.cumsum(0) / shares.sum(), marks).clamp_max(len(KINDS) - 1)

@@ -1,4 +1,4 @@
-"""What lenses, sensors and files do to pictures, for batches on the device, each its own amount.
+"""What lenses, sensors and files do to pictures, by another amount for each picture of a batch.
 
 Images are sRGB in [0, 1], shape `(B, C, H, W)`; amounts have shape `(B,)`.
 """
@@ -25,12 +25,12 @@ class Chance:
         self.count, self.generator, self.device = count, generator, generator.device
 
     def uniform(self, low: float, high: float, *shape: int) -> Tensor:
-        """Shape `(B, *shape)`."""
+        """Uniform numbers from `low` to `high`. Shape `(B, *shape)`."""
         drawn = torch.rand(self.count, *shape, generator=self.generator, device=self.device)
         return low + (high - low) * drawn
 
     def normal(self, *shape: int) -> Tensor:
-        """Of mean 0 and deviation 1. Shape `(B, *shape)`."""
+        """Normal numbers of mean 0 and deviation 1. Shape `(B, *shape)`."""
         return torch.randn(self.count, *shape, generator=self.generator, device=self.device)
 
     def happens(self, probability: float) -> Tensor:
@@ -73,7 +73,7 @@ def blur(images: Tensor, sigma_px: Tensor, radius_px: int) -> Tensor:
 
 
 def compress(images: Tensor, coarseness: Tensor) -> Tensor:
-    """What JPEG does: blocks of 8 x 8, their cosine transform rounded, higher frequencies more.
+    """Compress as JPEG does: round the cosine transform of 8 x 8 blocks, high frequencies more.
 
     Args:
         images: Height and width are multiples of 8. Shape `(B, 3, H, W)`.
@@ -88,7 +88,7 @@ def compress(images: Tensor, coarseness: Tensor) -> Tensor:
     order = torch.arange(BLOCK_PX, device=images.device)
     ramp = 1 + 0.7 * (order[:, None] + order[None, :])
     steps = (ramp[:, None, :] / 255) * coarseness.clamp_min(0.01).view(-1, 1, 1, 1, 1, 1)
-    # Color differences are kept half as well.
+    # Color differences are rounded twice as coarsely.
     steps = steps * images.new_tensor([1.0, 2.0, 2.0]).view(1, 3, 1, 1, 1, 1)
     rounded = (frequencies / steps).round() * steps
     kept = torch.einsum("uy,bcmunv,vx->bcmynx", transform, rounded, transform)
@@ -106,7 +106,7 @@ def _cosines(like: Tensor) -> Tensor:
 
 
 def resample(images: Tensor, shift_px: Tensor) -> Tensor:
-    """Look each pixel up at a place `shift_px` away, bicubic, the border continued.
+    """Move pictures: take each pixel from `shift_px` away, bicubic; the border is continued.
 
     Args:
         images: Shape `(B, C, H, W)`.
