@@ -18,79 +18,32 @@ scores when every view shows the image of another one. Scenes of other methods m
 unedited, splats and floor.
 """
 
-from pathlib import Path
-
-from headstyle.base.adjacency import read_adjacency
-from headstyle.base.cameras import read_cameras
 from headstyle.base.devices import keep_freed_memory
 from headstyle.base.files import write_table
-from headstyle.base.images import read_views
 from headstyle.base.seeds import derived_seed
-from headstyle.consistency.edit_strength import edit_strength
-from headstyle.consistency.metrics import metric_class
-from headstyle.consistency.scoring import (
-    adjacent_pairs,
-    read_depths,
-    score,
-    view_means,
-    with_references,
-)
-from headstyle.consistency.shuffling import shuffled_views
+from headstyle.consistency.measuring import measure, read_comparison, remarks, with_labels
 from headstyle.consistency.statistics import read_table
-from headstyle.rendering.splats import read_ply
 from headstyle.workflow.stage import stage
-
-
-def read_images(path, cameras):
-    """The views of a folder, or of that which a file is in; None without a path."""
-    if not path:
-        return None
-    return read_views(path if Path(path).is_dir() else Path(path).parent, cameras)
-
 
 if __name__ == "__main__":
     with stage(snakemake) as log:
         keep_freed_memory()
-        paths, params = snakemake.input, snakemake.params
-        settings, names = params.metrics, params.metrics["names"]
-        least = settings["min_overlap"]
-        subject = snakemake.wildcards.subject
-        cameras = read_cameras(paths.cameras)
-        images = read_images(paths.images, cameras)
-        unedited = read_images(paths.get("unedited"), cameras)
-        depths = read_depths(paths.depth, cameras)
-        compared = adjacent_pairs(*read_adjacency(paths.adjacency))
-        known = {
-            "settings": settings,
-            "unedited": unedited,
-            "splats": read_ply(paths.splats) if paths.get("splats") else None,
-            "instruction": params.instruction,
-        }
-        pairs = score(images, depths, cameras, compared, **known)
-        foreground = [image[..., 3] > settings["foreground_alpha"] for image in images]
-        shuffled = shuffled_views(images, foreground, derived_seed(params.seed, subject))
-        possible = [name for name in names if metric_class(name).has_ceiling]
-        known["settings"] = settings | {"names": possible}
-        ceiling = score(shuffled, depths, cameras, compared, **known)
-        # The baseline is its own floor; without any the excess stays empty.
-        own = pairs if params.labels[0] == "none" else pairs.iloc[:0]
-        floor = read_table(paths.floor) if paths.get("floor") else own
-        pairs = with_references(pairs, names, floor, ceiling)
-        views = view_means(pairs, names, cameras.names, least)
-        if unedited:
-            edits = edit_strength(images, unedited, cameras, settings["foreground_alpha"])
-            first = views.columns.get_loc(names[0])
-            for place, column in enumerate(edits.columns[1:], start=first):
-                views.insert(place, column, edits[column])
-        log.info("%d pairs of %d views compared", len(pairs), len(views))
-        if empty := int((pairs["overlap"] == 0).sum()):
-            log.warning("%d pairs share no pixel and are left out of the means", empty)
-        if "coverage" in pairs and (small := int(views["pairs_left_out"].sum())):
-            log.warning("%d pairs share less than %g of a head: not compared by all", small, least)
-        if alone := list(views.loc[views["neighbours"] == 0, "view"]):
-            log.warning("%d views have nothing to be compared with: %s", len(alone), alone)
-        labels = dict(
-            zip(("subject", "prompt", "strength"), (subject, *params.labels), strict=True)
+        paths, params, subject = snakemake.input, snakemake.params, snakemake.wildcards.subject
+        comparison = read_comparison(
+            *(paths.cameras, paths.images, paths.depth, paths.adjacency),
+            unedited=paths.get("unedited"),
+            splats=paths.get("splats"),
+            instruction=params.instruction,
         )
+        pairs, views = measure(
+            comparison,
+            params.metrics,
+            derived_seed(params.seed, subject),
+            read_table(paths.floor) if paths.get("floor") else None,
+            is_baseline=params.labels[0] == "none",
+        )
+        log.info("%d pairs of %d views compared", len(pairs), len(views))
+        for remark in remarks(pairs, views, params.metrics["min_overlap"]):
+            log.warning(remark)
         for table, path in ((pairs, snakemake.output.pairs), (views, snakemake.output.views)):
-            write_table(path, table.assign(**labels)[[*labels, *table.columns]])
+            write_table(path, with_labels(table, subject, *params.labels))

@@ -1,0 +1,199 @@
+"""All that is measured of one scene: its pairs' scores, their references, and its edit's strength.
+
+`scoring.score` compares the pairs. This module adds what a score is read against: the floor (what
+the unedited scene scores) and the ceiling (what the scene scores when every view shows the image of
+another one).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from headstyle.base.adjacency import read_adjacency
+from headstyle.base.cameras import Cameras, read_cameras
+from headstyle.base.images import read_views
+from headstyle.consistency.edit_strength import edit_strength
+from headstyle.consistency.metrics import metric_class
+from headstyle.consistency.scoring import (
+    adjacent_pairs,
+    read_depths,
+    score,
+    view_means,
+    with_references,
+)
+from headstyle.consistency.shuffling import shuffled_views
+from headstyle.rendering.renderer import Splats
+from headstyle.rendering.splats import read_ply
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The views of one scene, which of them are compared, and what metrics may need."""
+
+    images: Sequence[NDArray[np.float32]]
+    """One image per camera, sRGB in [0, 1] with straight alpha. Shape `(H, W, 4)` each."""
+    depths: Sequence[NDArray[np.float32]]
+    """z in the camera, 0 where there is no surface. Shape `(H, W)` each."""
+    cameras: Cameras
+    pairs: Sequence[tuple[str, str]]
+    """Names (target, source) of the views that are compared."""
+    unedited: Sequence[NDArray[np.float32]] | None = None
+    """The same views before the edit. Shape `(H, W, 4)` each."""
+    splats: Splats | None = None
+    """The unedited scene."""
+    instruction: str | None = None
+    """The text that the edit followed."""
+
+
+def read_comparison(
+    cameras: str | Path,
+    images: str | Path,
+    depth: str | Path,
+    adjacency: str | Path,
+    *,
+    unedited: str | Path | None = None,
+    splats: str | Path | None = None,
+    instruction: str | None = None,
+) -> Comparison:
+    """Read a scene from its files.
+
+    Args:
+        cameras: The file `cameras.json`.
+        images: The folder of `{view}.png`, or any file in that folder.
+        depth: The folder of `{view}.npz`.
+        adjacency: The table `adjacency.csv`: which views are compared.
+        unedited: The folder of the views before the edit, or any file in it; empty for none.
+        splats: The PLY file of the unedited scene; empty for none.
+        instruction: The text that the edit followed.
+
+    Raises:
+        InputError: a file is missing or does not fit its camera.
+    """
+    rig = read_cameras(cameras)
+    return Comparison(
+        images=read_views(_folder(images), rig),
+        depths=read_depths(depth, rig),
+        cameras=rig,
+        pairs=adjacent_pairs(*read_adjacency(adjacency)),
+        unedited=read_views(_folder(unedited), rig) if unedited else None,
+        splats=read_ply(splats) if splats else None,
+        instruction=instruction,
+    )
+
+
+def measure(
+    comparison: Comparison,
+    settings: Mapping[str, Any],
+    seed: int,
+    floor: pd.DataFrame | None = None,
+    *,
+    is_baseline: bool = False,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Score the pairs of a scene and average them per view.
+
+    Args:
+        comparison: The scene.
+        settings: The config's `metrics` section.
+        seed: Of the shuffled views, which give the ceiling.
+        floor: The pairs of the unedited scene. Without them the excess is NaN.
+        is_baseline: Whether the scene is the unedited one. It is its own floor.
+
+    Returns:
+        pairs: target, source, overlap, coverage (where a metric uses it), the metrics,
+            `{metric}_excess` and `{metric}_ceiling`. One row per pair.
+        views: view, the counts of its pairs, the strength and sharpness of the edit (where the
+            unedited views are known), and the means of the columns above. One row per camera.
+
+    Raises:
+        InputError: sizes, names or settings do not fit together.
+    """
+    names = settings["names"]
+    pairs = _score(comparison, comparison.images, settings)
+    if is_baseline:
+        floor = pairs
+    elif floor is None:
+        floor = pairs.iloc[:0]
+    pairs = with_references(pairs, names, floor, ceiling(comparison, settings, seed))
+    views = view_means(pairs, names, comparison.cameras.names, settings["min_overlap"])
+    if comparison.unedited:
+        views = _with_edit_strength(views, comparison, settings)
+    return pairs, views
+
+
+def ceiling(comparison: Comparison, settings: Mapping[str, Any], seed: int) -> pd.DataFrame:
+    """The pairs' scores when every view shows the image of another one: no consistency at all.
+
+    Returns:
+        The table of `scoring.score`, with those metrics only that have a ceiling.
+    """
+    images = comparison.images
+    foreground = [image[..., 3] > settings["foreground_alpha"] for image in images]
+    names = [name for name in settings["names"] if metric_class(name).has_ceiling]
+    shuffled = shuffled_views(images, foreground, seed)
+    return _score(comparison, shuffled, {**settings, "names": names})
+
+
+def remarks(pairs: pd.DataFrame, views: pd.DataFrame, min_overlap: float) -> list[str]:
+    """What a reader of the scores must know: which pairs and views could not be compared.
+
+    Args:
+        pairs: The pairs that `measure` returns.
+        views: The views that `measure` returns.
+        min_overlap: The setting the pairs were scored with.
+
+    Returns:
+        One sentence per problem; none where every pair was compared by every metric.
+    """
+    sentences = []
+    if empty := int((pairs["overlap"] == 0).sum()):
+        sentences.append(f"{empty} pairs share no pixel and are left out of the means")
+    if "coverage" in pairs and (small := int(views["pairs_left_out"].sum())):
+        sentences.append(
+            f"{small} pairs share less than {min_overlap:g} of a head: not compared by all"
+        )
+    if alone := list(views.loc[views["neighbours"] == 0, "view"]):
+        sentences.append(f"{len(alone)} views have nothing to be compared with: {alone}")
+    return sentences
+
+
+def with_labels(table: pd.DataFrame, subject: str, prompt: str, strength: str) -> pd.DataFrame:
+    """The table with the columns subject, prompt and strength before its own."""
+    labels = {"subject": subject, "prompt": prompt, "strength": strength}
+    return table.assign(**labels)[[*labels, *table.columns]]
+
+
+def _folder(path: str | Path) -> Path:
+    """The folder that is named, or that the named file lies in."""
+    return Path(path) if Path(path).is_dir() else Path(path).parent
+
+
+def _score(
+    comparison: Comparison, images: Sequence[Any], settings: Mapping[str, Any]
+) -> pd.DataFrame:
+    return score(
+        images,
+        comparison.depths,
+        comparison.cameras,
+        comparison.pairs,
+        unedited=comparison.unedited,
+        splats=comparison.splats,
+        instruction=comparison.instruction,
+        settings=settings,
+    )
+
+
+def _with_edit_strength(
+    views: pd.DataFrame, comparison: Comparison, settings: Mapping[str, Any]
+) -> pd.DataFrame:
+    """`views` with the columns of `edit_strength` before those of the metrics."""
+    alpha = settings["foreground_alpha"]
+    edits = edit_strength(comparison.images, comparison.unedited, comparison.cameras, alpha)
+    first = views.columns.get_loc(settings["names"][0])
+    columns = list(views.columns)
+    columns[first:first] = edits.columns[1:]
+    return views.assign(**{name: edits[name] for name in edits.columns[1:]})[columns]
