@@ -28,7 +28,7 @@ rule calibrate_metrics:
         f"{R}/benchmarks/calibrate_metrics.tsv"
     conda:
         "../envs/calibration.yaml"
-    threads: workflow.cores or 1
+    threads: available_cores(workflow)
     resources:
         mem_mb=lambda wildcards, threads: 1_500 * threads,
         runtime="4h",

@@ -1,9 +1,24 @@
 """Scenes of other methods: brought into our form, measured like our own, and put into one table."""
 
+from headstyle.importers.settings import ForeignScene, foreign_files
+
+FOREIGN = {name: ForeignScene(name, entry, R) for name, entry in config["foreign"].items()}
+FOREIGN_NAMES = "|".join(FOREIGN) or "none"
+
+
+def foreign_scene(key):
+    """For a rule's input: one of a `ForeignScene`'s paths, of the scene that the job is for."""
+    return lambda wildcards: getattr(FOREIGN[wildcards.subject], key)
+
+
+def foreign_tables(name):
+    """The tables of all scenes of other methods, and of their unedited views where there are any."""
+    return [path for scene in FOREIGN.values() for path in scene.tables(name)]
+
 
 rule import_renders:
     input:
-        files=foreign_inputs,
+        files=lambda wildcards: foreign_files(FOREIGN[wildcards.subject].entry),
     output:
         cameras=f"{R}/foreign/{{subject}}/views/cameras.json",
         renders=directory(f"{R}/foreign/{{subject}}/renders"),
@@ -23,7 +38,7 @@ rule import_renders:
         mem_mb=4_000,
         runtime="1h",
     params:
-        settings=lambda wildcards: config["foreign"][wildcards.subject],
+        settings=foreign_scene("entry"),
         adjacency=config["adjacency"],
         points=config["baseline"]["min_initial_splats"],
         seed=config["seed"],
@@ -57,12 +72,12 @@ use rule train_baseline as fit_unedited with:
 use rule measure_consistency as measure_renders with:
     input:
         images=rules.import_renders.output.renders,
-        depth=foreign_depth,
+        depth=foreign_scene("depth"),
         cameras=rules.import_renders.output.cameras,
         adjacency=rules.import_renders.output.adjacency,
-        unedited=foreign_unedited,
-        splats=foreign_splats,
-        floor=foreign_floor,
+        unedited=foreign_scene("unedited"),
+        splats=foreign_scene("splats"),
+        floor=foreign_scene("floor"),
     output:
         pairs=f"{R}/foreign/{{subject}}/consistency/pairs.csv",
         views=f"{R}/foreign/{{subject}}/consistency/views.csv",
@@ -75,7 +90,7 @@ use rule measure_consistency as measure_renders with:
     threads: share_of_cores(len(FOREIGN))
     params:
         labels=["renders", "none"],
-        instruction=foreign_instruction,
+        instruction=foreign_scene("instruction"),
         metrics=config["metrics"],
         seed=config["seed"],
         library=library_digest("measure_consistency"),
@@ -86,11 +101,11 @@ use rule measure_consistency as measure_renders with:
 use rule measure_renders as measure_unedited with:
     input:
         images=rules.import_renders.output.cameras,
-        depth=foreign_depth,
+        depth=foreign_scene("depth"),
         cameras=rules.import_renders.output.cameras,
         adjacency=rules.import_renders.output.adjacency,
         unedited=rules.import_renders.output.cameras,
-        splats=foreign_splats,
+        splats=foreign_scene("splats"),
     output:
         pairs=f"{R}/foreign/{{subject}}/unedited/consistency/pairs.csv",
         views=f"{R}/foreign/{{subject}}/unedited/consistency/views.csv",

@@ -1,5 +1,45 @@
 """How consistent the views of each scene are, and the study's tables."""
 
+# Every scene of a subject that is measured.
+SCENES = ["baseline", "floor", *(f"avatars/{avatar}" for avatar in AVATARS)]
+
+
+def scene_images(wildcards):
+    """Index of the images to compare: a scene's renders, or the photographs for the floor."""
+    folder = f"{R}/{wildcards.subject}"
+    return (
+        f"{folder}/views/cameras.json"
+        if wildcards.scene == "floor"
+        else f"{folder}/{wildcards.scene}/renders"
+    )
+
+
+def scene_depth(wildcards):
+    scene = "baseline" if wildcards.scene == "floor" else wildcards.scene
+    return f"{R}/{wildcards.subject}/{scene}/depth"
+
+
+def scene_labels(wildcards):
+    """What the columns prompt and strength say of a scene."""
+    if wildcards.scene.startswith("avatars/"):
+        return wildcards.scene.removeprefix("avatars/").split("_")
+    return ["photographs" if wildcards.scene == "floor" else "none", "none"]
+
+
+def scene_floor(wildcards):
+    """What a scene's pairs are held against: the baseline's, which itself has none."""
+    if wildcards.scene == "baseline":
+        return []
+    return f"{R}/{wildcards.subject}/baseline/consistency/pairs.csv"
+
+
+def scene_instruction(wildcards):
+    """The text that an avatar's edit followed; null for scenes without one."""
+    if not wildcards.scene.startswith("avatars/"):
+        return None
+    prompt, _ = scene_labels(wildcards)
+    return instruction(wildcards.subject, prompt)
+
 
 rule measure_consistency:
     input:
@@ -18,10 +58,10 @@ rule measure_consistency:
     benchmark:
         f"{R}/benchmarks/{{subject}}/measure_consistency/{{scene}}.tsv"
     wildcard_constraints:
-        scene="|".join(["baseline", "floor", *(f"avatars/{avatar}" for avatar in AVATARS)]),
+        scene="|".join(SCENES),
     conda:
         "../envs/metrics.yaml"
-    threads: share_of_cores(len(SUBJECTS) * (len(AVATARS) + 2))
+    threads: share_of_cores(len(SUBJECTS) * len(SCENES))
     resources:
         mem_mb=4_000,
         runtime="1h",
@@ -42,9 +82,9 @@ rule summarize:
         views=[
             f"{R}/{subject}/{scene}/consistency/views.csv"
             for subject in SUBJECTS
-            for scene in scenes(subject)
+            for scene in SCENES
         ],
-        ratings=config["summary"]["ratings"] or [],
+        ratings=RATINGS,
     output:
         **{table: study_table(table) for table in TABLES},
     log:
@@ -72,7 +112,7 @@ rule summarize:
 
 rule reference_tables:
     input:
-        metrics=f"{workflow.basedir}/resources/reference/thesis_metrics.csv",
+        metrics=HOME / "resources" / "reference" / "thesis_metrics.csv",
     output:
         thresholds="results/reference/tables/thresholds.csv",
         strengths="results/reference/tables/strengths.csv",

@@ -43,8 +43,8 @@ rule draw_avatars:
         avatar_renders=of_avatars("renders"),
         histories=of_avatars("history.tsv"),
         true_edits=true_edits,
-        prompts=config["prompts_table"],
-        subjects=config["subjects_table"],
+        prompts=PROMPTS_TABLE,
+        subjects=SUBJECTS_TABLE,
     output:
         sheets=[avatar_sheet(avatar) for avatar in AVATARS],
         overview=avatars_picture(1, "avatars", "jpg", "all avatars"),
@@ -78,7 +78,7 @@ rule plot_study:
     input:
         avatars=rules.summarize.output.avatars,
         views=rules.summarize.output.views,
-        prompts=config["prompts_table"],
+        prompts=PROMPTS_TABLE,
     output:
         figures=[
             study_figure(metric, figure)
@@ -110,7 +110,7 @@ rule write_table_pages:
         poses=of_subjects("poses/poses.json"),
         truth=[f"{R}/{subject}/poses/truth.json" for subject in PROCEDURAL],
         baselines=of_subjects("baseline/metrics.json"),
-        study=f"{workflow.basedir}/config/config.yaml",
+        study=HOME / "config" / "config.yaml",
     output:
         **{name: table_page(name) for name in STUDY_PAGES},
     log:
@@ -141,7 +141,7 @@ rule write_overview:
         poses=of_subjects("poses/poses.json"),
         baselines=of_subjects("baseline/metrics.json"),
         avatars=rules.summarize.output.avatars,
-        prompts=config["prompts_table"],
+        prompts=PROMPTS_TABLE,
     output:
         page=report(
             f"{R}/plots/overview.html",

@@ -14,7 +14,7 @@ rule check_models:
     localrule: True
     conda:
         "../envs/stylization.yaml"
-    threads: workflow.cores or 1
+    threads: available_cores(workflow)
     resources:
         mem_mb=1_000,
         runtime="10m",

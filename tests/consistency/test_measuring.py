@@ -1,4 +1,4 @@
-"""What is measured of one scene, with and without the references that its scores are read against."""
+"""What is measured of one scene, and the references that its scores are read against."""
 
 from dataclasses import replace
 

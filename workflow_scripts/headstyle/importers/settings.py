@@ -1,6 +1,7 @@
-"""The config's `foreign` section: which files it names, and whether they are there."""
+"""The config's `foreign` section: the files it names, and where a scene lies in the results."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -49,3 +50,59 @@ def foreign_files(entry: Mapping[str, Any]) -> list[str]:
         else:
             files += [f for f in path.iterdir() if f.is_file() and not f.name.startswith(".")]
     return sorted(str(path) for path in files)
+
+
+@dataclass(frozen=True)
+class ForeignScene:
+    """Where the files of another method's scene lie in the results."""
+
+    name: str
+    entry: Mapping[str, Any]
+    """The scene's entry in the config."""
+    results: str
+    """Folder of all results."""
+
+    @property
+    def folder(self) -> str:
+        """Folder of all files of the scene."""
+        return f"{self.results}/{FOLDER}/{self.name}"
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether the depth comes from splats that are fitted to the unedited views."""
+        return not self.entry.get("depths")
+
+    @property
+    def has_unedited(self) -> bool:
+        """Whether the views before the edit are given."""
+        return bool(self.entry.get("unedited"))
+
+    @property
+    def depth(self) -> str:
+        """Folder of the depth maps: the scene's own, or those of the fit."""
+        return f"{self.folder}/fit/depth" if self.is_fitted else f"{self.folder}/depth"
+
+    @property
+    def splats(self) -> list[str]:
+        """The splats of the unedited scene, where they are fitted."""
+        return [f"{self.folder}/fit/splats.ply"] if self.is_fitted else []
+
+    @property
+    def unedited(self) -> list[str]:
+        """The file beside the views before the edit, where they are given."""
+        return [f"{self.folder}/views/cameras.json"] if self.has_unedited else []
+
+    @property
+    def floor(self) -> list[str]:
+        """The pairs of the unedited views, where they are given."""
+        return [f"{self.folder}/unedited/consistency/pairs.csv"] if self.has_unedited else []
+
+    @property
+    def instruction(self) -> str | None:
+        """The text that the edit followed, where it is given."""
+        return self.entry.get("instruction")
+
+    def tables(self, name: str) -> list[str]:
+        """The tables `pairs` or `views` of the scene, and those of its unedited views."""
+        folders = [self.folder, *([f"{self.folder}/unedited"] * self.has_unedited)]
+        return [f"{folder}/consistency/{name}.csv" for folder in folders]

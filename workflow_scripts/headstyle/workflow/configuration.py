@@ -3,8 +3,9 @@
 Every problem is told by its key, the value found and what is allowed, all of them at once.
 """
 
+import copy
 import csv
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,35 @@ def check_config(config: Mapping[str, Any], schema_path: str | Path) -> None:
     problems = _problems(config, _read_schema(schema_path), prefix="")
     if problems:
         raise InputError("the configuration is not valid:\n  " + "\n  ".join(problems))
+
+
+def fill_in(config: MutableMapping[str, Any], defaults: Mapping[str, Any]) -> None:
+    """Add what a configuration lacks from the defaults, in place and section by section."""
+    for key, value in defaults.items():
+        if key not in config:
+            config[key] = copy.deepcopy(value)
+        elif isinstance(value, Mapping) and isinstance(config[key], MutableMapping):
+            fill_in(config[key], value)
+
+
+def read_defaults(path: str | Path) -> dict[str, Any]:
+    """The settings of headstyle's own `config.yaml`."""
+    return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+
+
+def find_table(path: str, home: str | Path) -> str:
+    """Where a table that the configuration names lies.
+
+    Args:
+        path: As the configuration names it.
+        home: The folder of the workflow's own `config`.
+
+    Returns:
+        `path` where the working directory has it, or where no place has it; otherwise the path
+        below `home`.
+    """
+    beside = Path(home, path)
+    return str(beside) if beside.is_file() and not Path(path).exists() else path
 
 
 def read_table(path: str | Path, key: str, schema_path: str | Path) -> dict[str, Row]:

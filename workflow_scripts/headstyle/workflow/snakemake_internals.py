@@ -1,0 +1,133 @@
+"""What headstyle takes from Snakemake beyond its documented interface; no other module does.
+
+The rules load this module before they know where the library lies, so it imports nothing of ours.
+`tests/workflow/test_snakemake_internals.py` asks the installed Snakemake for all of it.
+"""
+
+import os
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+class SnakemakeChangedError(RuntimeError):
+    """The installed Snakemake lacks an internal that headstyle relies on."""
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """A job that this run of the workflow is going to execute."""
+
+    wildcards: Mapping[str, str]
+    params: Mapping[str, Any]
+    outputs: Mapping[str, str]
+    """The path of each named output."""
+
+
+def available_cores(workflow: Any) -> int:
+    """How many cores the jobs of this run share; 1 where no number was given.
+
+    A cluster is given a number of jobs instead (`--executor slurm --jobs 100`). There the threads
+    of a rule are set by `--set-threads` or in the profile.
+    """
+    from snakemake.exceptions import WorkflowError
+
+    with _relying_on("workflow.cores"):
+        try:
+            return workflow.cores or 1
+        except WorkflowError:
+            return 1
+
+
+def planned_jobs(workflow: Any, rule: Any) -> list[PlannedJob]:
+    """The jobs of a rule that this run executes, in any order; for use in `onstart`.
+
+    Args:
+        workflow: Snakemake's workflow.
+        rule: The rule as `rules.{name}` of the file that defines it. Who uses that file as a module
+            may have renamed it.
+    """
+    with _relying_on("workflow.dag.needrun_jobs() and the jobs' rule, wildcards, params, output"):
+        return [
+            PlannedJob(dict(job.wildcards.items()), dict(job.params.items()), _paths(job.output))
+            for job in workflow.dag.needrun_jobs()
+            # A group of jobs has no rule of its own.
+            if getattr(job, "rule", None) is not None and job.rule.name == rule.rule.name
+        ]
+
+
+def source_folder(workflow: Any) -> Path:
+    """The folder of the file with rules that is being read.
+
+    The file may lie in a Git repository that is not checked out, as with `github(...)`. Then the
+    repository is unpacked once per commit into Snakemake's cache.
+
+    Raises:
+        ValueError: the file was read from an address that is no Git repository.
+    """
+    with _relying_on("workflow.current_basedir and workflow.sourcecache"):
+        from snakemake.sourcecache import HostingProviderFile, LocalGitFile, LocalSourceFile
+
+        folder = workflow.current_basedir
+        cache = Path(workflow.sourcecache.cache_path)
+        if isinstance(folder, LocalSourceFile):
+            return Path(folder.get_path_or_uri(secret_free=True))
+        if isinstance(folder, HostingProviderFile):
+            return _unpacked(folder.hosted_repo.repo_clone, folder.ref, cache) / folder.path
+        if isinstance(folder, LocalGitFile):
+            return _unpacked(Path(folder.repo_path), folder.ref, cache) / folder.path
+    raise ValueError(
+        f"headstyle cannot run from {folder}: it needs its whole repository; clone it and name the"
+        ' Snakefile in the clone, or write github("OWNER/REPOSITORY", path="workflow/Snakefile",'
+        ' tag="...")'
+    )
+
+
+def _unpacked(repository: Path, ref: str, cache: Path) -> Path:
+    """The files of one commit of a repository, in a folder of the cache."""
+    git = ["git", "-C", str(repository)]
+    found = subprocess.run(
+        [*git, "rev-parse", "--verify", f"{ref}^{{commit}}"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    commit = found.stdout.strip()
+    target = cache / "headstyle" / commit
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Several jobs may start at once: the folder appears whole, and one of them wins.
+        with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+            archive, files = Path(scratch, "archive.tar"), Path(scratch, "files")
+            subprocess.run([*git, "archive", "--output", str(archive), commit], check=True)
+            with tarfile.open(archive) as members:
+                members.extractall(files, filter="data")
+            try:
+                os.rename(files, target)
+            except OSError:
+                if not target.exists():
+                    raise
+    return target
+
+
+def _paths(named: Any) -> dict[str, str]:
+    return {name: str(path) for name, path in named.items()}
+
+
+@contextmanager
+def _relying_on(internal: str) -> Iterator[None]:
+    try:
+        yield
+    except (AttributeError, ImportError, TypeError) as error:
+        import snakemake
+
+        version = getattr(snakemake, "__version__", "of unknown version")
+        raise SnakemakeChangedError(
+            f"Snakemake {version} no longer has {internal} ({error}); install a version that"
+            " pyproject.toml allows, or adapt headstyle/workflow/snakemake_internals.py"
+        ) from error

@@ -1,0 +1,36 @@
+"""The note of which avatars a run makes, so that one job can make several of them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from headstyle.base.files import write_json
+from headstyle.workflow.snakemake_internals import PlannedJob
+
+PARAMS = ("prompt_text", "strength", "editing", "stylization", "baseline", "seed", "library")
+"""The parameters of `stylize_avatar` that shape an avatar."""
+
+
+def write_plan(path: str | Path, jobs: Sequence[PlannedJob], avatars: Sequence[str]) -> None:
+    """Write the plan that `headstyle.avatars.files.read_plan` reads.
+
+    Args:
+        path: The JSON file. Without jobs it is deleted.
+        jobs: The jobs of the rule `stylize_avatar` that this run executes.
+        avatars: All `{prompt}_{strength}` of the study, in the order in which they are made.
+    """
+    path = Path(path)
+    if not jobs:
+        path.unlink(missing_ok=True)
+        return
+    place = {name: number for number, name in enumerate(avatars)}
+    entries = [
+        {
+            **{key: job.wildcards[key] for key in ("subject", "prompt", "strength")},
+            "params": {key: job.params[key] for key in PARAMS},
+            "folder": str(Path(job.outputs["run"]).parent),
+        }
+        for job in jobs
+    ]
+    write_json(
+        path, sorted(entries, key=lambda entry: place[f"{entry['prompt']}_{entry['strength']}"])
+    )
