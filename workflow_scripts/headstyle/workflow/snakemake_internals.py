@@ -64,14 +64,14 @@ def planned_jobs(workflow: Any, rule: Any) -> list[PlannedJob]:
 def source_folder(workflow: Any) -> Path:
     """The folder of the file with rules that is being read.
 
-    The file may lie in a Git repository that is not checked out, as with `github(...)`. Then the
-    repository is unpacked once per commit into Snakemake's cache.
+    With `github(...)` Snakemake has the repository without its files. Then they are unpacked, once
+    per commit, into Snakemake's cache.
 
     Raises:
-        ValueError: the file was read from an address that is no Git repository.
+        ValueError: the file was read from another address.
     """
     with _relying_on("workflow.current_basedir and workflow.sourcecache"):
-        from snakemake.sourcecache import HostingProviderFile, LocalGitFile, LocalSourceFile
+        from snakemake.sourcecache import HostingProviderFile, LocalSourceFile
 
         folder = workflow.current_basedir
         cache = Path(workflow.sourcecache.cache_path)
@@ -79,8 +79,6 @@ def source_folder(workflow: Any) -> Path:
             return Path(folder.get_path_or_uri(secret_free=True))
         if isinstance(folder, HostingProviderFile):
             return _unpacked(folder.hosted_repo.repo_clone, folder.ref, cache) / folder.path
-        if isinstance(folder, LocalGitFile):
-            return _unpacked(Path(folder.repo_path), folder.ref, cache) / folder.path
     raise ValueError(
         f"headstyle cannot run from {folder}: it needs its whole repository; clone it and name the"
         ' Snakefile in the clone, or write github("OWNER/REPOSITORY", path="workflow/Snakefile",'
