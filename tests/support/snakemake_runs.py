@@ -1,10 +1,14 @@
 """Real Snakemake on a Snakefile of the test's own."""
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+from study import ROOT
 
 CLUSTER = '''
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
@@ -46,6 +50,12 @@ def run_snakemake(
     return done.stdout
 
 
+def jobs(dry_run: str) -> dict[str, int]:
+    """Count of jobs per rule in the table that a dry run prints."""
+    rows = re.findall(r"^(\w+) +(\d+)$", dry_run, re.MULTILINE)
+    return {rule: int(count) for rule, count in rows if rule != "total"}
+
+
 def add_cluster(folder: Path) -> list[str]:
     """Write an executor plugin into a folder that is on Python's path.
 
@@ -78,3 +88,9 @@ def add_hosted_clone(source: Path, repository: str, tag: str, cache: Path) -> No
         ("clone", "--quiet", "--bare", str(source), str(clone)),
     ):
         subprocess.run(["git", *command], cwd=source, check=True)
+
+
+def copy_repository(target: Path) -> None:
+    """Copy what the repository holds, without results and what was installed."""
+    unwanted = (".git", ".venv", ".snakemake", "results", "*.egg-info", "__pycache__", ".*_cache")
+    shutil.copytree(ROOT, target, ignore=shutil.ignore_patterns(*unwanted, ".hypothesis"))

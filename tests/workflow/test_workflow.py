@@ -14,6 +14,7 @@ from headstyle.base.cameras import read_cameras
 from headstyle.base.files import claim_folder, read_json
 from headstyle.posing.pose_errors import similarity
 from PIL import Image
+from snakemake_runs import jobs
 from study import Study, merged
 
 pytestmark = pytest.mark.slow
@@ -53,15 +54,6 @@ def copy(finished, tmp_path) -> Study:
     """A copy of the finished study to change; copies keep the files' times."""
     shutil.copytree(finished.folder, tmp_path, dirs_exist_ok=True, copy_function=shutil.copy2)
     return Study(tmp_path, finished.settings)
-
-
-def jobs(dry_run: str) -> dict[str, int]:
-    """Count of jobs per rule in the table that a dry run prints."""
-    return {
-        rule: int(count)
-        for rule, count in re.findall(r"^(\w+) +(\d+)$", dry_run, re.MULTILINE)
-        if rule != "total"
-    }
 
 
 def rows(path: Path) -> list[dict[str, str]]:
