@@ -1,5 +1,6 @@
 """Reads and checks the configuration and the tables; short functions that rules ask for inputs."""
 
+import os
 import runpy
 import sys
 import time
@@ -15,6 +16,11 @@ except ValueError as error:
     sys.exit(f"Error: {error}")
 LIBRARY = HOME / "workflow_scripts"
 sys.path.insert(0, str(LIBRARY))
+# Snakemake puts this folder last on the path of a script, where an installed headstyle of another
+# version would come first. The digest of the library would then not be that of the code that runs.
+SEARCHED = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+if str(LIBRARY) != SEARCHED[0]:
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(LIBRARY), *SEARCHED]))
 
 from headstyle.workflow import configuration
 
