@@ -32,13 +32,13 @@ gpu-test: $(INSTALLED)
 check: $(INSTALLED)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/snakefmt --check Snakefile rules
+	$(VENV)/bin/snakefmt --check Snakefile workflow rules
 	$(VENV)/bin/snakemake --lint --configfile config/demo.yaml
 
 format: $(INSTALLED)
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
-	$(VENV)/bin/snakefmt Snakefile rules
+	$(VENV)/bin/snakefmt Snakefile workflow rules
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -123,3 +123,52 @@ def test_a_missing_folder_is_told_with_subject_and_column():
     row = {"subject": "A", "source": "photographs", "photographs": "no/such/folder"}
     with pytest.raises(InputError, match="subject A: photographs no/such/folder does not exist"):
         configuration.check_subject(row, "subjects.tsv")
+
+
+def test_what_a_configuration_lacks_is_filled_in_section_by_section():
+    config = {"study": {"subjects": ["A"]}, "foreign": {"mine": {}}}
+    defaults = {"study": {"subjects": None, "prompts": ["P1"]}, "foreign": {}, "seed": 0}
+    configuration.fill_in(config, defaults)
+    assert config == {
+        "study": {"subjects": ["A"], "prompts": ["P1"]},
+        "foreign": {"mine": {}},
+        "seed": 0,
+    }
+    config["study"]["prompts"].append("P2")
+    assert defaults["study"]["prompts"] == ["P1"]
+
+
+def test_a_complete_configuration_is_not_changed_by_the_defaults():
+    defaults = configuration.read_defaults(ROOT / "config" / "config.yaml")
+    config = merged(defaults, yaml.safe_load((ROOT / "config" / "demo.yaml").read_text()))
+    before = copy.deepcopy(config)
+    configuration.fill_in(config, defaults)
+    assert config == before
+
+
+def test_the_configs_readme_names_every_section_setting_and_column():
+    text = (ROOT / "config" / "README.md").read_text()
+    defaults = configuration.read_defaults(ROOT / "config" / "config.yaml")
+    for section, settings in defaults.items():
+        if not isinstance(settings, dict):
+            assert f"`{section}`" in text
+            continue
+        chapter = text.split(f"### `{section}`")[1].split("\n### ")[0]
+        for name in settings:
+            assert f"`{name}`" in chapter, f"{section}.{name}"
+    for table in ("subjects", "prompts"):
+        schema = yaml.safe_load((ROOT / "config" / "schemas" / f"{table}.schema.yaml").read_text())
+        chapter = text.split(f"### `config/{table}.tsv`")[1].split("\n### ")[0]
+        for column in schema["properties"]:
+            assert f"| `{column}` |" in chapter
+
+
+def test_the_layout_is_that_of_the_workflow_catalog():
+    usage = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text())["usage"]
+    assert usage["software-stack-deployment"]["conda"]
+    assert usage["report"]
+    readme = (ROOT / "README.md").read_text().lower()
+    assert "snakemake" in readme
+    assert "workflow" in readme
+    for path in ("workflow/Snakefile", "config/README.md", "config/config.yaml"):
+        assert (ROOT / path).is_file()
