@@ -5,8 +5,8 @@ import hashlib
 
 import numpy as np
 import pytest
-from headstyle.base.color import to_srgb
 from headstyle.base.errors import InputError
+from headstyle.base.images import to_srgb
 from headstyle.capture.head import light_surface, sculpt_head, synthesize_head
 from headstyle.capture.identity import RESERVED_SEEDS, draw_identity
 from headstyle.capture.operators import (

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from headstyle.base.cameras import Cameras
-from headstyle.base.color import to_srgb
+from headstyle.base.images import to_srgb
 from headstyle.capture.head import light_surface, sculpt_head
 from headstyle.capture.operators import OPERATORS, STUDY_OPERATORS, Edit, edit_surface
 from headstyle.capture.photograph import photograph_views

@@ -1,4 +1,4 @@
-"""Reading, writing, compositing and resizing images. Everything is sRGB."""
+"""Reading, writing, compositing and resizing images, all sRGB; between sRGB and linear light."""
 
 from pathlib import Path
 
@@ -73,3 +73,16 @@ def read_views(folder: str | Path, cameras: Cameras) -> list[RgbaImage]:
             )
         views.append(view)
     return views
+
+
+def to_linear(srgb: NDArray) -> NDArray[np.float32]:
+    """Linear light of sRGB values in [0, 1] (IEC 61966-2-1)."""
+    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4).astype(
+        np.float32
+    )
+
+
+def to_srgb(linear: NDArray) -> NDArray:
+    """The sRGB transfer function (IEC 61966-2-1) of linear light, clipped to [0, 1]."""
+    linear = np.clip(linear, 0, 1)
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)

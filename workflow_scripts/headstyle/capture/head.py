@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from headstyle.base.color import to_linear
+from headstyle.base.images import to_linear
 from headstyle.capture import anatomy, clothes, hair, mouth, paint
 from headstyle.capture.anatomy import FaceFrame
 from headstyle.capture.identity import Identity, draw_identity

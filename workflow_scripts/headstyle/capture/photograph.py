@@ -14,8 +14,7 @@ from PIL.TiffImagePlugin import IFDRational
 from scipy import ndimage
 
 from headstyle.base.cameras import Cameras
-from headstyle.base.color import to_linear, to_srgb
-from headstyle.base.images import RgbaImage
+from headstyle.base.images import RgbaImage, to_linear, to_srgb
 from headstyle.capture.head import HeadMesh
 from headstyle.capture.rig import CaptureSettings
 

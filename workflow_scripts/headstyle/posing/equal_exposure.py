@@ -13,8 +13,7 @@ import numpy as np
 from PIL import ExifTags
 from PIL import Image as PillowImage
 
-from headstyle.base.color import to_linear, to_srgb
-from headstyle.base.images import RgbaImage
+from headstyle.base.images import RgbaImage, to_linear, to_srgb
 
 logger = logging.getLogger("headstyle")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
-from headstyle.base.color import to_srgb
+from headstyle.base.images import to_srgb
 from headstyle.capture.head import sculpt_head
 from headstyle.capture.operators import COLORS, OPERATORS, STUDY_OPERATORS, Edit, edit_surface
 from headstyle.capture.primitives.shapes import vertex_normals

@@ -8,7 +8,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from headstyle.base.color import to_linear
+from headstyle.base.images import to_linear
 from headstyle.capture.identity import Color
 from headstyle.capture.primitives.noise import Noise
 from headstyle.capture.primitives.shapes import Points, Scalars
