@@ -25,7 +25,8 @@ if str(LIBRARY) != SEARCHED[0]:
 from headstyle.workflow import configuration
 
 from headstyle.workflow import provenance
-from headstyle.editing.registry import check_editing
+from headstyle.avatars.settings import avatar_stylization
+from headstyle.editing.registry import avatar_editing, check_editing, editor_note, weights_editing
 from headstyle.base.errors import InputError
 from headstyle.workflow.failures import describe_failures
 from headstyle.workflow.snakemake_internals import available_cores, planned_jobs
@@ -45,6 +46,7 @@ def find_tables():
     defaults = configuration.read_defaults(HOME / "config" / "config.yaml")
     configuration.fill_in(config, defaults)
     configuration.check_config(config, SCHEMAS / "config.schema.yaml")
+    configuration.fill_in_declared(config)
     named = (config["subjects_table"], config["prompts_table"], config["summary"]["ratings"])
     return [configuration.find_table(path, HOME) if path else [] for path in named]
 
@@ -179,21 +181,9 @@ def prompt_text(wildcards):
     return instruction(wildcards.subject, wildcards.prompt)
 
 
-# How the machine is used; a change of these redoes no avatar.
-EDITING_MACHINE_KEYS = ["batch_size", "max_memory_gb", "compile", "device"]
-
-
 def prompt_editing(wildcards):
-    """The editing settings that shape an avatar: of the control operations only its prompt's."""
-    editing = {k: v for k, v in config["editing"].items() if k not in EDITING_MACHINE_KEYS}
-    operations = editing["control"]["operations"]
-    own = {prompt: name for prompt, name in operations.items() if prompt == wildcards.prompt}
-    return editing | {"control": editing["control"] | {"operations": own}}
-
-
-def stylization_settings():
-    """The settings of the section `stylization` that shape an avatar."""
-    return {k: v for k, v in config["stylization"].items() if k != "avatars_per_job"}
+    """The editing settings that shape an avatar."""
+    return avatar_editing(config["editing"], wildcards.prompt)
 
 
 STYLIZATION_PLAN = f"{R}/.stylization.json"

@@ -74,11 +74,6 @@ def edited_at():
     return later_passes(config["stylization"])
 
 
-def editing_shown():
-    """What the report says of the editor."""
-    return {key: config["editing"][key] for key in ("editor", "control")}
-
-
 def stage_picture(number, name, suffix="jpg"):
     """A picture of one stage of one subject, with its place in the report."""
     return report(

@@ -65,6 +65,7 @@ rule draw_avatars:
         prompts=PROMPTS,
         strengths=STRENGTHS,
         edited_at=edited_at(),
+        note=editor_note(config["editing"]),
         page_bytes=page_bytes(),
         assets=page_assets(),
         library=library_digest("draw_avatars"),
@@ -168,7 +169,7 @@ rule write_overview:
     params:
         subjects=SUBJECTS,
         metrics=FIRST_METRICS,
-        editing=editing_shown(),
+        editing=avatar_editing(config["editing"]),
         # Rows of the picture.
         shown=4,
         assets=page_assets(),

@@ -20,7 +20,7 @@ rule check_models:
         runtime="10m",
     params:
         # Only the keys that name weights: changing another one looks for nothing new.
-        editing=keys_of("editing", "editor", "model", "revision") if AVATARS else None,
+        editing=weights_editing(config["editing"]) if AVATARS else None,
         stylization=(
             keys_of("stylization", "lpips_weight", "lpips_net", "lpips_weights")
             if AVATARS
@@ -75,10 +75,9 @@ rule stylize_avatar:
         prompt_text=prompt_text,
         strength=lambda wildcards: config["strengths"][wildcards.strength],
         editing=prompt_editing,
-        stylization=stylization_settings(),
+        stylization=avatar_stylization(config["stylization"]),
         baseline=config["baseline"],
         seed=config["seed"],
-        machine_keys=EDITING_MACHINE_KEYS,
         plan=STYLIZATION_PLAN,
         library=library_digest("stylize_avatar"),
     message:

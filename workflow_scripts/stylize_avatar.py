@@ -50,12 +50,13 @@ if __name__ == "__main__":
         else:
             # Imported here, as an avatar that is made already needs none of it.
             from headstyle.avatars.job import Job, read_subject
+            from headstyle.editing.registry import machine_editing
             from headstyle.training.baseline import best_device
 
             keep_freed_memory()
             # What belongs to the machine is no parameter of the rule: its change redoes nothing.
             editing, stylization = (snakemake.config[k] for k in ("editing", "stylization"))
-            machine = {key: editing[key] for key in params.machine_keys}
+            machine = machine_editing(editing)
             subject = read_subject(paths.cameras, paths.splats, paths.adjacency, best_device())
             device = machine["device"] or subject.device
             planned, started = read_plan(params.plan, own.subject)

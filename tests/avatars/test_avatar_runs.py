@@ -19,7 +19,7 @@ from headstyle.avatars.runs import AvatarRun, make_in_turns, make_together
 from headstyle.base.errors import InputError
 from headstyle.base.files import read_json, write_json
 from headstyle.base.images import read_rgba
-from headstyle.editing.control import ControlEditor
+from headstyle.editing.editors.control import ControlEditor
 from headstyle.editing.registry import make_editor
 from headstyle.training.trainer import SplatTrainer
 from tiny_pipeline import write_tiny_pipeline

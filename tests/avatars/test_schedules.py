@@ -1,14 +1,10 @@
 """Truths about when views are edited and what an iteration trains on."""
 
 import pytest
-from headstyle.avatars.schedules import (
-    Igs2gsSchedule,
-    In2nSchedule,
-    ThesisSchedule,
-    all_edits,
-    later_passes,
-    make_schedule,
-)
+from headstyle.avatars.schedules import all_edits, later_passes, make_schedule
+from headstyle.avatars.schedules.igs2gs import Igs2gsSchedule
+from headstyle.avatars.schedules.in2n import In2nSchedule
+from headstyle.avatars.schedules.thesis import ThesisSchedule
 from headstyle.base.errors import InputError
 
 NEIGHBORS = [[1], [0, 2], [1]]

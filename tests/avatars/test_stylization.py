@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 import torch
 from ball_avatars import ARC, BASELINE, CONFIG, ball_subject, diffusion_editing
-from headstyle.avatars.schedules import Igs2gsSchedule, In2nSchedule, ThesisSchedule, all_edits
+from headstyle.avatars.schedules import all_edits
+from headstyle.avatars.schedules.igs2gs import Igs2gsSchedule
+from headstyle.avatars.schedules.in2n import In2nSchedule
+from headstyle.avatars.schedules.thesis import ThesisSchedule
 from headstyle.avatars.stylization import (
     Recipe,
     avatar_settings,
@@ -19,7 +22,7 @@ from headstyle.avatars.stylization import (
 from headstyle.base.errors import InputError
 from headstyle.base.seeds import avatar_seed
 from headstyle.editing.base import View
-from headstyle.editing.control import ControlEditor
+from headstyle.editing.editors.control import ControlEditor
 from headstyle.editing.registry import make_editor
 from headstyle.losses.photometric import photometric_loss
 from headstyle.rendering.renderer import render_views

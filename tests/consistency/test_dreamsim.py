@@ -12,7 +12,6 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
-import yaml
 from analytic import cameras_around, photograph
 from headstyle.base.errors import InputError
 from headstyle.consistency.metrics import dreamsim as ours
@@ -20,6 +19,7 @@ from headstyle.consistency.metrics import load_metrics, required_weights
 from headstyle.consistency.pairs import PairBatch
 from headstyle.consistency.scoring import score
 from headstyle.workflow import downloads
+from headstyle.workflow.configuration import config_schema
 from PIL import Image
 from safetensors.torch import save_file
 from study import ROOT
@@ -174,7 +174,7 @@ def test_the_package_gets_the_folder_prints_nothing_and_leaves_the_random_state_
 
 
 def test_no_type_is_offered_that_runs_code_from_the_network():
-    schema = yaml.safe_load((ROOT / "config/schemas/config.schema.yaml").read_text())
+    schema = config_schema(ROOT / "config/schemas/config.schema.yaml")
     offered = schema["properties"]["metrics"]["properties"]["dreamsim_type"]["enum"]
     assert tuple(offered) == ours.TYPES == ("open_clip_vitb32", "clip_vitb32")
     for kind in ("ensemble", "dino_vitb16", "dinov2_vitb14", "synclr_vitb16"):

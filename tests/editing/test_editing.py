@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from headstyle.base.errors import InputError
 from headstyle.editing.base import Instruction, View
-from headstyle.editing.control import OPERATIONS, ControlEditor
+from headstyle.editing.editors.control import OPERATIONS, ControlEditor
 from headstyle.editing.registry import check_editing, make_editor
 
 INSTRUCTION = Instruction(

@@ -75,7 +75,7 @@ def every_leaf(schema: dict, path: tuple = ()):
             yield (*path, name), inner
 
 
-LEAVES = list(every_leaf(yaml.safe_load((SCHEMAS / "config.schema.yaml").read_text())))
+LEAVES = list(every_leaf(configuration.config_schema(SCHEMAS / "config.schema.yaml")))
 
 
 @pytest.mark.parametrize("path", [path for path, _ in LEAVES], ids=".".join)

@@ -25,6 +25,7 @@ from headstyle.avatars.stylization import read_neighbors
 from headstyle.base.cameras import read_cameras
 from headstyle.base.errors import InputError
 from headstyle.base.images import read_views
+from headstyle.base.settings import laid_over
 from headstyle.editing.base import Editor
 from headstyle.editing.memory import exact_device
 from headstyle.editing.registry import make_editor
@@ -144,7 +145,7 @@ class Job:
         editing = order.params["editing"]
         key = described_editing(editing)
         if key not in self._editors:
-            editor = make_editor({**editing, **self.machine}, self.editor_device)
+            editor = make_editor(laid_over(editing, self.machine), self.editor_device)
             schedule = make_schedule(order.params["stylization"])
             edits = all_edits(schedule, len(self.subject.cameras))
             editor.expect(expected * sum(len(edit.views) for edit in edits))

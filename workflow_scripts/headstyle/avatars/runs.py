@@ -34,6 +34,7 @@ from headstyle.base.files import whole_folder, write_json
 from headstyle.base.images import RgbaImage, read_rgba, write_image
 from headstyle.base.seeds import avatar_seed
 from headstyle.editing.base import Editor, Instruction, View
+from headstyle.editing.registry import avatar_editing
 from headstyle.losses.perceptual import make_perceptual_loss
 from headstyle.rendering.renderer import Splats
 from headstyle.rendering.splats import write_ply
@@ -388,5 +389,4 @@ def _link(source: str, target: str) -> None:
 
 def described_editing(editing: Mapping[str, Any]) -> str:
     """What makes two avatars share an editor."""
-    own = editing if editing["editor"] == "control" else {**editing, "control": None}
-    return json.dumps(own, sort_keys=True)
+    return json.dumps(avatar_editing(editing), sort_keys=True)

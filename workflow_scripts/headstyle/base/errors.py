@@ -1,7 +1,10 @@
 """Errors a user can act on."""
 
+import logging
 from collections.abc import Callable, Iterable
 from typing import TypeVar
+
+logger = logging.getLogger("headstyle")
 
 Found = TypeVar("Found")
 
@@ -31,3 +34,26 @@ def all_found(searches: Iterable[Callable[[], list[Found]]]) -> list[Found]:
     if problems:
         raise InputError("\n".join(problems))
     return found
+
+
+def fetched(what: str, fetch: Callable[[], Found]) -> Found:
+    """The result of a download.
+
+    Args:
+        what: What is fetched, in words.
+        fetch: Fetches it.
+
+    Raises:
+        InputError: it cannot be had, for whatever reason; or what `fetch` itself tells.
+    """
+    logger.info("%s", what)
+    try:
+        return fetch()
+    except InputError:
+        raise
+    except Exception as error:
+        reason = first_line(error)
+        raise InputError(
+            f"{what} cannot be downloaded ({reason}); run `snakemake --cores 1 models` on a "
+            "machine with a network and copy the caches that it names"
+        ) from error

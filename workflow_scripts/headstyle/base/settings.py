@@ -93,6 +93,13 @@ def fill_in_defaults(section: dict[str, Any], settings: Iterable[Setting]) -> No
         level.setdefault(key, deepcopy(setting.default))
 
 
+def default_values(settings: Iterable[Setting]) -> dict[str, Any]:
+    """The defaults of some settings, in their subsections."""
+    section: dict[str, Any] = {}
+    fill_in_defaults(section, settings)
+    return section
+
+
 def taken(section: Mapping[str, Any], settings: Iterable[Setting]) -> dict[str, Any]:
     """Those of a section's keys that belong to some settings, in their subsections."""
     result: dict[str, Any] = {}

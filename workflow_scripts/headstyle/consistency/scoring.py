@@ -19,27 +19,16 @@ from torch import Tensor
 from headstyle.base.adjacency import Adjacency, direction_adjacency
 from headstyle.base.cameras import Cameras
 from headstyle.base.errors import InputError
+from headstyle.base.settings import default_values, laid_over
 from headstyle.consistency.metrics import load_metrics, metric_class
 from headstyle.consistency.pair_batches import check_sizes, make_scene, pair_values
+from headstyle.consistency.settings import metric_settings
 from headstyle.importers.agreement import check_depths
 from headstyle.rendering.renderer import Splats
 
 SETTINGS: Mapping[str, Any] = {
+    **default_values(metric_settings()),
     "names": ("rmse", "ciede2000"),
-    "depth_tolerance": 0.01,
-    "depth_jump": 0.03,
-    "round_trip_px": 2.0,
-    "min_overlap": 0.1,
-    "foreground_alpha": 0.5,
-    "lpips_net": "squeeze",
-    "lpips_weights": None,
-    "clip_model": None,
-    "clip_neutral_text": "a photo of a person",
-    "face_detector": None,
-    "face_recognizer": None,
-    "dreamsim_type": "open_clip_vitb32",
-    "dreamsim_folder": None,
-    "refit_iterations": 300,
 }
 """Defaults of `score`; the workflow gives the config's `metrics` section instead."""
 
@@ -103,7 +92,7 @@ def score(
              b      a     0.75   0.0        0.0
     """
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    settings = {**SETTINGS, **settings}
+    settings = laid_over(SETTINGS, settings)
     if pairs is None:
         pairs = _study_pairs(cameras)
     pairs = list(pairs)

@@ -1,28 +1,60 @@
-"""Which editors there are: the config names one, and it is made here."""
+"""What the config's section `editing` asks for: its settings, their checks, and the editor."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from headstyle.base.errors import InputError
+from headstyle.base.settings import Setting, declared_settings, taken
 from headstyle.editing.base import Editor
+from headstyle.editing.editors import available_editors, editor_kind, editor_paths
+
+
+def editing_settings() -> tuple[Setting, ...]:
+    """All settings of the section `editing`, those of every editor among them."""
+    return (*_common_settings(), *declared_settings(editor_paths().values()))
 
 
 def check_editing(editing: Mapping[str, Any], prompts: Sequence[str]) -> None:
     """Check what the schema cannot: that the settings fit each other and the prompts.
 
+    Args:
+        editing: The config's section `editing`.
+        prompts: Identifiers of the prompts of the study.
+
     Raises:
-        InputError: the range of noise levels is upside down, or a prompt has no control operation.
+        InputError: the range of noise levels is upside down, or the editor finds a setting wrong.
     """
     low, high = editing["noise_level"]
     if low > high:
         raise InputError(f"editing.noise_level is [{low}, {high}]; put the smaller number first")
-    if editing["editor"] == "control":
-        for prompt in prompts:
-            if prompt not in editing["control"]["operations"]:
-                raise InputError(
-                    f"editing.control.operations has no operation for prompt {prompt}; give it "
-                    "one, or choose another editing.editor"
-                )
+    editor_kind(editing).check(editing, prompts)
+
+
+def avatar_editing(editing: Mapping[str, Any], prompt: str | None = None) -> dict[str, Any]:
+    """The editing settings that shape an avatar: without other editors' and the machine's.
+
+    Args:
+        editing: The config's section `editing`.
+        prompt: Identifier of the avatar's prompt; None keeps what the settings say of any prompt.
+    """
+    own = taken(editing, (setting for setting in _own_settings(editing) if not setting.machine))
+    return own if prompt is None else dict(editor_kind(editing).for_prompt(own, prompt))
+
+
+def machine_editing(editing: Mapping[str, Any]) -> dict[str, Any]:
+    """The editing settings that say how the machine is used; a change of these redoes no avatar."""
+    return taken(editing, (setting for setting in _own_settings(editing) if setting.machine))
+
+
+def weights_editing(editing: Mapping[str, Any]) -> dict[str, Any]:
+    """The editing settings that decide which weights are needed."""
+    return taken(editing, (setting for setting in _own_settings(editing) if setting.names_weights))
+
+
+def editor_note(editing: Mapping[str, Any]) -> str:
+    """What readers of the report must know about the edits, in sentences; or nothing."""
+    return editor_kind(editing).note(editing)
 
 
 def make_editor(editing: Mapping[str, Any], device: str) -> Editor:
@@ -35,15 +67,21 @@ def make_editor(editing: Mapping[str, Any], device: str) -> Editor:
     Raises:
         InputError: the editor is unknown, one of its settings is wrong, or its weights are missing.
     """
-    # Imported here, as diffusers takes seconds to import and the control editor needs none of it.
-    match editing["editor"]:
-        case "control":
-            from headstyle.editing.control import ControlEditor
+    return editor_kind(editing).make(editing, device)
 
-            return ControlEditor.from_config(editing["control"])
-        case "instruct_pix2pix":
-            from headstyle.editing.instruct_pix2pix import InstructPix2Pix
 
-            return InstructPix2Pix.from_config(editing, device)
-        case other:
-            raise InputError(f"editing.editor is {other!r}; choose 'instruct_pix2pix' or 'control'")
+def _common_settings() -> tuple[Setting, ...]:
+    chosen = Setting(
+        "editor",
+        "instruct_pix2pix",
+        {"enum": available_editors()},
+        meaning="What edits the views: a module of headstyle/editing/editors.",
+        names_weights=True,
+    )
+    return (chosen, *declared_settings([Path(__file__).with_name("settings.py")]))
+
+
+def _own_settings(editing: Mapping[str, Any]) -> tuple[Setting, ...]:
+    """Those that concern every editor, and those of the editor that is named."""
+    editor_kind(editing)
+    return (*_common_settings(), *declared_settings([editor_paths()[editing["editor"]]]))

@@ -1,12 +1,13 @@
 """Where the parts of an InstructPix2Pix pipeline are: a local folder or the hub's cache."""
 
+import hashlib
 import json
 import re
 from pathlib import Path
 from typing import Any
 
 from headstyle.base.embedded import EMBEDDED_MODELS
-from headstyle.base.errors import InputError
+from headstyle.base.errors import InputError, fetched
 
 EMBEDDED_EDITOR = "mini"
 """Value of `editing.model` for the pipeline that comes with headstyle."""
@@ -80,6 +81,54 @@ def pipeline_folder(model: str, revision: str | None) -> Path:
             "network, and copy the cache), or name a local folder"
         )
     return Path(marker).parents[1]
+
+
+def is_remote(model: str) -> bool:
+    """Whether a pipeline is on the model hub: neither a folder nor headstyle's own."""
+    try:
+        pipeline_folder(model, None)
+    except InputError:
+        return not Path(model).exists() and "/" in model
+    return "/" in model and not Path(model).is_dir()
+
+
+def download_pipeline(model: str, revision: str | None) -> list[Path]:
+    """Files of a pipeline on the model hub, in the hub's cache.
+
+    Raises:
+        InputError: a file cannot be had, or is not what the hub says it is.
+    """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+
+    files = []
+    for name in (*PIPELINE_FILES, *VOCABULARIES[1]):
+        with_reason = f"{model}, {name}"
+        path = Path(
+            fetched(with_reason, lambda name=name: hf_hub_download(model, name, revision=revision))
+        )
+        url = hf_hub_url(model, name, revision=revision)
+        metadata = fetched(with_reason, lambda url=url: get_hf_file_metadata(url))
+        check_digest(path, metadata.etag or "")
+        files.append(path)
+    return files
+
+
+def check_digest(path: Path, digest: str) -> None:
+    """Check a file against the model hub's digest: SHA-256, or git's SHA-1 of small files.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    content = path.read_bytes()
+    found = (
+        hashlib.sha256(content).hexdigest()
+        if len(digest) == 64
+        else hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+    )
+    if found != digest:
+        raise InputError(
+            f"{path} has the digest {found}, the model hub says {digest}; delete it and try again"
+        )
 
 
 def words_beyond(tokenizer: Any, text: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from headstyle.editing.registry import editor_note
 from headstyle.report.labels import metric_label
 from headstyle.report.pages import data_uri, page, show_number, table
 from headstyle.report.sheets import stacked_strips
@@ -146,24 +147,9 @@ def _better_than_baseline(rows, metrics: Sequence[str]) -> str:
 
 
 def _editor(editing: Mapping[str, Any]) -> str:
-    """What made the edits, where that was not a text-driven editor."""
-    if editing["editor"] != "control":
-        return ""
-    control = editing["control"]
-    operations = ", ".join(dict.fromkeys(control["operations"].values()))
-    text = (
-        "No diffusion model took part in this run. Its edits are control operations, plain image "
-        f"filters ({operations}) in place of a text-driven editor, so that everything runs without "
-        "a GPU and without weights. "
-    )
-    if control["per_view_randomness"]:
-        text += (
-            "As a diffusion model edits every view a little differently, the filters vary color, "
-            "lightness and strength from view to view by chance (per_view_randomness "
-            f"{control['per_view_randomness']:g} of 1). "
-        )
-    text += "The numbers show what the pipeline measures, not how good a text-driven editor is."
-    return f'<p class="callout">{escape(text)}</p>'
+    """What the editor has to say about the edits."""
+    note = editor_note(editing)
+    return f'<p class="callout">{escape(note)}</p>' if note else ""
 
 
 def _subject(name: str, entry: Mapping[str, Any], rows, metrics: Sequence[str]) -> str:

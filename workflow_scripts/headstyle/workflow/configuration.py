@@ -12,18 +12,43 @@ from typing import Any
 import jsonschema
 import yaml
 
+from headstyle.avatars.settings import stylization_settings
 from headstyle.base.errors import InputError
+from headstyle.base.settings import Setting, complete_schema, fill_in_defaults
+from headstyle.consistency.settings import metric_settings
+from headstyle.editing.registry import editing_settings
 
 Row = dict[str, str]
 
 
+def declared_sections() -> dict[str, tuple[Setting, ...]]:
+    """The sections of the configuration whose settings stand beside the code that reads them."""
+    return {
+        "editing": editing_settings(),
+        "stylization": stylization_settings(),
+        "metrics": metric_settings(),
+    }
+
+
+def config_schema(schema_path: str | Path) -> dict[str, Any]:
+    """The schema of a file, completed by the settings that metrics, editors and schedules declare.
+
+    Raises:
+        InputError: two of these settings have one name.
+    """
+    schema = _read_schema(schema_path)
+    for name, settings in declared_sections().items():
+        complete_schema(schema["properties"][name], settings)
+    return schema
+
+
 def check_config(config: Mapping[str, Any], schema_path: str | Path) -> None:
-    """Check the merged configuration against a closed schema.
+    """Check the merged configuration against the closed schema, completed by declared settings.
 
     Raises:
         InputError: one line per wrong key, with the value found and what is allowed.
     """
-    problems = _problems(config, _read_schema(schema_path), prefix="")
+    problems = _problems(config, config_schema(schema_path), prefix="")
     if problems:
         raise InputError("the configuration is not valid:\n  " + "\n  ".join(problems))
 
@@ -55,6 +80,12 @@ def find_table(path: str, home: str | Path) -> str:
     """
     beside = Path(home, path)
     return str(beside) if beside.is_file() and not Path(path).exists() else path
+
+
+def fill_in_declared(config: dict[str, Any]) -> None:
+    """Give each declared setting that a checked configuration lacks its default, in place."""
+    for name, settings in declared_sections().items():
+        fill_in_defaults(config[name], settings)
 
 
 def read_table(path: str | Path, key: str, schema_path: str | Path) -> dict[str, Row]:

@@ -1,14 +1,13 @@
 """The weights that a configuration needs: all looked for before anything is trained."""
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from headstyle.base.errors import all_found
-from headstyle.editing.weights import pipeline_files, pipeline_folder, words_beyond
+from headstyle.editing.editors import editor_kind
 
 
 @dataclass(frozen=True)
@@ -55,8 +54,8 @@ def needed_models(
             and how to provide it.
     """
     searches: list[Callable[[], list[Model]]] = [lambda: _metric_models(metrics)]
-    if editing is not None and editing["editor"] == "instruct_pix2pix":
-        searches.append(lambda: [_editing_model(editing)])
+    if editing is not None:
+        searches.append(lambda: _editing_models(editing))
     if stylization is not None and stylization["lpips_weight"]:
         searches.append(lambda: [_loss_model(stylization)])
     if needs_matting:
@@ -65,36 +64,18 @@ def needed_models(
 
 
 def unread_texts(editing: Mapping[str, Any], prompts: Mapping[str, str]) -> list[str]:
-    """One sentence for each prompt whose end the editor's text encoder does not see.
+    """One sentence for each prompt of which the editor does not see the end.
 
     Args:
         editing: The config's section `editing`; its model is on this machine.
         prompts: Texts of the prompts, by whom they are for.
     """
-    if editing["editor"] != "instruct_pix2pix":
-        return []
-    folder = pipeline_folder(editing["model"], editing["revision"]) / "tokenizer"
-    settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
-    window = settings.get("model_max_length", 77)
-    # No tokenizer is asked about texts that fit whatever it does: loading one takes seconds.
-    if all(len(text.encode()) + 2 <= window for text in prompts.values()):
-        return []
-    from transformers import CLIPTokenizer
-
-    tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
-    cut = {name: words_beyond(tokenizer, text) for name, text in prompts.items()}
-    return [
-        f"the prompt {name} is longer than the text encoder's window of {window} tokens, which "
-        f"does not see its end {end!r}; shorten it"
-        for name, end in cut.items()
-        if end
-    ]
+    return editor_kind(editing).unread_texts(editing, prompts)
 
 
-def _editing_model(editing: Mapping[str, Any]) -> Model:
-    model, revision = editing["model"], editing["revision"]
-    files = pipeline_files(model, revision)
-    return Model("editing.model", model, revision, tuple(files))
+def _editing_models(editing: Mapping[str, Any]) -> list[Model]:
+    needed = editor_kind(editing).weights(editing)
+    return [Model(part.key, part.name, part.revision, part.files) for part in needed]
 
 
 def _loss_model(stylization: Mapping[str, Any]) -> Model:

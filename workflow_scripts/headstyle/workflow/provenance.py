@@ -156,6 +156,12 @@ class _Stripped(ast.NodeTransformer):
             return None  # A docstring, of whatever it stands below.
         return self.generic_visit(node)
 
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        if ast.unparse(node.func) == "Setting":
+            # What a setting means is said to people only.
+            node.keywords = [keyword for keyword in node.keywords if keyword.arg != "meaning"]
+        return self.generic_visit(node)
+
     def visit_Assign(self, node: ast.Assign) -> ast.AST | None:
         if (
             isinstance(node.value, ast.Call)

@@ -1,16 +1,17 @@
 """The consistency metrics, one module each, found by their names.
 
 To add a metric, write `headstyle/consistency/metrics/NAME.py` with a subclass of `Metric` called
-NAME, and list NAME in the config under `metrics.names`.
+NAME, and list NAME in the config under `metrics.names`. Declare its settings in the module as
+`NAME.setting` (see `headstyle.base.settings`); in the config they stand under `metrics.NAME`.
 """
 
-import importlib
 import pkgutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstyle.base.errors import InputError
+from headstyle.base.settings import class_named
 from headstyle.consistency.metrics.base import Metric
 from headstyle.consistency.pairs import PairBatch, Scene, mean_over_overlap
 
@@ -25,6 +26,7 @@ __all__ = [
     "load_metrics",
     "mean_over_overlap",
     "metric_class",
+    "metric_paths",
     "required_weights",
 ]
 
@@ -32,6 +34,11 @@ __all__ = [
 def available_metrics() -> list[str]:
     """Names of all metrics, in alphabetical order."""
     return sorted(found.name for found in pkgutil.iter_modules(__path__) if found.name != "base")
+
+
+def metric_paths() -> dict[str, Path]:
+    """The module of each metric, by its name."""
+    return {name: Path(__path__[0], f"{name}.py") for name in available_metrics()}
 
 
 def metric_class(name: str) -> type[Metric]:
@@ -44,14 +51,7 @@ def metric_class(name: str) -> type[Metric]:
         raise InputError(
             f"metrics.names: {name!r} is not a metric; choose from {', '.join(available_metrics())}"
         )
-    module = importlib.import_module(f"{__name__}.{name}")
-    return next(
-        found
-        for found in vars(module).values()
-        if isinstance(found, type)
-        and issubclass(found, Metric)
-        and found.__module__ == module.__name__
-    )
+    return class_named(name, __name__, Metric)
 
 
 def load_metrics(settings: Mapping[str, Any], device: "torch.device") -> list[Metric]:

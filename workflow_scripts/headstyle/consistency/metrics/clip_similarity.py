@@ -13,9 +13,19 @@ import torch
 from torch import Tensor
 
 from headstyle.base.errors import InputError
+from headstyle.base.settings import Setting
 from headstyle.consistency.metrics.base import Metric
 from headstyle.consistency.pairs import PairBatch, Scene
 from headstyle.consistency.parts.clip import Clip, clip_files, download_clip
+
+SETTINGS = (
+    Setting(
+        "clip_neutral_text",
+        "a photo of a person",
+        {"type": "string", "minLength": 1},
+        meaning="What clip_similarity takes the instruction to lead away from.",
+    ),
+)
 
 
 class ClipSimilarity(Metric):

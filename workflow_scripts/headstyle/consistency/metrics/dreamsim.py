@@ -24,10 +24,26 @@ from torch.nn.functional import interpolate, normalize
 
 from headstyle.base.errors import InputError, first_line
 from headstyle.base.files import whole_file
+from headstyle.base.settings import Setting
 from headstyle.consistency.metrics.base import Metric
 from headstyle.consistency.pairs import PairBatch
 from headstyle.consistency.parts.clip import head_square
 
+SETTINGS = (
+    Setting(
+        "dreamsim_type",
+        "open_clip_vitb32",
+        {"enum": ["open_clip_vitb32", "clip_vitb32"]},
+        meaning="Type of dreamsim's network.",
+    ),
+    Setting(
+        "dreamsim_folder",
+        None,
+        {"type": ["string", "null"]},
+        meaning="Folder with what the archive of dreamsim's weights holds. null looks in torch's "
+        "cache.",
+    ),
+)
 # The package's other types are left out: those with DINO, such as the ensemble, run code of a
 # branch on the network; the one with SynCLR does not ask torch for weights only.
 TYPES = ("open_clip_vitb32", "clip_vitb32")

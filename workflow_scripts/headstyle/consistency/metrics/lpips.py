@@ -7,10 +7,26 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from headstyle.base.settings import Setting
 from headstyle.consistency.metrics.base import Metric
 from headstyle.consistency.pairs import PairBatch
 from headstyle.consistency.parts.lpips_windows import WindowedLpips
 from headstyle.losses.lpips_networks import download_backbone, find_backbone, load_network
+
+SETTINGS = (
+    Setting(
+        "lpips_net",
+        "squeeze",
+        {"enum": ["squeeze", "alex", "vgg"]},
+        meaning="Backbone of LPIPS.",
+    ),
+    Setting(
+        "lpips_weights",
+        None,
+        {"type": ["string", "null"]},
+        meaning="File with the weights of that backbone. null looks in torch's cache.",
+    ),
+)
 
 
 class Lpips(Metric):

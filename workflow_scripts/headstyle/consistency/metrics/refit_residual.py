@@ -8,12 +8,21 @@ import torch
 from torch import Tensor
 
 from headstyle.base.errors import InputError
+from headstyle.base.settings import Setting
 from headstyle.consistency.metrics.base import Metric
 from headstyle.consistency.pairs import PairBatch, Scene, mean_over_overlap
 from headstyle.rendering.renderer import render
 from headstyle.training.trainer import LearningRates, SplatTrainer, TrainingSettings, shuffled_views
 from headstyle.training.trainers import make_trainer
 
+SETTINGS = (
+    Setting(
+        "refit_iterations",
+        300,
+        {"type": "integer", "minimum": 1},
+        meaning="Steps of each of the two fits of refit_residual.",
+    ),
+)
 # Larger steps than in a whole training: the fit is short and starts close.
 RATES = LearningRates(
     means=5e-4, means_final=5e-5, scales=1e-2, quats=3e-3, opacities=5e-2, sh0=1e-2, shN=5e-4

@@ -10,7 +10,18 @@ import torch
 from torch import Tensor
 
 from headstyle.base.errors import InputError, first_line
+from headstyle.base.settings import Setting
 from headstyle.consistency.pairs import Scene
+
+SETTINGS = (
+    Setting(
+        "clip_model",
+        None,
+        {"type": ["string", "null"]},
+        meaning="Folder or hub name of a CLIP model on this machine, for clip_consistency and "
+        "clip_similarity.",
+    ),
+)
 
 # Behind heads, which would else differ by their backgrounds.
 GRAY = 0.5

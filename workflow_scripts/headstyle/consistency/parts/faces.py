@@ -16,8 +16,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from headstyle.base.errors import InputError
+from headstyle.base.settings import Setting
 from headstyle.consistency.parts.filling import continued
 
+SETTINGS = (
+    Setting(
+        "face_detector",
+        None,
+        {"type": ["string", "null"]},
+        meaning="File of YuNet in OpenCV's model zoo, for face_landmarks and face_identity.",
+    ),
+    Setting(
+        "face_recognizer",
+        None,
+        {"type": ["string", "null"]},
+        meaning="File of SFace in OpenCV's model zoo, for face_identity.",
+    ),
+)
 DETECTOR, RECOGNIZER = "face_detector", "face_recognizer"
 """Keys of the config's section `metrics`."""
 MIN_SCORE = 0.6

@@ -23,7 +23,27 @@ from numpy.typing import NDArray
 from headstyle.base.errors import InputError
 from headstyle.base.images import Image, RgbaImage
 from headstyle.base.seeds import derived_seed
+from headstyle.base.settings import Setting
 from headstyle.editing.base import Instruction, View, one_each, with_alpha
+from headstyle.editing.editors.base import EditorKind
+
+SETTINGS = (
+    Setting(
+        "control.operations",
+        {},
+        {
+            "type": "object",
+            "additionalProperties": {"enum": ["identity", "recolor", "painterly"]},
+        },
+        meaning="Which operation stands for which prompt, as {prompt: operation}.",
+    ),
+    Setting(
+        "control.per_view_randomness",
+        0.0,
+        {"type": "number", "minimum": 0, "maximum": 1},
+        meaning="How far views differ by chance, from 0 to 1.",
+    ),
+)
 
 FULL_TEXT_GUIDANCE = 7.5
 """Text guidance at which an operation is applied in full."""
@@ -78,8 +98,10 @@ OPERATIONS: dict[str, Operation] = {
 
 
 @dataclass(frozen=True)
-class ControlEditor:
+class ControlEditor(EditorKind):
     """An editor whose edits are known operations."""
+
+    name: ClassVar[str] = "control"
 
     operations: Mapping[str, str]
     """Name of the operation for each prompt's identifier."""
@@ -87,12 +109,8 @@ class ControlEditor:
     """How far views differ by chance, in [0, 1]."""
 
     @classmethod
-    def from_config(cls, control: Mapping[str, Any]) -> "ControlEditor":
-        """The editor of the config's section `editing.control`.
-
-        Raises:
-            InputError: an operation does not exist or the randomness is outside [0, 1].
-        """
+    def make(cls, editing: Mapping[str, Any], device: str) -> "ControlEditor":
+        control = editing["control"]
         for prompt, operation in control["operations"].items():
             if operation not in OPERATIONS:
                 raise InputError(
@@ -105,6 +123,39 @@ class ControlEditor:
                 f"editing.control.per_view_randomness is {randomness}; give a number from 0 to 1"
             )
         return cls(dict(control["operations"]), float(randomness))
+
+    @classmethod
+    def check(cls, editing: Mapping[str, Any], prompts: Sequence[str]) -> None:
+        for prompt in prompts:
+            if prompt not in editing["control"]["operations"]:
+                raise InputError(
+                    f"editing.control.operations has no operation for prompt {prompt}; give it "
+                    "one, or choose another editing.editor"
+                )
+
+    @classmethod
+    def for_prompt(cls, editing: Mapping[str, Any], prompt: str) -> Mapping[str, Any]:
+        control = editing["control"]
+        own = {name: op for name, op in control["operations"].items() if name == prompt}
+        return {**editing, "control": {**control, "operations": own}}
+
+    @classmethod
+    def note(cls, editing: Mapping[str, Any]) -> str:
+        control = editing["control"]
+        operations = ", ".join(dict.fromkeys(control["operations"].values()))
+        text = (
+            "No diffusion model took part in this run. Its edits are control operations, plain "
+            f"image filters ({operations}) in place of a text-driven editor, so that everything "
+            "runs without a GPU and without weights. "
+        )
+        if control["per_view_randomness"]:
+            text += (
+                "As a diffusion model edits every view a little differently, the filters vary "
+                "color, lightness and strength from view to view by chance (per_view_randomness "
+                f"{control['per_view_randomness']:g} of 1). "
+            )
+        last = "The numbers show what the pipeline measures, not how good a text-driven editor is."
+        return text + last
 
     shares_batches: ClassVar[bool] = False
 
