@@ -357,7 +357,7 @@ def test_a_damaged_checkpoint_is_left_and_the_avatar_begun_anew(subject, tmp_pat
 
 def test_single_edits_are_resumed_from_the_last_checkpoint(subject, tmp_path, monkeypatch):
     changes = {"schedule": "in2n", "iterations": 40, "edit_every": 2}
-    monkeypatch.setattr("headstyle.avatars.schedules.In2nSchedule.checkpoint_every", 10)
+    monkeypatch.setattr("headstyle.avatars.schedules.in2n.In2nSchedule.checkpoint_every", 10)
     made = order(tmp_path / "stopped", **changes)
     steps, real = [], SplatTrainer.step
 

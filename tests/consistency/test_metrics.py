@@ -263,8 +263,8 @@ def test_editing_a_metric_reruns_the_measurements(name, tmp_path):
     shutil.copytree(SCRIPTS / "headstyle", tmp_path / "headstyle")
     shutil.copy(SCRIPTS / "measure_consistency.py", tmp_path)
     before = library_digest(tmp_path / "measure_consistency.py")
-    with (tmp_path / "headstyle" / "metrics" / f"{name}.py").open("a") as module:
-        module.write("# edited\n")
+    with (tmp_path / "headstyle" / "consistency" / "metrics" / f"{name}.py").open("a") as module:
+        module.write("EDITED = True\n")
     assert library_digest(tmp_path / "measure_consistency.py") != before
 
 

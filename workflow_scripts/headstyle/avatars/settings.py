@@ -11,15 +11,14 @@ SETTINGS = (
         "iterations",
         5000,
         {"type": ["integer", "null"], "minimum": 1},
-        meaning="Iterations of the training. null is the schedule's own: thesis 5000, igs2gs 7500, "
-        "in2n 15000.",
+        meaning="Iterations of the training. null is the schedule's own number.",
     ),
     Setting(
         "edit_every",
         2500,
         {"type": ["integer", "null"], "minimum": 1},
         meaning="Iterations from one edit to the next. An edit takes all views; with in2n a single "
-        "one. null is the schedule's own: thesis and igs2gs 2500, in2n 10.",
+        "one. null is the schedule's own number.",
     ),
     Setting(
         "refine_every",

@@ -179,6 +179,7 @@ def describe(schema: Mapping[str, Any]) -> str:
         "exclusiveMaximum": "below {}",
         "minItems": "{} or more entries",
         "maxItems": "{} entries at most",
+        "minLength": "{} or more characters",
         "pattern": "matching {}",
     }
     words += [text.format(schema[name]) for name, text in limits.items() if name in schema]

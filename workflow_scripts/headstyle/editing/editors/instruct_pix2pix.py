@@ -45,7 +45,7 @@ SETTINGS = (
         "diffusion_steps",
         20,
         {"type": "integer", "minimum": 1, "maximum": 1000},
-        meaning="Denoising steps from pure noise. An edit that starts from less noise takes fewer.",
+        meaning="Denoising steps of an edit, spread over the noise that it starts from.",
     ),
     Setting(
         "background",
