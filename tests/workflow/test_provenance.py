@@ -45,6 +45,17 @@ def test_comments_and_docstrings_do_not(scripts):
     assert library_digest(scripts / "stage.py") == before
 
 
+def test_another_default_of_a_setting_changes_the_digest_and_another_meaning_does_not(scripts):
+    deep = scripts / "headstyle" / "inner" / "deep.py"
+    declared = 'SETTINGS = (Setting("deep.y", {}, {{}}, meaning="{}"),)\n'
+    deep.write_text(declared.format(1, "One."))
+    before = library_digest(scripts / "stage.py")
+    deep.write_text(declared.format(1, "The same, said better."))
+    assert library_digest(scripts / "stage.py") == before
+    deep.write_text(declared.format(2, "One."))
+    assert library_digest(scripts / "stage.py") != before
+
+
 def test_what_only_type_checkers_import_does_not(scripts):
     deep = scripts / "headstyle" / "inner" / "deep.py"
     deep.write_text("from typing import TYPE_CHECKING\ny = 1\n")
