@@ -169,7 +169,7 @@ rule write_overview:
     params:
         subjects=SUBJECTS,
         metrics=FIRST_METRICS,
-        editing=avatar_editing(config["editing"]),
+        note=editor_note(config["editing"]),
         # Rows of the picture.
         shown=4,
         assets=page_assets(),

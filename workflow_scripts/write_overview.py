@@ -33,7 +33,7 @@ if __name__ == "__main__":
             prompts,
             params.metrics,
             params.shown,
-            params.editing,
+            params.note,
         )
         write_page(snakemake.output.page, page)
         write_sheet(snakemake.output.picture, stacked_strips(paths.strips[: params.shown]))

@@ -14,6 +14,7 @@ from fake_results import METRICS, write_fake_results
 from headstyle.base.cameras import Cameras
 from headstyle.base.files import read_json
 from headstyle.base.tables import read_rows
+from headstyle.editing.registry import editor_note
 from headstyle.report import pictures, plots, sheets, summaries
 from headstyle.report.compare import compare_page
 from headstyle.report.contact_sheets import SHEET_WIDTH_PX, TableSheet, Tile, grid_sheet, shorten
@@ -380,12 +381,12 @@ class TestPages:
         }
 
     def test_the_overview_says_which_filters_stood_in_for_an_editor(self, entry):
-        html = overview_page({"A": entry}, [], {}, METRICS, shown=4, editing=CONTROL)
+        html = overview_page({"A": entry}, [], {}, METRICS, shown=4, note=editor_note(CONTROL))
         assert "No diffusion model took part" in html
         assert "(recolor)" in html
         assert "per_view_randomness 0.3" in html
         trained = {"editor": "instruct_pix2pix", "control": CONTROL["control"]}
-        html = overview_page({"A": entry}, [], {}, METRICS, shown=4, editing=trained)
+        html = overview_page({"A": entry}, [], {}, METRICS, shown=4, note=editor_note(trained))
         assert "No diffusion model" not in html
 
     def test_the_overview_counts_avatars_better_than_their_own_baseline(self, entry):
@@ -400,15 +401,16 @@ class TestPages:
                 ("B", "P4", 0.03),
             )
         ]
-        html = overview_page({"A": entry}, rows, {}, ["rmse"], shown=4, editing=CONTROL)
+        html = overview_page({"A": entry}, rows, {}, ["rmse"], shown=4, note=editor_note(CONTROL))
         assert "own head: 1 of 3 by RMSE." in html
         # Of a similarity higher is better.
-        html = overview_page({"A": entry}, rows, {}, ["ssim"], shown=4, editing=CONTROL)
+        html = overview_page({"A": entry}, rows, {}, ["ssim"], shown=4, note=editor_note(CONTROL))
         assert "own head: 2 of 3 by SSIM." in html
 
     def test_the_overview_shows_all_scenes_and_escapes_prompts(self, results, entry):
         rows = read_rows(results / "tables" / "avatars.csv")
-        html = overview_page({"A": entry}, rows, {"P4": EVIL}, METRICS, shown=4, editing=CONTROL)
+        note = editor_note(CONTROL)
+        html = overview_page({"A": entry}, rows, {"P4": EVIL}, METRICS, shown=4, note=note)
         assert "<script>alert" not in html
         assert "1 head, 4 stylized avatars" in html
         assert len(cells(html)) == 6

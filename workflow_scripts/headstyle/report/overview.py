@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from headstyle.editing.registry import editor_note
 from headstyle.report.labels import metric_label
 from headstyle.report.pages import data_uri, page, show_number, table
 from headstyle.report.sheets import stacked_strips
@@ -52,7 +51,7 @@ def overview_page(
     prompts: Mapping[str, str],
     metrics: Sequence[str],
     shown: int,
-    editing: Mapping[str, Any],
+    note: str = "",
 ) -> str:
     """The first page of the report.
 
@@ -63,7 +62,7 @@ def overview_page(
         prompts: Text of each prompt.
         metrics: Names of the metrics' columns.
         shown: At most so many subjects' pictures stand at the top.
-        editing: The configuration's section `editing`, which says what made the edits.
+        note: What readers must know about the edits, in sentences; or nothing.
     """
     count = sum(row["prompt"] not in (BASELINE, FLOOR) for row in avatars)
     intro = (
@@ -76,7 +75,7 @@ def overview_page(
     parts = [
         "<h1>Consistency of stylized head avatars</h1>",
         f'<p class="lead">{escape(intro)}</p>',
-        _editor(editing),
+        f'<p class="callout">{escape(note)}</p>' if note else "",
         _figure(data_uri(top, 85), "The stages on one view of each head", _STAGES),
         "<h2>Results at a glance</h2>",
         _means(avatars, prompts, metrics),
@@ -144,12 +143,6 @@ def _better_than_baseline(rows, metrics: Sequence[str]) -> str:
         return ""
     listed = ", ".join(count for _, count in counts)
     return f"Avatars that score better than the baseline of their own head: {listed}."
-
-
-def _editor(editing: Mapping[str, Any]) -> str:
-    """What the editor has to say about the edits."""
-    note = editor_note(editing)
-    return f'<p class="callout">{escape(note)}</p>' if note else ""
 
 
 def _subject(name: str, entry: Mapping[str, Any], rows, metrics: Sequence[str]) -> str:

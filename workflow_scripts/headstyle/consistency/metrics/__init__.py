@@ -3,6 +3,8 @@
 To add a metric, write `headstyle/consistency/metrics/NAME.py` with a subclass of `Metric` called
 NAME, and list NAME in the config under `metrics.names`. Declare its settings in the module as
 `NAME.setting` (see `headstyle.base.settings`); in the config they stand under `metrics.NAME`.
+The report calls a metric by its NAME, and takes lower values for better ones, unless
+`headstyle/report/labels.py` says more about it.
 """
 
 import pkgutil
