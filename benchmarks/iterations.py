@@ -14,7 +14,7 @@ import yaml
 from head_like import DISTANCE, head_like
 from headstyle.base.cameras import Cameras
 from headstyle.rendering.cuda import rasterize as rendering_cuda
-from headstyle.training.trainer import SplatTrainer, TrainingSettings, shuffled_views
+from headstyle.training.trainer import SplatTrainer, TrainingSettings, random_order
 from headstyle.training.trainers import make_trainer
 
 HOLDOUT_EVERY = 8
@@ -105,7 +105,7 @@ def trained_milliseconds(trainer: SplatTrainer, repeats: int = 300) -> dict[str,
     """Milliseconds of an iteration of a trained scene by tiles and graphs; trains on meanwhile."""
     from headstyle.training.recorded_steps import RecordedSteps
 
-    order = shuffled_views(range(len(trainer.cameras)), SEED)
+    order = random_order(range(len(trainer.cameras)), SEED)
     found = {}
     for tile in TILES:
         for graphs in (False, True):

@@ -45,8 +45,8 @@ from headstyle.training.baseline import (
 from headstyle.training.exposure import Exposures
 from headstyle.training.trainer import (
     TrainingSettings,
+    random_order,
     scene_extent,
-    shuffled_views,
     split_views,
 )
 from iterations import (
@@ -163,7 +163,7 @@ def plain(views: Views, settings: TrainingSettings, device: str, fused_loss: boo
         [image.to(device) for image in on_black],
     )
     watch = Watch(views, settings.iterations, device)
-    order = shuffled_views(range(len(cameras)), SEED)
+    order = random_order(range(len(cameras)), SEED)
     extent = scene_extent(cameras)
     train(splats, resident, order, extent, settings.iterations, watch, fused_loss)
     return watch.row
@@ -176,7 +176,7 @@ def ours(
     data = (views.cameras, views.images, views.points, views.colors)
     trainer, selection = prepare_training(*data, settings, SEED, device)
     watch = Watch(views, settings.iterations, device)
-    order = shuffled_views(range(len(trainer.cameras)), SEED)
+    order = random_order(range(len(trainer.cameras)), SEED)
     every = max(1, settings.iterations // HISTORY_ROWS)
     for iteration in range(1, settings.iterations + 1):
         chosen = [next(order) for _ in range(batch)]

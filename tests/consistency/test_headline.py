@@ -16,7 +16,7 @@ from headstyle.consistency.parts.headline_views import (
 from headstyle.consistency.parts.registration import displacement
 from headstyle.consistency.parts.smoothing import masked_smooth, smooth
 from headstyle.consistency.scoring import score
-from headstyle.consistency.shuffling import shuffled_views
+from headstyle.consistency.shuffling import shuffled_images
 from skimage.color import lab2rgb, rgb2lab
 
 CPU = torch.device("cpu")
@@ -82,7 +82,7 @@ def test_it_scores_exactly_one_with_the_soft_silhouettes_of_splats_too():
 
 def test_shuffled_views_score_about_zero(head):
     cameras, images, depths = head
-    shuffled = shuffled_views(images, [image[..., 3] > 0.5 for image in images], 0)
+    shuffled = shuffled_images(images, [image[..., 3] > 0.5 for image in images], 0)
     known = {"unedited": images, "settings": SETTINGS, "device": "cpu"}
     assert score(shuffled, depths, cameras, **known)["headline"].mean() < 0.2
 

@@ -7,7 +7,7 @@ from analytic import cameras_around, photograph
 from headstyle.consistency.edit_strength import COLUMNS, edit_strength, gradient_energy
 from headstyle.consistency.metrics.ssim import masked_ssim
 from headstyle.consistency.scoring import score, with_references
-from headstyle.consistency.shuffling import derangement, shuffled_views
+from headstyle.consistency.shuffling import derangement, shuffled_images
 from headstyle.consistency.statistics import EDIT_COLUMNS
 from scipy.ndimage import gaussian_filter
 from skimage.metrics import structural_similarity
@@ -36,8 +36,8 @@ def test_shuffled_views_keep_their_silhouettes_and_show_no_background(head):
     _, images, _ = head
     loud = [np.where(image[..., 3:] > 0, image, (1, 0, 1, 0)) for image in images]
     for quiet, noisy, image in zip(
-        shuffled_views(images, masks(images), 0),
-        shuffled_views(loud, masks(images), 0),
+        shuffled_images(images, masks(images), 0),
+        shuffled_images(loud, masks(images), 0),
         images,
         strict=True,
     ):
@@ -51,14 +51,14 @@ def test_shuffled_views_keep_their_silhouettes_and_show_no_background(head):
 def test_an_empty_view_keeps_its_image(head):
     _, images, _ = head
     empty = [np.zeros_like(images[0]), *images[1:]]
-    assert (shuffled_views(empty, masks(empty), 0)[0] == 0).all()
+    assert (shuffled_images(empty, masks(empty), 0)[0] == 0).all()
 
 
 def test_shuffled_views_score_far_worse_than_consistent_ones(head):
     cameras, images, depths = head
     settings = {"names": ["rmse", "rmse_corrected", "ssim"]}
     floor = score(images, depths, cameras, settings=settings)
-    ceiling = score(shuffled_views(images, masks(images), 0), depths, cameras, settings=settings)
+    ceiling = score(shuffled_images(images, masks(images), 0), depths, cameras, settings=settings)
     for metric in ("rmse", "rmse_corrected"):
         assert (ceiling[metric] > 2 * floor[metric]).all()
     assert (ceiling["ssim"] < floor["ssim"]).all()

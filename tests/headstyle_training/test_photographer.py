@@ -18,7 +18,7 @@ from headstyle_training.heads.photographer import (
     linear_to_srgb,
     photograph,
     srgb_to_linear,
-    surfel_batch,
+    unpacked,
 )
 from headstyle_training.heads.studio import (
     STUDIO_SHARE,
@@ -65,6 +65,15 @@ def packed(surface):
 @pytest.fixture(scope="module")
 def surfels(surface):
     return packed(surface)
+
+
+def surfel_batch(surfels, device="cpu"):
+    """A batch of one head."""
+    count = len(surfels.paint)
+    geometry = torch.from_numpy(surfels.geometry.view(np.int32).reshape(1, count, 3))
+    paint = torch.from_numpy(surfels.paint.view(np.int32).reshape(1, count))
+    present = torch.ones(1, count, dtype=torch.bool, device=device)
+    return unpacked(geometry.to(device), paint.to(device), present)
 
 
 def as_batch(cameras: Cameras) -> CameraBatch:

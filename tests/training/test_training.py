@@ -35,8 +35,8 @@ from headstyle.training.trainer import (
     CHECK_EVERY,
     LEFT_OUT,
     SplatTrainer,
+    random_order,
     scene_extent,
-    shuffled_views,
     split_views,
 )
 from headstyle.training.trainers import make_trainer as trainer_on
@@ -334,7 +334,7 @@ def test_an_iteration_looks_at_images_that_lie_on_the_device(ball):
 
 
 def test_every_view_comes_once_before_any_comes_again():
-    order = shuffled_views([4, 5, 6], seed=0)
+    order = random_order([4, 5, 6], seed=0)
     rounds = [[next(order) for _ in range(3)] for _ in range(5)]
     assert all(sorted(each) == [4, 5, 6] for each in rounds)
     assert len({tuple(each) for each in rounds}) > 1

@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from headstyle.avatars.files import OUTPUTS, AvatarFolder, Order
-from headstyle.avatars.schedules import Edit, all_edits, make_schedule
+from headstyle.avatars.schedules import Edit, make_schedule
 from headstyle.avatars.stylization import (
     Recipe,
     avatar_settings,
@@ -119,12 +119,6 @@ class AvatarRun:
         self._writer = ThreadPoolExecutor(1)
         self._writing: Future | None = None
         self._loop = stylize(self.trainer, self.schedule, self.subject.neighbors)
-
-    @property
-    def views_left(self) -> int:
-        """How many views are still to be edited."""
-        edits = all_edits(self.schedule, len(self._names))
-        return sum(len(e.views) for e in edits if e.iteration >= self.trainer.iteration)
 
     def advance(self, images: Sequence[RgbaImage] | None = None) -> Request | None:
         """Train until views are to be edited.

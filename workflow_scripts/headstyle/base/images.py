@@ -15,6 +15,8 @@ Image = NDArray[np.float32]
 """sRGB in [0, 1]. Shape `(H, W, 3)`."""
 RgbaImage = NDArray[np.float32]
 """sRGB with straight (not premultiplied) alpha, all in [0, 1]. Shape `(H, W, 4)`."""
+FOREGROUND_ALPHA = 0.5
+"""A pixel whose alpha exceeds this is foreground."""
 
 
 def read_rgba(path: str | Path) -> RgbaImage:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 from skimage.color import lab2rgb
 
-from headstyle.base.images import RgbaImage
+from headstyle.base.images import FOREGROUND_ALPHA, RgbaImage
 
 
 def smooth_field(
@@ -73,7 +73,7 @@ def continued_colors(image: RgbaImage) -> NDArray[np.float32]:
         return np.ascontiguousarray(image[..., :3])
     y, x = distance_transform_edt(outside, return_distances=False, return_indices=True)
     solid = image[y, x, :3]
-    return np.where((image[..., 3] < 0.5)[..., None], solid, image[..., :3])
+    return np.where((image[..., 3] < FOREGROUND_ALPHA)[..., None], solid, image[..., :3])
 
 
 def _sampled(values: NDArray[np.float32], offsets: NDArray[np.float32]) -> NDArray[np.float32]:

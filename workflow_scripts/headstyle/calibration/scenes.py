@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from skimage.color import rgb2lab
 
 from headstyle.base.cameras import Cameras, read_cameras
-from headstyle.base.images import RgbaImage, read_views, resize_rgba
+from headstyle.base.images import FOREGROUND_ALPHA, RgbaImage, read_views, resize_rgba
 from headstyle.calibration.fields import colors_from_lab
 from headstyle.capture.head import HeadMesh, Part, light_surface, sculpt_head
 from headstyle.capture.operators import Edit, edit_surface
@@ -51,7 +51,9 @@ class EditedViews:
     @property
     def head_size_px(self) -> float:
         """Side of the square that has as many pixels as a view's foreground has on average."""
-        return float(np.sqrt(np.mean([(image[..., 3] > 0.5).sum() for image in self.edited])))
+        return float(
+            np.sqrt(np.mean([(image[..., 3] > FOREGROUND_ALPHA).sum() for image in self.edited]))
+        )
 
     @property
     def pixels_per_unit(self) -> float:

@@ -12,7 +12,7 @@ from skimage.color import rgb2lab
 
 from headstyle.base.adjacency import direction_adjacency
 from headstyle.base.cameras import Cameras
-from headstyle.base.images import RgbaImage
+from headstyle.base.images import FOREGROUND_ALPHA, RgbaImage
 from headstyle.calibration.fields import colors_from_lab, continued_colors
 from headstyle.calibration.scenes import NO_EDIT, EditedViews
 from headstyle.capture.head import HeadMesh
@@ -91,8 +91,8 @@ def cropped(views: EditedViews) -> EditedViews:
     sizes, intrinsics = views.cameras.sizes.copy(), views.cameras.intrinsics.copy()
     windows = []
     for view, image in enumerate(views.edited):
-        rows = np.flatnonzero((image[..., 3] > 0.5).any(axis=1))
-        columns = np.flatnonzero((image[..., 3] > 0.5).any(axis=0))
+        rows = np.flatnonzero((image[..., 3] > FOREGROUND_ALPHA).any(axis=1))
+        columns = np.flatnonzero((image[..., 3] > FOREGROUND_ALPHA).any(axis=0))
         bottom = rows[0] + round(CROP_FRACTION * (rows[-1] + 1 - rows[0]))
         left, right = max(0, columns[0] - 1), min(image.shape[1], columns[-1] + 2)
         windows.append((slice(0, bottom), slice(left, right)))

@@ -26,7 +26,7 @@ from headstyle.consistency.scoring import (
     view_means,
     with_references,
 )
-from headstyle.consistency.shuffling import shuffled_views
+from headstyle.consistency.shuffling import shuffled_images
 from headstyle.rendering.renderer import Splats
 from headstyle.rendering.splats import read_ply
 
@@ -134,7 +134,7 @@ def ceiling(comparison: Comparison, settings: Mapping[str, Any], seed: int) -> p
     images = comparison.images
     foreground = [image[..., 3] > settings["foreground_alpha"] for image in images]
     names = [name for name in settings["names"] if metric_class(name).has_ceiling]
-    shuffled = shuffled_views(images, foreground, seed)
+    shuffled = shuffled_images(images, foreground, seed)
     return _score(comparison, shuffled, {**settings, "names": names})
 
 

@@ -10,7 +10,7 @@ from scipy.ndimage import distance_transform_edt
 from headstyle.base.images import Image, RgbaImage
 
 
-def shuffled_views(
+def shuffled_images(
     images: Sequence[Image | RgbaImage], foreground: Sequence[NDArray[np.bool_]], seed: int
 ) -> list[Image | RgbaImage]:
     """Every view's image replaced by another view's; silhouettes, and so geometry, stay.

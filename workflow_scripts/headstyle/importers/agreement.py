@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from headstyle.base.cameras import OPENGL_FROM_OPENCV, Cameras
 from headstyle.base.errors import InputError
+from headstyle.base.images import FOREGROUND_ALPHA
 
 logger = logging.getLogger("headstyle")
 
@@ -293,7 +294,7 @@ def _matches(
         for view in views:
             if view not in found:
                 pixels = np.rint(images[view] * 255).astype(np.uint8)
-                mask = np.where(images[view][..., 3] > 0.5, 255, 0).astype(np.uint8)
+                mask = np.where(images[view][..., 3] > FOREGROUND_ALPHA, 255, 0).astype(np.uint8)
                 gray = cv2.cvtColor(pixels[..., :3], cv2.COLOR_RGB2GRAY)
                 found[view] = sift.detectAndCompute(gray, mask)
         (points, words), (other_points, other_words) = (found[view] for view in views)

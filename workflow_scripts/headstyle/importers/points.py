@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 from headstyle.base.adjacency import meeting_point
 from headstyle.base.cameras import Cameras
 from headstyle.base.errors import InputError
-from headstyle.base.images import RgbaImage
+from headstyle.base.images import FOREGROUND_ALPHA, RgbaImage
 from headstyle.importers.colmap_models import read_model
 
-FOREGROUND_ALPHA = 0.5
 INSIDE = 0.9
 """A point belongs to the visual hull if it lies in the foreground of this share of the views that
 it is in the frame of; not of all, since masks and cameras are never exact."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from headstyle.base.adjacency import direction_adjacency
 from headstyle.base.cameras import Cameras
 from headstyle.base.errors import InputError
-from headstyle.base.images import RgbaImage
+from headstyle.base.images import FOREGROUND_ALPHA, RgbaImage
 from headstyle.base.tables import read_rows
 from headstyle.importers.agreement import Wording, check_depths, check_matches, ray_lengths
 from headstyle.importers.cameras import camera_names, default_axes, read_foreign_cameras
@@ -32,8 +32,6 @@ from headstyle.importers.view_files import (
 )
 
 logger = logging.getLogger("headstyle")
-
-FOREGROUND_ALPHA = 0.5
 
 
 @dataclass(frozen=True)

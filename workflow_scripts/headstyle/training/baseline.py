@@ -15,7 +15,7 @@ from headstyle import __version__
 from headstyle.base.cameras import Cameras
 from headstyle.base.errors import InputError
 from headstyle.base.files import whole_file, whole_folder
-from headstyle.base.images import RgbaImage, write_image
+from headstyle.base.images import FOREGROUND_ALPHA, RgbaImage, write_image
 from headstyle.base.progress import progress
 from headstyle.losses.photometric import color_corrected, foreground_scores, psnr
 from headstyle.rendering.renderer import Splats, render_views
@@ -28,7 +28,7 @@ from headstyle.training.trainer import (
     HistoryRow,
     SplatTrainer,
     TrainingSettings,
-    shuffled_views,
+    random_order,
     split_views,
 )
 from headstyle.training.trainers import make_trainer
@@ -37,8 +37,6 @@ logger = logging.getLogger("headstyle")
 
 # Rows of the history of a whole training.
 HISTORY_ROWS = 200
-# Where the mask exceeds this the pixel counts as foreground.
-FOREGROUND_ALPHA = 0.5
 
 
 def best_device() -> str:
@@ -123,7 +121,7 @@ def _iterate(trainer: SplatTrainer, selection: Selection, saved: Checkpoints, se
     iterations = trainer.settings.iterations
     every = max(1, iterations // HISTORY_ROWS)
     order = itertools.islice(
-        shuffled_views(range(len(trainer.cameras)), seed), trainer.iteration, None
+        random_order(range(len(trainer.cameras)), seed), trainer.iteration, None
     )
     left = range(trainer.iteration + 1, iterations + 1)
     for iteration in progress(left, "iterations"):

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from headstyle.base.cameras import Cameras
 from headstyle.base.errors import InputError
-from headstyle.base.images import RgbaImage
+from headstyle.base.images import FOREGROUND_ALPHA, RgbaImage
 from headstyle.losses.photometric import psnr
 from headstyle.rendering.renderer import Splats, render_views
 from headstyle.training.exposure import Exposures, exposed
@@ -23,7 +23,6 @@ logger = logging.getLogger("headstyle")
 
 # How often in a training the views are asked.
 LOOKS = 30
-FOREGROUND_ALPHA = 0.5
 
 
 class Selection:

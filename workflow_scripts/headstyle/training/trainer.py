@@ -35,8 +35,8 @@ __all__ = [
     "RefineSettings",
     "SplatTrainer",
     "TrainingSettings",
+    "random_order",
     "scene_extent",
-    "shuffled_views",
     "split_views",
 ]
 
@@ -336,7 +336,7 @@ def scene_extent(cameras: Cameras) -> float:
     return 1.1 * float(np.linalg.norm(centers - centers.mean(axis=0), axis=1).max())
 
 
-def shuffled_views(views: Sequence[int], seed: int) -> Iterator[int]:
+def random_order(views: Sequence[int], seed: int) -> Iterator[int]:
     """The views in random order without end, each once before any comes again."""
     generator = np.random.default_rng(seed)
     while True:

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from headstyle_training.heads.studio import CameraBatch, LightBatch, TintBatch
-from headstyle_training.heads.surfels import COLOR_GROUPS, POSITION_STEP_M, SPACING_STEP_M, Surfels
+from headstyle_training.heads.surfels import COLOR_GROUPS, POSITION_STEP_M, SPACING_STEP_M
 
 OVERSAMPLING = 2
 """Pixels drawn per side of a pixel."""
@@ -102,15 +102,6 @@ def unpacked(geometry: Tensor, paint: Tensor, present: Tensor) -> SurfelBatch:
         parts=colors[..., 3],
         present=present & (spacing > 0),
     )
-
-
-def surfel_batch(surfels: Surfels, device: torch.device | str = "cpu") -> SurfelBatch:
-    """The batch of a single head, outside of any bank."""
-    count = len(surfels.paint)
-    geometry = torch.from_numpy(surfels.geometry.view(np.int32).reshape(1, count, 3))
-    paint = torch.from_numpy(surfels.paint.view(np.int32).reshape(1, count))
-    present = torch.ones(1, count, dtype=torch.bool, device=device)
-    return unpacked(geometry.to(device), paint.to(device), present)
 
 
 def prepare(device: torch.device | str) -> None:

@@ -12,7 +12,7 @@ from headstyle.base.settings import Setting
 from headstyle.consistency.metrics.base import Metric
 from headstyle.consistency.pairs import PairBatch, Scene, mean_over_overlap
 from headstyle.rendering.renderer import render
-from headstyle.training.trainer import LearningRates, SplatTrainer, TrainingSettings, shuffled_views
+from headstyle.training.trainer import LearningRates, SplatTrainer, TrainingSettings, random_order
 from headstyle.training.trainers import make_trainer
 
 SETTINGS = (
@@ -98,7 +98,7 @@ def fit(scene: Scene, views: Sequence[int], iterations: int, device: torch.devic
     }
     cameras = scene.cameras.select(names)
     trainer = make_trainer(scene.splats, cameras, targets, settings, SEED, device)
-    for _, view in zip(range(iterations), shuffled_views(range(len(views)), SEED), strict=False):
+    for _, view in zip(range(iterations), random_order(range(len(views)), SEED), strict=False):
         trainer.step([view])
     return trainer
 

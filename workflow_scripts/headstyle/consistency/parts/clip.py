@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from headstyle.base.errors import InputError, first_line
+from headstyle.base.images import FOREGROUND_ALPHA
 from headstyle.base.settings import Setting
 from headstyle.consistency.pairs import Scene
 
@@ -134,7 +135,7 @@ class Clip:
         for colors, own, unedited in zip(
             scene.colors, scene.foreground, scene.unedited, strict=True
         ):
-            other = unedited[..., 3] > 0.5
+            other = unedited[..., 3] > FOREGROUND_ALPHA
             either = own | other
             edited.append(head_square(colors, own, either))
             before.append(head_square(unedited[..., :3], other, either))
