@@ -25,6 +25,7 @@ if str(LIBRARY) != SEARCHED[0]:
 from headstyle.workflow import configuration
 
 from headstyle.workflow import provenance
+from headstyle.avatars.instructions import instruction_text
 from headstyle.avatars.settings import avatar_stylization
 from headstyle.editing.registry import avatar_editing, check_editing, editor_note, weights_editing
 from headstyle.base.errors import InputError
@@ -53,8 +54,8 @@ def find_tables():
 
 def read_study():
     """The subjects and prompts tables, after every chosen name was checked."""
-    subjects = configuration.read_table(SUBJECTS_TABLE, "subject", SCHEMAS / "subjects.schema.yaml")
-    prompts = configuration.read_table(PROMPTS_TABLE, "prompt", SCHEMAS / "prompts.schema.yaml")
+    subjects = configuration.read_checked_rows(SUBJECTS_TABLE, "subject", SCHEMAS / "subjects.schema.yaml")
+    prompts = configuration.read_checked_rows(PROMPTS_TABLE, "prompt", SCHEMAS / "prompts.schema.yaml")
     study = config["study"]
     # null takes all rows of the table.
     study["subjects"] = list(subjects) if study["subjects"] is None else study["subjects"]
@@ -172,8 +173,7 @@ def subject_rig(wildcards):
 
 def instruction(subject, prompt):
     """The instruction for a subject: the prompt's text with the subject's pronoun in its place."""
-    pronoun = subjects[subject].get("pronoun") or "them"
-    return prompts[prompt]["text"].replace("{pronoun}", pronoun)
+    return instruction_text(prompts[prompt]["text"], subjects[subject].get("pronoun"))
 
 
 def prompt_text(wildcards):

@@ -14,7 +14,8 @@ Scores of each case are kept beside the results, so that a run that was stopped 
 
 from pathlib import Path
 
-from headstyle.base.files import whole_file, write_table
+from headstyle.base.files import whole_file
+from headstyle.base.tables.frames import write_table
 from headstyle.calibration.cases import Capture, Case, settings_from_config
 from headstyle.calibration.figures import climbs, moved_by_traps, seen
 from headstyle.calibration.page import calibration_page

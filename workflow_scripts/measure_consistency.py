@@ -19,10 +19,10 @@ unedited, splats and floor.
 """
 
 from headstyle.base.devices import keep_freed_memory
-from headstyle.base.files import write_table
 from headstyle.base.seeds import derived_seed
+from headstyle.base.tables.frames import write_table
 from headstyle.consistency.measuring import measure, read_comparison, remarks, with_labels
-from headstyle.consistency.statistics import read_table
+from headstyle.consistency.statistics import read_scores
 from headstyle.workflow.stage import stage
 
 if __name__ == "__main__":
@@ -39,7 +39,7 @@ if __name__ == "__main__":
             comparison,
             params.metrics,
             derived_seed(params.seed, subject),
-            read_table(paths.floor) if paths.get("floor") else None,
+            read_scores(paths.floor) if paths.get("floor") else None,
             is_baseline=params.labels[0] == "none",
         )
         log.info("%d pairs of %d views compared", len(pairs), len(views))

@@ -7,24 +7,19 @@ Output: figures          PNG files named {metric}_{figure}
 
 from pathlib import Path
 
-import pandas as pd
+from headstyle.base.errors import result_of
+from headstyle.base.tables.frames import read_table
 from headstyle.report import plots
 from headstyle.report.figures import write_figure
 from headstyle.report.instructions import read_prompts
 from headstyle.workflow.stage import stage
 
-_NAMES = {"subject": str, "prompt": str, "strength": str, "view": str}
-
-
-def read_scores(path: str) -> pd.DataFrame:
-    """A table of scores; `none` and other names stay text."""
-    return pd.read_csv(path, dtype=_NAMES, keep_default_na=False, na_values=[""])
-
+_STUDY = result_of("summarize")
 
 if __name__ == "__main__":
     with stage(snakemake) as log:
-        avatars = read_scores(snakemake.input.avatars)
-        views = read_scores(snakemake.input.views)
+        avatars = read_table(snakemake.input.avatars, _STUDY)
+        views = read_table(snakemake.input.views, _STUDY)
         names = {p: row.get("name", "") for p, row in read_prompts(snakemake.input.prompts).items()}
         for path in snakemake.output.figures:
             metric = next(

@@ -6,7 +6,7 @@ Output: thresholds  mean of each metric per quality rating
         agreement   rank correlation of each metric with quality
 """
 
-from headstyle.base.files import write_table
+from headstyle.base.tables.frames import write_table
 from headstyle.consistency.statistics import (
     STUDY_STRENGTH_PROMPTS,
     agreement,

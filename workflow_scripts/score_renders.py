@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pandas as pd
 from headstyle.base.errors import InputError
-from headstyle.base.files import read_json, write_table
-from headstyle.consistency.statistics import avatar_scores, read_table
+from headstyle.base.files import read_json
+from headstyle.base.tables.frames import write_table
+from headstyle.consistency.statistics import avatar_scores, read_scores
 from headstyle.report.foreign_page import scene_page, scene_table, scene_warnings
 from headstyle.report.pages import write_page
 from headstyle.workflow.stage import stage
@@ -28,7 +29,7 @@ if __name__ == "__main__":
             )
         notes = {Path(path).parent.name: read_json(path) for path in paths.notes}
         pairs, views = (
-            pd.concat([read_table(path) for path in tables], ignore_index=True)
+            pd.concat([read_scores(path) for path in tables], ignore_index=True)
             for tables in (paths.pairs, paths.views)
         )
         avatars = avatar_scores(

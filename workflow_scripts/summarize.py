@@ -10,13 +10,13 @@ Output: avatars     per scene: mean over its views, spread, interval, excess, qu
 """
 
 import pandas as pd
-from headstyle.base.files import write_table
+from headstyle.base.tables.frames import write_table
 from headstyle.consistency.statistics import (
     agreement,
     avatar_scores,
     compare_strengths,
     read_ratings,
-    read_table,
+    read_scores,
     thresholds,
 )
 from headstyle.workflow.stage import stage
@@ -25,7 +25,7 @@ if __name__ == "__main__":
     with stage(snakemake) as log:
         paths, params = snakemake.input, snakemake.params
         metrics = params.metrics
-        views = pd.concat([read_table(path) for path in paths.views], ignore_index=True)
+        views = pd.concat([read_scores(path) for path in paths.views], ignore_index=True)
         ratings = read_ratings(paths.ratings) if paths.get("ratings") else None
         avatars = avatar_scores(
             views,

@@ -38,7 +38,7 @@ if __name__ == "__main__":
         )
         write_ply(out.splats, trainer.splats)
         renders = baseline.write_renders(trainer.splats, cameras, out.renders, out.depth)
-        baseline.write_history(out.history, trainer.history)
+        baseline.write_splat_history(out.history, trainer.history)
         scores = baseline.score_views(
             cameras, images, renders, settings.holdout_every, trainer.exposures
         )

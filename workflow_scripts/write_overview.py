@@ -8,8 +8,9 @@ Output: page      HTML
         picture   JPEG
 """
 
+from headstyle.base.errors import result_of
 from headstyle.base.files import read_json
-from headstyle.base.tables import read_rows
+from headstyle.base.tables.rows import read_rows
 from headstyle.report.contact_sheets import write_sheet
 from headstyle.report.instructions import read_prompts
 from headstyle.report.overview import overview_page
@@ -29,7 +30,7 @@ if __name__ == "__main__":
         prompts = {p: row["text"] for p, row in read_prompts(paths.prompts).items()}
         page = overview_page(
             subjects,
-            read_rows(paths.avatars),
+            read_rows(paths.avatars, result_of("summarize")),
             prompts,
             params.metrics,
             params.shown,

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from headstyle.base.tables import read_rows
+from headstyle.base.errors import result_of
+from headstyle.base.tables.rows import read_rows
 from headstyle.report import summaries
 from headstyle.report.pages import settings_rows, table_page, write_page
 from headstyle.workflow.stage import stage
@@ -26,7 +27,9 @@ if __name__ == "__main__":
     with stage(snakemake) as log:
         paths, params = snakemake.input, snakemake.params
         pages = dict(snakemake.output.items())
-        rows = {name: read_rows(paths[name]) for name in summaries.STUDY_PAGES if name in pages}
+        study = result_of("summarize")
+        shown = [name for name in summaries.STUDY_PAGES if name in pages]
+        rows = {name: read_rows(paths[name], study) for name in shown}
         rows["poses"] = summaries.poses_rows(params.subjects, paths.poses, paths.get("truth", []))
         rows["baseline"] = summaries.baseline_rows(params.subjects, paths.baselines)
         rows["settings"] = settings_rows(snakemake.config, read_yaml(paths.study))

@@ -15,11 +15,9 @@ from headstyle.avatars.stylization import (
     Recipe,
     avatar_settings,
     describe_run,
-    read_neighbors,
     render_images,
     stylize,
 )
-from headstyle.base.errors import InputError
 from headstyle.base.seeds import avatar_seed
 from headstyle.editing.base import View
 from headstyle.editing.editors.control import ControlEditor
@@ -101,27 +99,6 @@ def test_an_avatars_seed_depends_on_all_its_names_and_stays_the_same_for_ever():
     others += [(0, "A", "P4", "high"), (0, "AP4", "", "low")]
     assert seed not in {avatar_seed(*names) for names in others}
     assert seed == 98219430474619
-
-
-def test_neighbors_follow_the_cameras_order_and_never_hold_the_view_itself(tmp_path):
-    table = tmp_path / "adjacency.csv"
-    table.write_text("view,c,a,b\nc,1,1,0\na,1,0,1\nb,0,1,0\n")
-    assert read_neighbors(table, ["a", "b", "c"]) == [[1, 2], [0], [0]]
-
-
-def test_a_view_that_the_adjacency_lacks_is_named(tmp_path):
-    table = tmp_path / "adjacency.csv"
-    table.write_text("view,a\na,0\n")
-    with pytest.raises(InputError, match="has no view 'b'"):
-        read_neighbors(table, ["a", "b"])
-
-
-def test_a_file_that_is_no_adjacency_table_is_an_error(tmp_path):
-    table = tmp_path / "adjacency.csv"
-    for content in ("", "view,a,b\na,0\nb,1,0\n", "view,a,b\na,0,yes\nb,1,0\n"):
-        table.write_text(content)
-        with pytest.raises(InputError, match="is not an adjacency table"):
-            read_neighbors(table, ["a", "b"])
 
 
 def test_the_loss_of_a_batch_is_the_mean_of_single_losses():

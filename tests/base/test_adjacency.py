@@ -6,6 +6,7 @@ from headstyle.base.adjacency import (
     grid_adjacency,
     meeting_point,
     read_adjacency,
+    read_neighbors,
     read_rig,
     view_adjacency,
     write_adjacency,
@@ -163,6 +164,37 @@ def test_a_table_of_anything_but_0_and_1_is_named(tmp_path, cell):
     (tmp_path / "a.csv").write_text(f"view,a,b\na,0,{cell}\nb,1,0\n")
     with pytest.raises(InputError, match=r"a\.csv"):
         read_adjacency(tmp_path / "a.csv")
+
+
+def test_neighbors_follow_the_cameras_order(tmp_path):
+    table = tmp_path / "adjacency.csv"
+    table.write_text("view,c,a,b\nc,0,1,0\na,1,0,1\nb,0,1,0\n")
+    assert read_neighbors(table, ["a", "b", "c"]) == [[1, 2], [0], [0]]
+    assert read_neighbors(table, ["b", "c"]) == [[], []]
+
+
+def test_a_view_that_the_adjacency_lacks_is_named(tmp_path):
+    table = tmp_path / "adjacency.csv"
+    table.write_text("view,a\na,0\n")
+    with pytest.raises(InputError, match=r"has no view 'b'; .*rule camera_adjacency"):
+        read_neighbors(table, ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "view,a,b\na,0\nb,1,0\n",
+        "view,a,b\na,0,yes\nb,1,0\n",
+        "view,a,b\na,1,1\nb,1,0\n",
+        "view,a,b\na,0,1\nb,0,0\n",
+        "view,a,b\nb,0,1\na,1,0\n",
+    ],
+)
+def test_a_file_that_is_no_adjacency_table_is_an_error(tmp_path, content):
+    table = tmp_path / "adjacency.csv"
+    table.write_text(content)
+    with pytest.raises(InputError, match="is not an adjacency table"):
+        read_neighbors(table, ["a", "b"])
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Files and folders appear whole or not at all."""
 
 import pytest
-from headstyle.base.errors import InputError
+from headstyle.base.errors import USERS_FILE, InputError
 from headstyle.base.files import claim_folder, read_json, whole_file, whole_folder, write_json
 
 
@@ -43,6 +43,16 @@ def test_a_truncated_json_is_told_by_its_name(tmp_path):
     (tmp_path / "a.json").write_text('{"x": ')
     with pytest.raises(InputError, match=r"a\.json is not valid JSON"):
         read_json(tmp_path / "a.json")
+
+
+def test_a_users_json_is_never_to_be_deleted(tmp_path):
+    (tmp_path / "a.json").write_text('{"x": ')
+    with pytest.raises(InputError, match="delete it and run the workflow again"):
+        read_json(tmp_path / "a.json")
+    for name in ("a.json", "none.json"):
+        with pytest.raises(InputError, match=f"{name} .* correct") as raised:
+            read_json(tmp_path / name, USERS_FILE)
+        assert "delete" not in str(raised.value)
 
 
 def test_a_folder_is_claimed_by_one_process_at_a_time(tmp_path):

@@ -13,7 +13,7 @@ from headstyle.consistency.statistics import (
     compare_strengths,
     published_scores,
     read_ratings,
-    read_table,
+    read_scores,
     thresholds,
 )
 
@@ -251,7 +251,7 @@ def test_two_runs_write_the_same_bytes(tmp_path):
 def test_names_that_look_like_numbers_or_nothing_stay_text(tmp_path):
     path = tmp_path / "views.csv"
     path.write_text("subject,prompt,strength,view,neighbours,rmse\nNA,007,none,001,2,\n")
-    [row] = read_table(path).to_dict("records")
+    [row] = read_scores(path).to_dict("records")
     assert [row[k] for k in ("subject", "prompt", "strength", "view")] == [
         "NA",
         "007",
@@ -268,7 +268,7 @@ def test_names_that_look_like_numbers_or_nothing_stay_text(tmp_path):
         ("subject,prompt,strength\nA,P1,low\n", "lacks the column quality"),
         ("subject,prompt,strength,quality\nA,P1,low,good\n", "quality that is not a number"),
         ("subject,prompt,strength,quality\nA,P1,low,2\nA,P1,low,3\n", "rates A P1 low twice"),
-        ("", "is not a CSV table"),
+        ("", "cannot be read as a table"),
     ],
 )
 def test_ratings_that_cannot_be_used_are_named(content, message, tmp_path):

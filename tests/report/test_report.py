@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 from fake_results import METRICS, write_fake_results
 from headstyle.base.cameras import Cameras
+from headstyle.base.errors import RESULT
 from headstyle.base.files import read_json
-from headstyle.base.tables import read_rows
+from headstyle.base.tables.rows import read_rows
 from headstyle.editing.registry import editor_note
 from headstyle.report import pictures, plots, sheets, summaries
 from headstyle.report.compare import compare_page
@@ -271,7 +272,7 @@ def cells(html: str) -> list[list[str]]:
 class TestTablePages:
     @pytest.mark.parametrize("name", ["avatars", "views", "strengths"])
     def test_a_page_has_every_row_of_its_table(self, results, name):
-        rows = read_rows(results / "tables" / f"{name}.csv")
+        rows = read_rows(results / "tables" / f"{name}.csv", RESULT)
         shown = cells(table_page(*summaries.PAGES[name][:2], rows))
         assert len(shown) == len(rows)
         assert all(len(line) == len(rows[0]) for line in shown)
@@ -279,7 +280,9 @@ class TestTablePages:
     @pytest.mark.parametrize("name", ["thresholds", "agreement"])
     def test_an_empty_table_says_why(self, results, name):
         title, intro, empty = summaries.PAGES[name]
-        html = table_page(title, intro, read_rows(results / "tables" / f"{name}.csv"), empty)
+        html = table_page(
+            title, intro, read_rows(results / "tables" / f"{name}.csv", RESULT), empty
+        )
         assert "<table" not in html
         assert "summary.ratings" in html
 
@@ -408,7 +411,7 @@ class TestPages:
         assert "own head: 2 of 3 by SSIM." in html
 
     def test_the_overview_shows_all_scenes_and_escapes_prompts(self, results, entry):
-        rows = read_rows(results / "tables" / "avatars.csv")
+        rows = read_rows(results / "tables" / "avatars.csv", RESULT)
         note = editor_note(CONTROL)
         html = overview_page({"A": entry}, rows, {"P4": EVIL}, METRICS, shown=4, note=note)
         assert "<script>alert" not in html

@@ -24,8 +24,8 @@ from headstyle.training.baseline import (
     read_points,
     score_views,
     train_on_views,
-    write_history,
     write_renders,
+    write_splat_history,
 )
 from headstyle.training.checkpoints import restore, state_of
 from headstyle.training.densification import CappedStrategy, add_gradients
@@ -363,7 +363,7 @@ def test_a_baseline_writes_what_it_promises(ball, tmp_path):
     renders = write_renders(
         read_ply(tmp_path / "splats.ply"), cameras, tmp_path / "renders", tmp_path / "depth"
     )
-    write_history(tmp_path / "history.tsv", trainer.history)
+    write_splat_history(tmp_path / "history.tsv", trainer.history)
     scores = score_views(cameras, views, renders, chosen.holdout_every)
 
     assert trainer.cameras.names == ("view1", "view2", "view3")

@@ -103,19 +103,19 @@ def table(tmp_path: Path, text: str) -> Path:
 def test_a_subject_that_cannot_name_a_folder_is_refused(tmp_path, name):
     path = table(tmp_path, f"subject\tsource\tseed\n{name}\tprocedural\t1\n")
     with pytest.raises(InputError, match=r"row 2: subject is .*letters, digits and hyphens"):
-        configuration.read_table(path, "subject", SCHEMAS / "subjects.schema.yaml")
+        configuration.read_checked_rows(path, "subject", SCHEMAS / "subjects.schema.yaml")
 
 
 def test_a_subject_that_stands_twice_is_refused(tmp_path):
     path = table(tmp_path, "subject\tsource\nA\tprocedural\nA\tprocedural\n")
     with pytest.raises(InputError, match="row 3: subject 'A' stands twice"):
-        configuration.read_table(path, "subject", SCHEMAS / "subjects.schema.yaml")
+        configuration.read_checked_rows(path, "subject", SCHEMAS / "subjects.schema.yaml")
 
 
 def test_a_prompt_may_hold_quotes_newlines_and_any_script(tmp_path):
     text = "say \"hi\"\nand 'bye' {x} $(rm) ; 石の像\tend"
     path = table(tmp_path, 'prompt\ttext\nP1\t"' + text.replace('"', '""') + '"\n')
-    rows = configuration.read_table(path, "prompt", SCHEMAS / "prompts.schema.yaml")
+    rows = configuration.read_checked_rows(path, "prompt", SCHEMAS / "prompts.schema.yaml")
     assert rows["P1"]["text"] == text
 
 

@@ -21,7 +21,7 @@ from headstyle.avatars.runs import (
     make_together,
 )
 from headstyle.avatars.schedules import all_edits, make_schedule
-from headstyle.avatars.stylization import read_neighbors
+from headstyle.base.adjacency import read_neighbors
 from headstyle.base.cameras import read_cameras
 from headstyle.base.errors import InputError
 from headstyle.base.images import read_views

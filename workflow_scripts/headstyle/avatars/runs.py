@@ -38,7 +38,7 @@ from headstyle.editing.registry import avatar_editing
 from headstyle.losses.perceptual import make_perceptual_loss
 from headstyle.rendering.renderer import Splats
 from headstyle.rendering.splats import write_ply
-from headstyle.training.baseline import write_history, write_renders
+from headstyle.training.baseline import write_renders, write_splat_history
 from headstyle.training.checkpoints import restore, state_of
 from headstyle.training.trainers import make_trainer
 
@@ -160,7 +160,7 @@ class AvatarRun:
                 folder / names["renders"],
                 folder / names["depth"],
             )
-            write_history(folder / names["history"], trainer.history)
+            write_splat_history(folder / names["history"], trainer.history)
             write_json(folder / names["run"], self.described())
             self._spent("write", started)
             write_json(folder / names["timings"], self.timings())

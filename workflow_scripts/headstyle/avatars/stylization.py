@@ -5,11 +5,9 @@ study changed in Instruct-GS2GS: an edit takes all views at once with one noise,
 averages the loss over a view and its neighbors. `headstyle.avatars.schedules` holds what differs.
 """
 
-import csv
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +16,6 @@ from torch import Tensor
 
 from headstyle.avatars.schedules import Edit, Schedule, all_edits
 from headstyle.base.cameras import Cameras
-from headstyle.base.errors import InputError
 from headstyle.base.images import RgbaImage
 from headstyle.base.progress import progress
 from headstyle.base.seeds import derived_seed
@@ -180,28 +177,6 @@ def render_images(
         with torch.no_grad():
             rendering = render(splats, poses[i : i + 1], intrinsics[i : i + 1], width, height)
         yield name, straight_alpha(rendering.colors[0], rendering.alphas[0])
-
-
-def read_neighbors(path: str | Path, names: Sequence[str]) -> list[list[int]]:
-    """Indices of each view's neighbors from `adjacency.csv`, in the order of `names`.
-
-    Raises:
-        InputError: the file is missing, or a view is not in it.
-    """
-    try:
-        with Path(path).open(newline="", encoding="utf-8") as file:
-            header, *rows = csv.reader(file)
-            table = {row[0]: dict(zip(header[1:], row[1:], strict=True)) for row in rows}
-            return [
-                [j for j, other in enumerate(names) if j != i and int(table[name][other])]
-                for i, name in enumerate(names)
-            ]
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; run camera_adjacency") from None
-    except KeyError as error:
-        raise InputError(f"{path} has no view {error}; run camera_adjacency again") from None
-    except (ValueError, IndexError) as error:
-        raise InputError(f"{path} is not an adjacency table ({error}); make it again") from None
 
 
 def describe_run(

@@ -1,19 +1,19 @@
 """Which views are neighbors: by the rig's rows and columns, or by direction seen from the head."""
 
-import csv
-import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headstyle.base.cameras import Cameras
-from headstyle.base.errors import InputError
-from headstyle.base.files import whole_file
+from headstyle.base.errors import InputError, given_by, result_of
+from headstyle.base.tables.rows import read_cells, read_rows, write_cells
 
 Adjacency = NDArray[np.bool_]
 """Symmetric, False on the diagonal, in the cameras' order. Shape `(C, C)`."""
 
+_ADJACENCY = result_of("camera_adjacency")
 _RIG_COLUMNS = ("view", "row", "column")
 # Directions are told apart only where the axes do not run (nearly) in parallel.
 _SMALLEST_SPREAD = 1e-4
@@ -27,11 +27,7 @@ def read_rig(path: str | Path) -> dict[str, tuple[float, float]]:
     Raises:
         InputError: the file is missing or not such a table, or a view or a place occurs twice.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read ({error}); check the subject's rig") from None
-    rows = list(csv.DictReader(io.StringIO(text), delimiter="\t"))
+    rows = read_rows(path, given_by("the subject's rig"), delimiter="\t")
     if not rows or not set(_RIG_COLUMNS) <= set(rows[0]):
         raise InputError(
             f"{path} needs tab-separated columns view, row and column; add the missing ones"
@@ -40,7 +36,7 @@ def read_rig(path: str | Path) -> dict[str, tuple[float, float]]:
     for line, row in enumerate(rows, start=2):
         try:
             place = (float(row["row"]), float(row["column"]))
-        except (TypeError, ValueError):
+        except ValueError:
             raise InputError(
                 f"{path}, line {line}: row and column of {row['view']!r} must be numbers; correct"
                 " them"
@@ -151,11 +147,8 @@ def view_adjacency(
 
 def write_adjacency(path: str | Path, names: tuple[str, ...], adjacency: Adjacency) -> None:
     """Write adjacency.csv: 0 and 1, with the view names as header and first column."""
-    with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["view", *names])
-        for name, row in zip(names, adjacency.astype(int).tolist(), strict=True):
-            writer.writerow([name, *row])
+    rows = zip(names, adjacency.astype(int).tolist(), strict=True)
+    write_cells(path, [["view", *names], *([name, *row] for name, row in rows)])
 
 
 def read_adjacency(path: str | Path) -> tuple[tuple[str, ...], Adjacency]:
@@ -165,13 +158,14 @@ def read_adjacency(path: str | Path) -> tuple[tuple[str, ...], Adjacency]:
         InputError: the file is missing, or is not a symmetric matrix of 0 and 1 whose diagonal is
             0 and whose rows and columns carry the same names.
     """
+    header, *rows = read_cells(path, _ADJACENCY) or [[]]
+    names = tuple(header[1:])
     try:
-        with Path(path).open(newline="", encoding="utf-8") as file:
-            header, *rows = list(csv.reader(file))
-        names = tuple(header[1:])
         values = np.array([row[1:] for row in rows], dtype=np.int64)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}); make it again") from None
+    except ValueError as error:
+        raise InputError(
+            f"{path} is not an adjacency table ({error}); {_ADJACENCY.if_wrong}"
+        ) from None
     if (
         tuple(row[0] for row in rows) != names
         or values.shape != (len(names), len(names))
@@ -179,5 +173,22 @@ def read_adjacency(path: str | Path) -> tuple[tuple[str, ...], Adjacency]:
         or (values != values.T).any()
         or values.diagonal().any()
     ):
-        raise InputError(f"{path} is not a symmetric 0/1 matrix of views; make it again")
+        raise InputError(
+            f"{path} is not an adjacency table (a symmetric matrix of 0 and 1 with the names of the"
+            f" views before its rows and columns); {_ADJACENCY.if_wrong}"
+        )
     return names, values.astype(bool)
+
+
+def read_neighbors(path: str | Path, names: Sequence[str]) -> list[list[int]]:
+    """Read adjacency.csv: for each view of `names` the indices of its neighbors, in their order.
+
+    Raises:
+        InputError: as `read_adjacency`; or a view is not in the file.
+    """
+    known, adjacency = read_adjacency(path)
+    for name in names:
+        if name not in known:
+            raise InputError(f"{path} has no view {name!r}; {_ADJACENCY.if_wrong}")
+    order = [known.index(name) for name in names]
+    return [np.flatnonzero(row).tolist() for row in adjacency[np.ix_(order, order)]]

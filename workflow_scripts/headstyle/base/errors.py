@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import TypeVar
 
 logger = logging.getLogger("headstyle")
@@ -11,6 +12,42 @@ Found = TypeVar("Found")
 
 class InputError(ValueError):
     """Bad input. The message is one sentence: which file or key, what is wrong, the next move."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Whose file a file is. Errors about the file tell by it what the user can do."""
+
+    if_missing: str
+    """The next move when the file does not exist."""
+    if_wrong: str
+    """The next move when the file cannot be used."""
+
+
+def result_of(rule: str) -> Origin:
+    """A file that a rule of the workflow makes; the user loses nothing by deleting it."""
+    return Origin(
+        f"run the workflow again, whose rule {rule} makes it",
+        f"delete it and run the workflow again, whose rule {rule} makes it",
+    )
+
+
+def given_by(setting: str) -> Origin:
+    """A file of the user's own, which a setting names; errors never ask to delete it.
+
+    Args:
+        setting: What names the file, such as `the config key summary.ratings`.
+    """
+    return Origin(
+        f"create it or correct {setting}, which names it",
+        f"correct the file, or name another one in {setting}",
+    )
+
+
+RESULT = Origin("run the workflow again, which makes it", "delete it and run the workflow again")
+"""A file that some rule of the workflow makes."""
+USERS_FILE = given_by("the setting")
+"""A file of the user's own, where the reader does not know which setting names it."""
 
 
 def first_line(error: BaseException) -> str:

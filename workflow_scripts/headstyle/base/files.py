@@ -9,10 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from headstyle.base.errors import InputError
+from headstyle.base.errors import RESULT, InputError, Origin
 
 if TYPE_CHECKING:
-    import pandas
     from numpy.typing import NDArray
 
 
@@ -60,8 +59,12 @@ def write_json(path: str | Path, content: Any) -> None:
         partial.write_text(text + "\n", encoding="utf-8")
 
 
-def read_json(path: str | Path) -> Any:
+def read_json(path: str | Path, origin: Origin = RESULT) -> Any:
     """Read a JSON file.
+
+    Args:
+        path: The file.
+        origin: Whose file it is.
 
     Raises:
         InputError: the file is missing or is not JSON.
@@ -69,15 +72,9 @@ def read_json(path: str | Path) -> Any:
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"{path} does not exist; run the stage that makes it") from None
+        raise InputError(f"{path} does not exist; {origin.if_missing}") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid JSON ({error}); delete it and run again") from None
-
-
-def write_table(path: str | Path, table: "pandas.DataFrame") -> None:
-    """Write a data frame as CSV without its index, whole or not at all."""
-    with whole_file(path) as partial:
-        table.to_csv(partial, index=False, lineterminator="\n")
+        raise InputError(f"{path} is not valid JSON ({error}); {origin.if_wrong}") from None
 
 
 def claim_folder(path: str | Path) -> IO[str]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from headstyle.base.cameras import Cameras
-from headstyle.base.errors import InputError
+from headstyle.base.errors import RESULT, InputError
 from headstyle.base.files import whole_file
 
 Image = NDArray[np.float32]
@@ -30,7 +30,7 @@ def read_rgba(path: str | Path) -> RgbaImage:
             return np.asarray(image.convert("RGBA"), dtype=np.float32) / np.float32(255)
     except (OSError, SyntaxError) as error:
         raise InputError(
-            f"{path} cannot be read as an image ({error}); delete it and run again"
+            f"{path} cannot be read as an image ({error}); {RESULT.if_wrong}"
         ) from None
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from headstyle.base.errors import InputError
-from headstyle.base.files import write_table
+from headstyle.base.tables.frames import write_table
 from headstyle.calibration.cases import Capture, settings_from_config
 from headstyle.calibration.runs import keep_only
 from headstyle.calibration.summary import calibrate

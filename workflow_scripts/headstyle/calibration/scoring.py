@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from headstyle.base.devices import use_threads
-from headstyle.base.files import write_table
+from headstyle.base.errors import result_of
+from headstyle.base.tables.frames import read_table, write_table
 from headstyle.calibration.cases import Case, Settings
 from headstyle.calibration.scenes import EditedViews
 from headstyle.calibration.traps import TRAPS, compared_pairs
@@ -18,6 +19,7 @@ from headstyle.consistency.scoring import score, view_means
 CONSISTENT = "consistent"
 """Ladder of rows on no ladder."""
 NO_TRAP = "none"
+_SCORES = result_of("calibrate_metrics")
 
 
 def mean_scores(
@@ -71,25 +73,26 @@ def read_ladders(cases: Sequence[Case], folder: Path) -> pd.DataFrame:
     tables = []
     for case in cases:
         own = case_folder(case, folder)
-        floor = pd.read_csv(own / "consistent.csv")
+        floor = read_table(own / "consistent.csv", _SCORES)
         for ladder in case.ladders():
             for seed in case.settings.seeds:
-                table = pd.concat([floor, pd.read_csv(own / f"{ladder}_{seed}.csv")])
-                tables.append(_labeled(table, case, ladder=ladder, seed=seed))
+                climb = read_table(own / f"{ladder}_{seed}.csv", _SCORES)
+                tables.append(_labeled(pd.concat([floor, climb]), case, ladder=ladder, seed=seed))
     return pd.concat(tables, ignore_index=True)
 
 
 def read_traps(cases: Sequence[Case], folder: Path) -> pd.DataFrame:
     """Scores with and without traps: subject, prompt, trap, ladder, metrics."""
     tables = [
-        _labeled(pd.read_csv(case_folder(case, folder) / "traps.csv"), case) for case in cases
+        _labeled(read_table(case_folder(case, folder) / "traps.csv", _SCORES), case)
+        for case in cases
     ]
     return pd.concat(tables, ignore_index=True)
 
 
 def read_seconds(cases: Sequence[Case], folder: Path) -> pd.Series:
     """Seconds per metric for one scene: the median over the cases."""
-    tables = [pd.read_csv(case_folder(case, folder) / "seconds.csv") for case in cases]
+    tables = [read_table(case_folder(case, folder) / "seconds.csv", _SCORES) for case in cases]
     return pd.concat(tables).groupby("metric")["seconds"].median()
 
 

@@ -12,7 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from headstyle.base.errors import InputError
+from headstyle.base.errors import InputError, Origin, given_by, result_of
+from headstyle.base.tables.frames import read_table
 
 KEYS = ["subject", "prompt", "strength"]
 """Columns that name an avatar."""
@@ -24,24 +25,21 @@ EDIT_COLUMNS = ("edit_strength", "edit_strength_ssim", "sharpness")
 """Columns of views that say what the edit did; an avatar has their mean."""
 STUDY_STRENGTH_PROMPTS = ("P2", "P3", "P4", "P6", "P7")
 """Prompts on which the published study compared the strengths."""
+_MEASURED = result_of("measure_consistency")
+_PUBLISHED = Origin(*["get it again from headstyle's repository"] * 2)
 
 
-def read_table(path: str | Path) -> pd.DataFrame:
-    """Read a CSV whose names stay text, however they look; empty cells are NaN.
+def read_scores(path: str | Path, origin: Origin = _MEASURED) -> pd.DataFrame:
+    """Read a score table. Names stay text, however they look; empty cells are NaN.
+
+    Args:
+        path: A CSV file.
+        origin: Whose file it is.
 
     Raises:
         InputError: the file is missing or is not a table with the columns that name an avatar.
     """
-    try:
-        names = dict.fromkeys([*KEYS, "view", "target", "source"], str)
-        table = pd.read_csv(path, dtype=names, keep_default_na=False, na_values=[""])
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; run the stage that makes it") from None
-    except ValueError as error:
-        raise InputError(f"{path} is not a CSV table ({error}); make it again") from None
-    if missing := [name for name in KEYS if name not in table]:
-        raise InputError(f"{path} lacks the column {missing[0]}; add it")
-    return table
+    return read_table(path, origin, KEYS)
 
 
 def read_ratings(path: str | Path) -> pd.DataFrame:
@@ -50,7 +48,7 @@ def read_ratings(path: str | Path) -> pd.DataFrame:
     Raises:
         InputError: a column is missing, a quality is not a number, or an avatar is rated twice.
     """
-    table = read_table(path)
+    table = read_scores(path, given_by("the config key summary.ratings"))
     if "quality" not in table:
         raise InputError(f"{path} lacks the column quality; add it")
     if not pd.api.types.is_numeric_dtype(table["quality"]):
@@ -67,7 +65,7 @@ def published_scores(path: str | Path) -> tuple[pd.DataFrame, list[str]]:
     Raises:
         InputError: the file is missing or no table of scores.
     """
-    table = read_table(path)
+    table = read_scores(path, _PUBLISHED)
     ending = "_mean"
     columns = {name: name.removesuffix(ending) for name in table if name.endswith(ending)}
     return table.rename(columns=columns), list(columns.values())

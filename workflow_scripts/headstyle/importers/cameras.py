@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstyle.base.cameras import OPENGL_FROM_OPENCV, Cameras, read_cameras
-from headstyle.base.errors import InputError
+from headstyle.base.errors import USERS_FILE, InputError
 from headstyle.base.files import read_json
 from headstyle.importers.given_poses import GivenPose, read_given_poses
 from headstyle.importers.lenses import Lens
@@ -69,7 +69,7 @@ def camera_names(path: str | Path) -> set[str]:
     """The views that a JSON file of cameras names; none for a COLMAP model."""
     if Path(path).suffix != ".json":
         return set()
-    content = read_json(path)
+    content = read_json(path, USERS_FILE)
     if _is_own(path):
         return {view["name"] for view in content["views"]}
     return {Path(frame["file_path"].replace("\\", "/")).stem for frame in content["frames"]}
@@ -78,7 +78,7 @@ def camera_names(path: str | Path) -> set[str]:
 def _is_own(path: str | Path) -> bool:
     if Path(path).suffix != ".json":
         return False
-    content = read_json(path)
+    content = read_json(path, USERS_FILE)
     return isinstance(content, dict) and "views" in content
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstyle.base.cameras import OPENGL_FROM_OPENCV
-from headstyle.base.errors import InputError
+from headstyle.base.errors import USERS_FILE, InputError
 from headstyle.base.files import read_json
 from headstyle.importers.colmap_models import read_model
 from headstyle.importers.lenses import Lens
@@ -56,7 +56,7 @@ def read_given_poses(
 
 
 def _read_transforms(path: Path, sizes: dict[str, tuple[int, int]]) -> dict[str, GivenPose]:
-    content = read_json(path)
+    content = read_json(path, USERS_FILE)
     poses: dict[str, GivenPose] = {}
     try:
         shared = {key: value for key, value in content.items() if key != "frames"}

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from headstyle.base.adjacency import direction_adjacency
 from headstyle.base.cameras import Cameras
-from headstyle.base.errors import InputError
+from headstyle.base.errors import InputError, given_by
 from headstyle.base.images import FOREGROUND_ALPHA, RgbaImage
-from headstyle.base.tables import read_rows
+from headstyle.base.tables.rows import read_rows
 from headstyle.importers.agreement import Wording, check_depths, check_matches, ray_lengths
 from headstyle.importers.cameras import camera_names, default_axes, read_foreign_cameras
 from headstyle.importers.view_files import (
@@ -138,13 +138,18 @@ def read_scene(
     return ForeignScene(cameras, renders, depths, unedited, pairs, explained)
 
 
-def read_pairs(path: str | Path, names: Sequence[str]) -> list[tuple[str, str]]:
+def read_pairs(path: str | Path, names: Sequence[str], key: str = "pairs") -> list[tuple[str, str]]:
     """Pairs (target, source) from a table with these columns, each once.
+
+    Args:
+        path: The table.
+        names: All views.
+        key: What the config key that names the table is called in messages.
 
     Raises:
         InputError: the table lacks a column or names an unknown view.
     """
-    rows = read_rows(path)
+    rows = read_rows(path, given_by(f"the config key {key}"))
     if not rows or not {"target", "source"} <= set(rows[0]):
         raise InputError(f"{path} needs rows with the columns target and source; add them")
     pairs = list(dict.fromkeys((row["target"], row["source"]) for row in rows))
@@ -158,7 +163,7 @@ def _pairs(
     path: str | Path | None, cameras: Cameras, neighbors: int, max_angle_deg: float, prefix: str
 ) -> list[tuple[str, str]]:
     if path is not None:
-        return read_pairs(path, cameras.names)
+        return read_pairs(path, cameras.names, f"{prefix}pairs")
     try:
         adjacency = direction_adjacency(cameras, neighbors, max_angle_deg)
     except InputError:

@@ -18,8 +18,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
+from headstyle.base.errors import RESULT
 from headstyle.base.files import whole_file
-from headstyle.base.tables import read_rows
+from headstyle.base.tables.rows import read_rows
 
 COLORS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#666666"]
 _LINES = ["-", "--", ":", "-."]
@@ -81,7 +82,7 @@ History = Mapping[str, NDArray[np.float64]]
 
 def read_history(path: str | Path) -> History:
     """The columns of a `history.tsv`."""
-    rows = read_rows(path)
+    rows = read_rows(path, RESULT)
     columns = list(rows[0]) if rows else []
     return {c: np.array([float(row[c] or math.nan) for row in rows]) for c in columns}
 

@@ -1,9 +1,11 @@
 """What each subject's avatars were asked to become, from the tables of subjects and prompts."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+from headstyle.avatars.instructions import instruction_text
+from headstyle.base.errors import given_by
+from headstyle.base.tables.rows import read_rows
 from headstyle.report.sheets import Avatar
 
 
@@ -22,14 +24,14 @@ def avatars_of(
 ) -> list[Avatar]:
     """All avatars of a subject, whose folder is `folder`, with their instructions."""
     texts = _rows(prompts_table, "prompt")
-    pronoun = _rows(subjects_table, "subject")[subject].get("pronoun") or "them"
+    pronoun = _rows(subjects_table, "subject")[subject].get("pronoun")
     return [
         Avatar(
             name=f"{prompt}_{strength}",
             folder=folder / "avatars" / f"{prompt}_{strength}",
             prompt=prompt,
             prompt_name=texts[prompt].get("name", ""),
-            prompt_text=texts[prompt]["text"].replace("{pronoun}", pronoun),
+            prompt_text=instruction_text(texts[prompt]["text"], pronoun),
             strength=strength,
         )
         for prompt in prompts
@@ -38,5 +40,5 @@ def avatars_of(
 
 
 def _rows(path: str | Path, key: str) -> dict[str, dict[str, str]]:
-    with Path(path).open(newline="", encoding="utf-8-sig") as file:
-        return {row[key]: row for row in csv.DictReader(file, dialect="excel-tab", restval="")}
+    origin = given_by(f"the config key {key}s_table")
+    return {row[key]: row for row in read_rows(path, origin, [key], delimiter="\t")}

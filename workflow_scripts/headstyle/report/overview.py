@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from headstyle.avatars.instructions import instruction_text
 from headstyle.report.labels import metric_label
 from headstyle.report.pages import data_uri, page, show_number, table
 from headstyle.report.sheets import stacked_strips
@@ -98,7 +99,7 @@ def _means(rows, prompts: Mapping[str, str], metrics: Sequence[str]) -> str:
         line = {
             "scene": name,
             "strength": "" if prompt in (FLOOR, BASELINE) else strength,
-            "prompt_text": prompts.get(prompt, "").replace("{pronoun}", "them"),
+            "prompt_text": instruction_text(prompts.get(prompt, "")),
         }
         columns = [*metrics, *(name for name in _BESIDE if name in rows[0])]
         lines.append(line | {column: _mean(chosen, column) for column in columns})

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
 
 from headstyle.base.cameras import Cameras
-from headstyle.base.errors import InputError
+from headstyle.base.errors import RESULT, InputError
 
 BACKDROP = (236, 239, 242)
 """Color behind renders and views, where they are transparent."""
@@ -164,4 +164,4 @@ def walk_along_rig(cameras: Cameras) -> list[str]:
 
 
 def _unreadable(path: str | Path, error: Exception) -> InputError:
-    return InputError(f"{path} cannot be read ({error}); delete it and run again")
+    return InputError(f"{path} cannot be read ({error}); {RESULT.if_wrong}")

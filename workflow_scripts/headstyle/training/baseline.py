@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from headstyle import __version__
 from headstyle.base.cameras import Cameras
 from headstyle.base.errors import InputError
-from headstyle.base.files import whole_file, whole_folder
+from headstyle.base.files import whole_folder
 from headstyle.base.images import FOREGROUND_ALPHA, RgbaImage, write_image
 from headstyle.base.progress import progress
+from headstyle.base.tables.rows import write_cells
 from headstyle.losses.photometric import color_corrected, foreground_scores, psnr
 from headstyle.rendering.renderer import Splats, render_views
 from headstyle.rendering.splats import splats_from_points
@@ -152,15 +153,13 @@ def write_renders(
     return images
 
 
-def write_history(path: str | Path, rows: Sequence[HistoryRow]) -> None:
+def write_splat_history(path: str | Path, rows: Sequence[HistoryRow]) -> None:
     """Write the training history as a table: iteration, loss, psnr, splats, seconds."""
-    lines = ["iteration\tloss\tpsnr\tsplats\tseconds"]
-    lines += [
-        f"{row.iteration}\t{row.loss:.6f}\t{row.psnr:.3f}\t{row.splats}\t{row.seconds:.1f}"
+    lines = [
+        (row.iteration, f"{row.loss:.6f}", f"{row.psnr:.3f}", row.splats, f"{row.seconds:.1f}")
         for row in rows
     ]
-    with whole_file(path) as partial:
-        partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_cells(path, [("iteration", "loss", "psnr", "splats", "seconds"), *lines])
 
 
 def score_views(

@@ -4,7 +4,6 @@ Every problem is told by its key, the value found and what is allowed, all of th
 """
 
 import copy
-import csv
 from collections.abc import Collection, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,9 @@ import jsonschema
 import yaml
 
 from headstyle.avatars.settings import stylization_settings
-from headstyle.base.errors import InputError
+from headstyle.base.errors import InputError, given_by
 from headstyle.base.settings import Setting, complete_schema, fill_in_defaults
+from headstyle.base.tables.rows import read_rows
 from headstyle.consistency.settings import metric_settings
 from headstyle.editing.registry import editing_settings
 
@@ -88,7 +88,7 @@ def fill_in_declared(config: dict[str, Any]) -> None:
         fill_in_defaults(config[name], settings)
 
 
-def read_table(path: str | Path, key: str, schema_path: str | Path) -> dict[str, Row]:
+def read_checked_rows(path: str | Path, key: str, schema_path: str | Path) -> dict[str, Row]:
     """Read a tab-separated table as {row key: row}; cells are text, empty where missing.
 
     Cells may be quoted, and a quoted cell may hold quotes (doubled), tabs and newlines.
@@ -97,16 +97,7 @@ def read_table(path: str | Path, key: str, schema_path: str | Path) -> dict[str,
         InputError: the file is missing, a column is unknown or missing, a cell is not allowed, or
             a key stands twice.
     """
-    path = Path(path)
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file, dialect="excel-tab", restkey="", restval=""))
-    except FileNotFoundError:
-        raise InputError(
-            f"the table {path} does not exist; create it or correct the config key that names it"
-        ) from None
-    except UnicodeDecodeError:
-        raise InputError(f"the table {path} is not UTF-8; save it as UTF-8 text") from None
+    rows = read_rows(path, given_by(f"the config key {key}s_table"), delimiter="\t")
     if not rows:
         raise InputError(f"the table {path} has no rows; add one per {key}")
     schema = _read_schema(schema_path)
