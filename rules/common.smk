@@ -32,7 +32,7 @@ from headstyle.base.errors import InputError
 from headstyle.workflow.failures import describe_failures
 from headstyle.workflow.snakemake_internals import available_cores, planned_jobs
 from headstyle.workflow.stylization_plan import write_plan
-from headstyle.base.files import claim_folder
+from headstyle.base.locks import claim_folder
 from headstyle.importers.settings import check_foreign
 from headstyle.consistency.metrics import available_metrics
 from headstyle.posing.photographs import list_photographs

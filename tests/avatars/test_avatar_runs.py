@@ -186,7 +186,7 @@ def test_an_avatar_that_another_job_makes_is_waited_for(subject, tmp_path, monke
 
     def another_job_ends(seconds):
         waited.append(seconds)
-        lock.close()
+        lock.release()
 
     monkeypatch.setattr("headstyle.avatars.job.time.sleep", another_job_ends)
     job(subject).make(own, [other], most=2)
@@ -219,10 +219,10 @@ def test_an_avatar_can_be_claimed_once(tmp_path):
     files = AvatarFolder(tmp_path / "P4_low", "task")
     lock = files.claim()
     assert files.claim() is None
-    lock.close()
+    lock.release()
     again = files.claim()
     assert again is not None
-    again.close()
+    again.release()
 
 
 def test_another_task_takes_nothing_from_what_was_left(tmp_path):

@@ -2,7 +2,7 @@
 
 import pytest
 from headstyle.base.errors import USERS_FILE, InputError
-from headstyle.base.files import claim_folder, read_json, whole_file, whole_folder, write_json
+from headstyle.base.files import read_json, whole_file, whole_folder, write_json
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
@@ -53,11 +53,3 @@ def test_a_users_json_is_never_to_be_deleted(tmp_path):
         with pytest.raises(InputError, match=f"{name} .* correct") as raised:
             read_json(tmp_path / name, USERS_FILE)
         assert "delete" not in str(raised.value)
-
-
-def test_a_folder_is_claimed_by_one_process_at_a_time(tmp_path):
-    claim = claim_folder(tmp_path / "results")
-    with pytest.raises(InputError, match="computed by another run"):
-        claim_folder(tmp_path / "results")
-    claim.close()
-    claim_folder(tmp_path / "results").close()

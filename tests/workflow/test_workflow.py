@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 import pytest
 from headstyle.base.cameras import read_cameras
-from headstyle.base.files import claim_folder, read_json
+from headstyle.base.files import read_json
+from headstyle.base.locks import claim_folder
 from headstyle.posing.pose_errors import similarity
 from PIL import Image
 from snakemake_runs import jobs
@@ -217,7 +218,7 @@ def test_planning_another_subject_costs_the_same_in_a_large_study(study):
 def test_a_run_beside_another_one_is_refused(finished):
     claim = claim_folder(finished.folder / "results")
     text = finished.snakemake("--forcerun", "summarize", succeeds=False)
-    claim.close()
+    claim.release()
     assert "is being computed by another run" in text
 
 

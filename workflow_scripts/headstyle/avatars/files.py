@@ -6,18 +6,19 @@ in `finished`, from where they are moved to their places. So a job goes on where
 interrupted, and may make avatars whose own jobs then only have to take them.
 """
 
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from headstyle.base.errors import InputError
 from headstyle.base.files import read_json
+from headstyle.base.locks import FileLock, try_lock
 
 OUTPUTS = {
     "splats": "splats.ply",
@@ -123,28 +124,17 @@ class AvatarFolder:
             os.replace(self.finished / name, place)
         shutil.rmtree(self.state, ignore_errors=True)
 
-    def claim(self) -> IO[str] | None:
+    def claim(self) -> FileLock | None:
         """Claim the making of this avatar for this process, or None if another one makes it.
 
         Returns:
-            The open lock file: the claim lasts as long as it is referenced.
+            The claim. It lasts until `release()`, or until nothing refers to it.
         """
-        path = self.state / ".lock"
         while True:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                lock = path.open("w")
-            except FileNotFoundError:
-                continue
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                lock.close()
-                return None
-            # Whoever delivered the avatar meanwhile deleted the file that was locked here.
-            if path.exists() and os.fstat(lock.fileno()).st_ino == path.stat().st_ino:
-                return lock
-            lock.close()
+            self.state.mkdir(parents=True, exist_ok=True)
+            # A process that delivers the avatar may delete the folder at any moment.
+            with suppress(FileNotFoundError):
+                return try_lock(self.state / ".lock")
 
 
 def digest_of_files(paths: Iterable[str | Path]) -> str:

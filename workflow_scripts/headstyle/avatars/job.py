@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from headstyle.avatars.files import AvatarFolder, Order
 from headstyle.avatars.runs import (
@@ -25,6 +25,7 @@ from headstyle.base.adjacency import read_neighbors
 from headstyle.base.cameras import read_cameras
 from headstyle.base.errors import InputError
 from headstyle.base.images import read_views
+from headstyle.base.locks import FileLock
 from headstyle.base.settings import laid_over
 from headstyle.editing.base import Editor
 from headstyle.editing.memory import exact_device
@@ -41,11 +42,11 @@ LOOK_AGAIN_S = 1.0
 
 @dataclass(frozen=True)
 class Claim:
-    """An avatar that no other process makes as long as the lock is open."""
+    """An avatar that no other process makes as long as the lock is held."""
 
     order: Order
     files: AvatarFolder
-    lock: IO[str]
+    lock: FileLock
 
 
 @dataclass
@@ -109,7 +110,7 @@ class Job:
                 stopped = make_together([self._run(claim, expected) for claim in held])
         finally:
             for claim in held:
-                claim.lock.close()
+                claim.lock.release()
         for name, error in stopped.items():
             logger.warning("%s stopped: %s", name, error)
         failed |= stopped
@@ -130,7 +131,7 @@ class Job:
                 continue
             # Made, perhaps, between the look and the claim.
             if is_made():
-                lock.close()
+                lock.release()
                 continue
             yield Claim(order, files, lock)
 

@@ -1,13 +1,12 @@
 """Files that appear whole or not at all: written beside their place, then renamed into it."""
 
-import fcntl
 import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from headstyle.base.errors import RESULT, InputError, Origin
 
@@ -75,28 +74,6 @@ def read_json(path: str | Path, origin: Origin = RESULT) -> Any:
         raise InputError(f"{path} does not exist; {origin.if_missing}") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid JSON ({error}); {origin.if_wrong}") from None
-
-
-def claim_folder(path: str | Path) -> IO[str]:
-    """Claim a results folder for this process; the operating system ends the claim with it.
-
-    Returns:
-        The open lock file: the claim lasts as long as it is referenced.
-
-    Raises:
-        InputError: another process holds the claim.
-    """
-    path = Path(path)
-    path.mkdir(parents=True, exist_ok=True)
-    lock = (path / ".lock").open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        raise InputError(
-            f"{path} is being computed by another run; wait for it or choose another results_dir"
-        ) from None
-    return lock
 
 
 def write_points(path: Path, positions: "NDArray", colors: "NDArray") -> None:

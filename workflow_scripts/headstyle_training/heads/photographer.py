@@ -6,13 +6,13 @@ other. Images are drawn larger and averaged in linear light, so that edges are n
 blurred.
 """
 
-import fcntl
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from headstyle.base.locks import lock_of
 from torch import Tensor
 from torch.nn import functional
 
@@ -110,9 +110,8 @@ def prepare(device: torch.device | str) -> None:
         return
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headstyle"
     cache.mkdir(parents=True, exist_ok=True)
-    with (cache / "gsplat.lock").open("w") as lock:
-        # gsplat deletes the files of another process that compiles it, so one waits for the other.
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    # gsplat deletes the files of another process that compiles it, so one waits for the other.
+    with lock_of(cache / "gsplat.lock"):
         import gsplat.cuda._backend  # noqa: F401
 
 
