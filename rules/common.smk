@@ -25,7 +25,7 @@ if str(LIBRARY) != SEARCHED[0]:
 from headstyle.workflow import configuration
 
 from headstyle.workflow import provenance
-from headstyle.avatars.instructions import instruction_text
+from headstyle.base.study import instruction_text
 from headstyle.avatars.settings import avatar_stylization
 from headstyle.editing.registry import avatar_editing, check_editing, editor_note, weights_editing
 from headstyle.base.errors import InputError

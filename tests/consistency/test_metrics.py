@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 import torchvision
-from headstyle.base.color_difference import delta_e, lab_from_srgb
 from headstyle.base.embedded import EMBEDDED_MODELS
 from headstyle.base.errors import InputError
 from headstyle.consistency.metrics import (
@@ -20,6 +19,7 @@ from headstyle.consistency.metrics import (
 from headstyle.consistency.metrics.gmsd import gradient_similarity
 from headstyle.consistency.metrics.ssim import masked_ssim
 from headstyle.consistency.pairs import PairBatch, cut_to_overlap, mean_over_overlap
+from headstyle.consistency.parts.color_difference import delta_e, lab_from_srgb
 from headstyle.losses.lpips_networks import BACKBONES, find_backbone, load_network
 from headstyle.workflow.provenance import library_digest, library_modules
 from skimage.color import deltaE_ciede2000, rgb2lab

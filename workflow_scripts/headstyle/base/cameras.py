@@ -80,6 +80,13 @@ class Cameras:
         return self.world_to_camera[:, 2, :3]
 
 
+def pixel_rays(pixels: NDArray[np.float64], intrinsics: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Directions with z = 1 in a pinhole camera of pixels `(N, 2)`. Shape `(N, 3)`."""
+    rays = np.ones((len(pixels), 3))
+    rays[:, :2] = (pixels - intrinsics[:2, 2]) / (intrinsics[0, 0], intrinsics[1, 1])
+    return rays
+
+
 def write_cameras(path: str | Path, cameras: Cameras) -> None:
     """Write `cameras.json`: one entry per view with name, width, height, K and world_to_camera."""
     views = [

@@ -12,10 +12,10 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from headstyle.base.cameras import Cameras
-from headstyle.base.color_difference import delta_e, lab_from_srgb
 from headstyle.consistency.metrics.ssim import masked_ssim
 from headstyle.consistency.pair_batches import as_image, check_sizes
 from headstyle.consistency.pairs import mean_over_overlap
+from headstyle.consistency.parts.color_difference import delta_e, lab_from_srgb
 
 COLUMNS = ("edit_strength", "edit_strength_ssim", "sharpness")
 # Rec. 709 weights, taken of sRGB as it is.

@@ -13,12 +13,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from headstyle.base.errors import InputError, Origin, given_by, result_of
+from headstyle.base.study import BASELINE, FLOOR, NOT_AVATARS, SCENE_KEYS
 from headstyle.base.tables.frames import read_table
 
-KEYS = ["subject", "prompt", "strength"]
-"""Columns that name an avatar."""
-NOT_AVATARS = ("none", "photographs")
-"""Prompts of baselines and floors."""
+KEYS = list(SCENE_KEYS)
 COUNTS = ("pairs_used", "pairs_left_out")
 """Columns of views that an avatar adds up."""
 EDIT_COLUMNS = ("edit_strength", "edit_strength_ssim", "sharpness")
@@ -137,7 +135,7 @@ def avatar_scores(
             row.setdefault(f"{metric}_excess", np.nan)
         rows.append(row)
     table = pd.DataFrame(rows)
-    baselines = table[table["prompt"] == "none"].set_index("subject")
+    baselines = table[table["prompt"] == BASELINE].set_index("subject")
     for metric in metrics:
         if f"{metric}_excess" not in views:
             excess = table[metric] - table["subject"].map(baselines[metric])
@@ -225,7 +223,7 @@ def agreement(avatars: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
 def _rated(avatars: pd.DataFrame) -> pd.DataFrame:
     if "quality" not in avatars:
         return avatars.iloc[:0].assign(quality=np.nan)
-    return avatars[avatars["quality"].notna() & (avatars["prompt"] != "photographs")]
+    return avatars[avatars["quality"].notna() & (avatars["prompt"] != FLOOR)]
 
 
 def _paired(low: NDArray[np.float64], high: NDArray[np.float64]) -> dict[str, float]:

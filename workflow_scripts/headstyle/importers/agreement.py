@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from headstyle.base.cameras import OPENGL_FROM_OPENCV, Cameras
+from headstyle.base.cameras import OPENGL_FROM_OPENCV, Cameras, pixel_rays
 from headstyle.base.errors import InputError
 from headstyle.base.images import FOREGROUND_ALPHA
 
@@ -313,8 +313,8 @@ def _triangulated_share(cameras: Cameras, matches: Matches) -> float:
     good = total = 0
     for target, source, pixels in matches:
         pose = cameras.world_to_camera[target] @ np.linalg.inv(cameras.world_to_camera[source])
-        to = _rays(pixels[:, :2], cameras.intrinsics[target])
-        of = _rays(pixels[:, 2:], cameras.intrinsics[source]) @ pose[:3, :3].T
+        to = pixel_rays(pixels[:, :2], cameras.intrinsics[target])
+        of = pixel_rays(pixels[:, 2:], cameras.intrinsics[source]) @ pose[:3, :3].T
         # Depths z_t and z_s that bring the rays nearest: z_t to - z_s of = t, in least squares.
         tt, ss, ts = ((a * b).sum(axis=1) for a, b in ((to, to), (of, of), (to, of)))
         t_to, t_of = to @ pose[:3, 3], of @ pose[:3, 3]
@@ -329,10 +329,3 @@ def _triangulated_share(cameras: Cameras, matches: Matches) -> float:
         good += int((before & (off < cameras.sizes[target].min() / _MATCH_TOLERANCE)).sum())
         total += len(pixels)
     return good / max(total, 1)
-
-
-def _rays(pixels: NDArray[np.float64], intrinsics: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Directions `(N, 3)` with z = 1 of pixels `(N, 2)`."""
-    rays = np.ones((len(pixels), 3))
-    rays[:, :2] = (pixels - intrinsics[:2, 2]) / (intrinsics[0, 0], intrinsics[1, 1])
-    return rays

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from headstyle.base.cameras import OPENGL_FROM_OPENCV, Cameras
+from headstyle.base.cameras import OPENGL_FROM_OPENCV, Cameras, pixel_rays
 from headstyle.base.errors import InputError
 from headstyle.base.files import write_json
 from headstyle.base.images import RgbaImage, resize_rgba
@@ -49,7 +49,7 @@ def undistorted_pinhole(lens: Lens) -> NDArray[np.float64]:
     border = np.concatenate([np.stack(side, axis=1) for side in sides])
 
     def fits(factor: float) -> bool:
-        source = project(lens, _rays(border, _zoomed(matrix, factor)))
+        source = project(lens, pixel_rays(border, _zoomed(matrix, factor)))
         last = np.array([lens.width, lens.height]) - 0.5
         return bool(np.all((source >= 0.5 - 1e-6) & (source <= last + 1e-6)))
 
@@ -73,7 +73,7 @@ def undistortion_map(lens: Lens, matrix: NDArray[np.float64]) -> PixelMap | None
     grid = np.stack(np.meshgrid(np.arange(lens.width) + 0.5, [0.5]), axis=-1).reshape(-1, 2)
     rows = []
     for row in range(lens.height):
-        source = project(lens, _rays(np.add(grid, (0.0, row)), matrix))
+        source = project(lens, pixel_rays(np.add(grid, (0.0, row)), matrix))
         rows.append(source.astype(np.float32) - np.float32(0.5))
     pixel_map = np.stack(rows)
     own = np.stack(np.meshgrid(np.arange(lens.width), np.arange(lens.height)), axis=-1)
@@ -182,10 +182,3 @@ def _zoomed(matrix: NDArray[np.float64], factor: float) -> NDArray[np.float64]:
     zoomed[0, 0] *= factor
     zoomed[1, 1] *= factor
     return zoomed
-
-
-def _rays(pixels: NDArray[np.float64], matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Directions `(N, 3)` with z = 1 of pixels `(N, 2)` of a pinhole."""
-    rays = np.ones((len(pixels), 3))
-    rays[:, :2] = (pixels - matrix[:2, 2]) / (matrix[0, 0], matrix[1, 1])
-    return rays

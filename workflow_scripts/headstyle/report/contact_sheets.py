@@ -13,9 +13,10 @@ import matplotlib
 from PIL import Image, ImageDraw, ImageFont
 
 from headstyle.base.files import whole_file
+from headstyle.report.labels import INK, SOFT_INK
 
 SHEET_WIDTH_PX = 1500
-INK, SOFT_INK, PAPER, WELL = "#1b2733", "#5d6b7a", "#ffffff", "#eef1f4"
+PAPER, WELL = "#ffffff", "#eef1f4"
 _MARGIN, _GAP, _LABEL_PX, _LINE_PX = 28, 12, 17, 23
 _MAX_UPSCALE = 2.5
 

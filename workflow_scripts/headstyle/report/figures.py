@@ -21,10 +21,10 @@ from PIL import Image
 from headstyle.base.errors import RESULT
 from headstyle.base.files import whole_file
 from headstyle.base.tables.rows import read_rows
+from headstyle.report.labels import INK, SOFT_INK
 
 COLORS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#666666"]
 _LINES = ["-", "--", ":", "-."]
-INK, SOFT_INK = "#1b2733", "#5d6b7a"
 DPI = 150
 _STYLE = {
     "font.family": "DejaVu Sans",

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from headstyle.base.study import BASELINE
 from headstyle.report.labels import METRICS, column_label
 from headstyle.report.pages import meanings, page, table
 
@@ -40,7 +41,7 @@ def scene_table(
     joined = avatars.merge(counts, on=keys, how="left", validate="one_to_one")
     first = {
         "scene": joined["subject"],
-        "shown": [_UNEDITED if prompt == "none" else _EDITED for prompt in joined["prompt"]],
+        "shown": [_UNEDITED if prompt == BASELINE else _EDITED for prompt in joined["prompt"]],
         "depth": [_DEPTH_FROM[notes[name]["depth"]] for name in joined["subject"]],
         "agreement": [notes[name]["agreement"] for name in joined["subject"]],
     }
@@ -60,7 +61,7 @@ def scene_page(scenes: pd.DataFrame, views: pd.DataFrame, warnings: Sequence[str
     """
     shown = views.assign(
         scene=views["subject"],
-        shown=[_UNEDITED if prompt == "none" else _EDITED for prompt in views["prompt"]],
+        shown=[_UNEDITED if prompt == BASELINE else _EDITED for prompt in views["prompt"]],
     ).drop(columns=["subject", "prompt", "strength"])
     order = ["scene", "shown", *(name for name in shown if name not in ("scene", "shown"))]
     tables = {"Scenes": scenes, "Views": shown[order]}

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from headstyle.avatars.instructions import instruction_text
 from headstyle.base.errors import given_by
+from headstyle.base.study import instruction_text
 from headstyle.base.tables.rows import read_rows
 from headstyle.report.sheets import Avatar
 

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+INK, SOFT_INK = "#1b2733", "#5d6b7a"
+"""Colors of text, and of text that stands back, on pictures and figures; as in `page.css`."""
+
 
 @dataclass(frozen=True)
 class Label:

@@ -5,12 +5,11 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from headstyle.avatars.instructions import instruction_text
+from headstyle.base.study import BASELINE, FLOOR, NOT_AVATARS, instruction_text
 from headstyle.report.labels import metric_label
 from headstyle.report.pages import data_uri, page, show_number, table
 from headstyle.report.sheets import stacked_strips
 
-BASELINE, FLOOR = "none", "photographs"
 _STAGES = (
     "One view of each head: the one nearest to the middle of the rig, or the first where cameras "
     "stand all around the head. Left to right: the photograph; its mask (outlined); the "
@@ -65,7 +64,7 @@ def overview_page(
         shown: At most so many subjects' pictures stand at the top.
         note: What readers must know about the edits, in sentences; or nothing.
     """
-    count = sum(row["prompt"] not in (BASELINE, FLOOR) for row in avatars)
+    count = sum(row["prompt"] not in NOT_AVATARS for row in avatars)
     intro = (
         f"{_count(len(subjects), 'head')}, {_count(count, 'stylized avatar')}: how well do the "
         "views of each agree with each other? Every photographed head became Gaussian splats; an "
@@ -91,7 +90,7 @@ def overview_page(
 def _means(rows, prompts: Mapping[str, str], metrics: Sequence[str]) -> str:
     """The means over subjects of each prompt and strength, and of the two references."""
     scenes = list(dict.fromkeys((row["prompt"], row["strength"]) for row in rows))
-    references = sorted(s for s in scenes if s[0] in (FLOOR, BASELINE))[::-1]
+    references = sorted(s for s in scenes if s[0] in NOT_AVATARS)[::-1]
     lines = []
     for prompt, strength in [*references, *(s for s in scenes if s not in references)]:
         chosen = [r for r in rows if r["prompt"] == prompt and r["strength"] == strength]
@@ -135,7 +134,7 @@ def _better_than_baseline(rows, metrics: Sequence[str]) -> str:
     for metric in metrics:
         sign = -1 if metric_label(metric).higher_is_better else 1
         baselines = {r["subject"]: _mean([r], metric) for r in rows if r["prompt"] == BASELINE}
-        avatars = [r for r in rows if r["prompt"] not in (BASELINE, FLOOR)]
+        avatars = [r for r in rows if r["prompt"] not in NOT_AVATARS]
         pairs = [(_mean([r], metric), baselines.get(r["subject"])) for r in avatars]
         pairs = [pair for pair in pairs if None not in pair]
         better = sum(sign * mean < sign * baseline for mean, baseline in pairs)
@@ -157,7 +156,7 @@ def _subject(name: str, entry: Mapping[str, Any], rows, metrics: Sequence[str]) 
         (f"{baseline['splats']:,}", "splats"),
         (f"{show_number(baseline['psnr'] if psnr is None else psnr)} dB", f"PSNR {where}"),
     ]
-    avatars = [r for r in rows if r["subject"] == name and r["prompt"] not in (BASELINE, FLOOR)]
+    avatars = [r for r in rows if r["subject"] == name and r["prompt"] not in NOT_AVATARS]
     for metric in metrics[:_FACTS]:
         mean = _mean(avatars, metric)
         if mean is not None:

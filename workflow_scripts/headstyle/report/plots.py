@@ -11,10 +11,9 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from headstyle.base.study import BASELINE, FLOOR, NOT_AVATARS
 from headstyle.report.figures import COLORS, INK, SOFT_INK, message
 from headstyle.report.labels import metric_label
-
-BASELINE, FLOOR = "none", "photographs"
 
 
 def by_prompt(views: pd.DataFrame, metric: str, names: dict[str, str] | None = None) -> Figure:
@@ -271,7 +270,7 @@ def _mean_of(table: pd.DataFrame, prompt: str, metric: str) -> float | None:
 
 def _stylized(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     """The avatars' rows that have a value."""
-    return table[~table["prompt"].isin([BASELINE, FLOOR])].dropna(subset=[metric])
+    return table[~table["prompt"].isin(NOT_AVATARS)].dropna(subset=[metric])
 
 
 def _order(values: pd.Series) -> list[str]:

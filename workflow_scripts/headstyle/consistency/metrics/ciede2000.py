@@ -6,9 +6,9 @@ Supplementary Test Data, and Mathematical Observations", Color Research and Appl
 
 from torch import Tensor
 
-from headstyle.base.color_difference import delta_e, lab_from_srgb
 from headstyle.consistency.metrics.base import Metric
 from headstyle.consistency.pairs import PairBatch, mean_over_overlap
+from headstyle.consistency.parts.color_difference import delta_e, lab_from_srgb
 
 
 class Ciede2000(Metric):

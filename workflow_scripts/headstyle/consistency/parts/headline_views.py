@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from headstyle.base.cameras import Cameras
-from headstyle.base.color_difference import lab_from_srgb
 from headstyle.consistency.pairs import Scene
+from headstyle.consistency.parts.color_difference import lab_from_srgb
 from headstyle.consistency.warping import (
     Surfaces,
     relative_projections,
