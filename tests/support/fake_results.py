@@ -1,11 +1,11 @@
 """A made-up results folder with every file the report reads: striped balls seen from an arc."""
 
-import csv
 from pathlib import Path
 
 import numpy as np
 from headstyle.base.cameras import Cameras, write_cameras
 from headstyle.base.files import write_json
+from headstyle.base.tables.rows import write_cells
 from PIL import Image
 
 METRICS = ("rmse", "ciede2000", "lpips")
@@ -142,7 +142,7 @@ def _write_history(path: Path, rng) -> None:
         [int(i), float(value), 30 - 60 * float(value), int(1000 + 7 * i), 0.1 * float(i)]
         for i, value in zip(steps, loss, strict=True)
     ]
-    _write_table(path, ["iteration", "loss", "psnr", "splats", "seconds"], rows, "\t")
+    write_cells(path, [["iteration", "loss", "psnr", "splats", "seconds"], *rows])
 
 
 def _write_tables(folder: Path, subjects, prompts, strengths, names, rated: bool) -> None:
@@ -171,29 +171,21 @@ def _write_tables(folder: Path, subjects, prompts, strengths, names, rated: bool
                 row += [mean, sd, mean - sd / 2, mean + sd / 2, mean - baseline[metric]]
             avatar_rows.append(row + ([int(rng.integers(1, 5))] if rated else []))
     keys = ["subject", "prompt", "strength"]
-    _write_table(folder / "views.csv", [*keys, "view", "neighbours", *METRICS], view_rows)
+    write_cells(folder / "views.csv", [[*keys, "view", "neighbours", *METRICS], *view_rows])
     parts = ("", "_sd", "_ci_low", "_ci_high", "_excess")
     columns = [*keys, "views", *[m + part for m in METRICS for part in parts]]
-    _write_table(folder / "avatars.csv", [*columns, *(["quality"] if rated else [])], avatar_rows)
+    write_cells(folder / "avatars.csv", [[*columns, *(["quality"] if rated else [])], *avatar_rows])
     _write_statistics(folder, rated)
 
 
 def _write_statistics(folder: Path, rated: bool) -> None:
     thresholds = [[4, "rmse", 0.0609, 3], [4, "lpips", 0.015, 3]] if rated else []
-    _write_table(folder / "thresholds.csv", ["quality", "metric", "mean", "n"], thresholds)
+    write_cells(folder / "thresholds.csv", [["quality", "metric", "mean", "n"], *thresholds])
     columns = ["metric", "pairs", "lower_at_low", "mean_difference", "wilcoxon_p"]
     strengths = [[metric, 20, 15, 0.4123, 0.0004] for metric in METRICS]
-    _write_table(folder / "strengths.csv", columns, strengths)
+    write_cells(folder / "strengths.csv", [columns, *strengths])
     agreement = [[metric, 64, -0.2, 0.11] for metric in METRICS] if rated else []
-    _write_table(folder / "agreement.csv", ["metric", "n", "spearman", "spearman_p"], agreement)
-
-
-def _write_table(path: Path, columns, rows, delimiter=",") -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)
+    write_cells(folder / "agreement.csv", [["metric", "n", "spearman", "spearman_p"], *agreement])
 
 
 def _noisy(rgba, rng, amount: float):

@@ -1,15 +1,17 @@
 """Figures of the calibration. Each function takes its tables and returns a Matplotlib figure."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from headstyle.calibration.ladders import LADDERS
-from headstyle.report.figures import COLORS, SOFT_INK
+from headstyle.report.figures import COLORS, note
 from headstyle.report.labels import metric_label
 
 LADDER_NAMES: Mapping[str, str] = {
@@ -37,24 +39,9 @@ def seen(table: pd.DataFrame, half: str) -> Figure:
     grid = own.pivot(index="metric", columns="ladder", values="spearman_across")
     grid = grid.loc[list(dict.fromkeys(own["metric"])), kinds]
     figure, axes = plt.subplots(figsize=(2.6 + 1.05 * len(kinds), 1.7 + 0.42 * len(grid)))
-    sns.heatmap(
-        grid.rename(columns=LADDER_NAMES, index=lambda name: metric_label(name).name),
-        vmin=0,
-        vmax=1,
-        cmap="BuGn",
-        annot=True,
-        fmt=".2f",
-        linewidths=1.5,
-        linecolor="white",
-        cbar=False,
-        ax=axes,
-    )
-    axes.set(xlabel="", ylabel="")
-    axes.tick_params(length=0)
-    axes.set_xticks(axes.get_xticks(), axes.get_xticklabels(), rotation=30, ha="right")
-    axes.tick_params(axis="y", rotation=0)
+    _heatmap(axes, grid.rename(columns=LADDER_NAMES), vmin=0, vmax=1, cmap="BuGn", fmt=".2f")
     axes.set_title("Which metric sees which inconsistency")
-    _note(figure, f"Spearman correlation with the known level, {HALF_NAMES[half]} ranked as one")
+    note(figure, f"Spearman correlation with the known level, {HALF_NAMES[half]} ranked as one")
     return figure
 
 
@@ -93,7 +80,7 @@ def climbs(scores: pd.DataFrame, metrics: Sequence[str], largest: Mapping[str, f
         axes.set_xlabel("level")
     handles = [plt.Line2D([], [], color=colors[prompt], label=prompt) for prompt in prompts]
     figure.legend(handles=handles, loc="outside right center", title="edit", alignment="left")
-    _note(figure, "each line: one head or capture, edit and draw · level 0: consistent views")
+    note(figure, "each line: one head or capture, edit and draw · level 0: consistent views")
     return figure
 
 
@@ -115,31 +102,30 @@ def moved_by_traps(table: pd.DataFrame, half: str) -> Figure:
     grid = farthest.drop_duplicates(keys).pivot(index="metric", columns="trap", values="moved")
     grid = grid.loc[list(dict.fromkeys(own["metric"])), list(dict.fromkeys(own["trap"]))]
     figure, axes = plt.subplots(figsize=(2.6 + 0.95 * grid.shape[1], 1.9 + 0.42 * len(grid)))
-    sns.heatmap(
-        grid.rename(columns=lambda n: n.replace("_", " "), index=lambda n: metric_label(n).name),
-        vmin=-3,
-        vmax=3,
-        cmap="RdBu_r",
-        annot=True,
-        fmt="+.1f",
-        linewidths=1.5,
-        linecolor="white",
-        cbar=False,
-        ax=axes,
-    )
+    named = grid.rename(columns=lambda name: name.replace("_", " "))
+    _heatmap(axes, named, vmin=-3, vmax=3, cmap="RdBu_r", fmt="+.1f")
     for number in axes.texts:
         number.set_text(number.get_text().replace("-", "−"))
-    axes.set(xlabel="", ylabel="")
-    axes.tick_params(length=0)
-    axes.set_xticks(axes.get_xticks(), axes.get_xticklabels(), rotation=30, ha="right")
-    axes.tick_params(axis="y", rotation=0)
     axes.set_title("What must not move a score")
-    _note(
+    note(
         figure,
         f"largest change over {HALF_NAMES[half]}, in ladder steps · red: worse, blue: better",
     )
     return figure
 
 
-def _note(figure: Figure, text: str) -> None:
-    figure.supxlabel(text, x=0.01, ha="left", fontsize=8.5, color=SOFT_INK)
+def _heatmap(axes: Axes, grid: pd.DataFrame, **scale: Any) -> None:
+    """Numbers on colors, one row per metric; `scale` says how numbers become text and colors."""
+    sns.heatmap(
+        grid.rename(index=lambda name: metric_label(name).name),
+        annot=True,
+        linewidths=1.5,
+        linecolor="white",
+        cbar=False,
+        ax=axes,
+        **scale,
+    )
+    axes.set(xlabel="", ylabel="")
+    axes.tick_params(length=0)
+    axes.set_xticks(axes.get_xticks(), axes.get_xticklabels(), rotation=30, ha="right")
+    axes.tick_params(axis="y", rotation=0)

@@ -76,6 +76,11 @@ def message(text: str) -> Figure:
     return figure
 
 
+def note(figure: Figure, text: str) -> None:
+    """Write a line below a figure that tells how to read it."""
+    figure.supxlabel(text, x=0.01, ha="left", fontsize=8.5, color=SOFT_INK)
+
+
 History = Mapping[str, NDArray[np.float64]]
 """Columns of a history.tsv; NaN where a cell is empty."""
 

@@ -12,7 +12,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from headstyle.base.study import BASELINE, FLOOR, NOT_AVATARS
-from headstyle.report.figures import COLORS, INK, SOFT_INK, message
+from headstyle.report.figures import COLORS, INK, SOFT_INK, message, note
 from headstyle.report.labels import metric_label
 
 
@@ -50,7 +50,7 @@ def by_prompt(views: pd.DataFrame, metric: str, names: dict[str, str] | None = N
         axes.set_ylim(bottom=0)
     axes.set_title(f"{metric_label(metric).name} of every view, by prompt")
     _legend(axes, "strength")
-    _note(figure, f"{_views_counted(shown)} · boxes: quartiles · {_which_way(metric)}")
+    note(figure, f"{_views_counted(shown)} · boxes: quartiles · {_which_way(metric)}")
     return figure
 
 
@@ -89,7 +89,7 @@ def by_subject(avatars: pd.DataFrame, metric: str) -> Figure:
         fontsize=12,
     )
     figure.supylabel(_axis_label(metric), color=INK, fontsize=10)
-    _note(
+    note(
         figure,
         f"bars: mean over views with its 95 % interval · {_which_way(metric)}",
     )
@@ -137,7 +137,7 @@ def low_high(avatars: pd.DataFrame, metric: str) -> Figure:
     axes.set_title(f"{label.name}: higher at {last} strength in {worse} of {len(pairs)} pairs")
     axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1), borderaxespad=0)
     side = "below" if label.higher_is_better else "above"
-    _note(
+    note(
         figure, f"each point: one subject and prompt · {side} the line: views differ more at {last}"
     )
     return figure
@@ -178,7 +178,7 @@ def excess(avatars: pd.DataFrame, metric: str) -> Figure:
     for number in axes.texts:
         number.set_text(number.get_text().replace("-", "−"))
     axes.set_title(f"{metric_label(metric).name} in excess of the baseline")
-    _note(
+    note(
         figure,
         "red: views differ more than before stylization · blue: less, as blurred ones also do",
     )
@@ -210,7 +210,7 @@ def by_quality(avatars: pd.DataFrame, metric: str) -> Figure:
     if not metric_label(metric).higher_is_better:
         axes.set_ylim(bottom=0)
     axes.set_title(f"{metric_label(metric).name} by quality rating")
-    _note(figure, "each point: one avatar · black bars: mean of the group (the study's thresholds)")
+    note(figure, "each point: one avatar · black bars: mean of the group (the study's thresholds)")
     return figure
 
 
@@ -299,10 +299,6 @@ def _legend(axes, title: str) -> None:
 def _views_counted(views: pd.DataFrame) -> str:
     avatars = len(views[["subject", "prompt", "strength"]].drop_duplicates())
     return f"{len(views):,} views of {avatars} avatar{'s' if avatars > 1 else ''}"
-
-
-def _note(figure: Figure, text: str) -> None:
-    figure.supxlabel(text, x=0.01, ha="left", fontsize=8.5, color=SOFT_INK)
 
 
 def _number_format(values: np.ndarray) -> str:
