@@ -5,7 +5,8 @@ import warnings
 import lpips
 import pytest
 import torch
-from headstyle.consistency.parts.lpips_windows import WindowedLpips, bounds
+from headstyle.consistency.pairs import bounding_box
+from headstyle.consistency.parts.lpips_windows import WindowedLpips
 from torch import Tensor
 
 FRAMES = [(64, 80), (97, 131), (66, 200)]
@@ -76,9 +77,9 @@ def test_identical_pairs_are_exactly_alike_and_no_overlap_is_no_distance(network
 
 def test_the_bounds_hold_every_pixel_of_every_pair():
     overlap = torch.zeros(2, 10, 12, dtype=torch.bool)
-    assert bounds(overlap) is None
+    assert bounding_box(overlap.any(dim=0)) is None
     overlap[0, 3, 4] = overlap[1, 7, 2] = True
-    assert bounds(overlap) == (3, 8, 2, 5)
+    assert bounding_box(overlap.any(dim=0)) == (3, 8, 2, 5)
 
 
 @pytest.mark.gpu

@@ -61,6 +61,21 @@ def mean_over_overlap(values: "Tensor", overlap: "Tensor") -> "Tensor":
     return values.double().where(overlap, 0).sum(dim=(1, 2)) / overlap.sum(dim=(1, 2))
 
 
+Box = tuple[int, int, int, int]
+"""A part of a frame [px]: top, bottom, left, right; bottom and right are exclusive."""
+
+
+def bounding_box(mask: "Tensor") -> Box | None:
+    """The smallest box that holds all pixels of a mask `(H, W)`; None where the mask is empty."""
+    edges = []
+    for axis in (1, 0):
+        taken = mask.any(dim=axis).nonzero()
+        if len(taken) == 0:
+            return None
+        edges += [int(taken[0]), int(taken[-1]) + 1]
+    return tuple(edges)
+
+
 def cut_to_overlap(batch: PairBatch, multiple: int = 1, border: int = 0) -> PairBatch:
     """The window of the frames that holds all overlaps: heads fill a part of their frames.
 
@@ -71,17 +86,16 @@ def cut_to_overlap(batch: PairBatch, multiple: int = 1, border: int = 0) -> Pair
         multiple: The window begins and ends at multiples of it, as far as the frame reaches.
         border: So many more rows and columns are kept on all sides, as far as the frame reaches.
     """
-    import torch
-
-    windows = []
-    anywhere = batch.overlap.any(dim=0)
-    for others in (1, 0):
-        taken = torch.nonzero(anywhere.any(dim=others)).flatten()
-        if len(taken) == 0:
-            return batch
-        first, last = max(0, int(taken[0]) - border), int(taken[-1]) + border
-        windows.append(slice(first // multiple * multiple, (last // multiple + 1) * multiple))
-    rows, columns = windows
+    box = bounding_box(batch.overlap.any(dim=0))
+    if box is None:
+        return batch
+    rows, columns = (
+        slice(
+            max(0, first - border) // multiple * multiple,
+            ((end - 1 + border) // multiple + 1) * multiple,
+        )
+        for first, end in (box[:2], box[2:])
+    )
     parts = {
         name: getattr(batch, name)[:, rows, columns] for name in ("target", "warped", "overlap")
     }

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate, pad
 
-from headstyle.consistency.pairs import PairBatch
+from headstyle.consistency.pairs import PairBatch, bounding_box
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,12 @@ def overlap_crops(batch: PairBatch, multiple: int = 1) -> Iterator[Crops]:
     """
     groups: dict[tuple[int, int], list[tuple[int, int, int]]] = {}
     for row, mask in enumerate(batch.overlap):
-        if mask.any():
-            rows, columns = (torch.nonzero(mask.any(dim=axis)).flatten() for axis in (1, 0))
-            top, left = int(rows[0]), int(columns[0])
-            sides = (int(rows[-1]) + 1 - top, int(columns[-1]) + 1 - left)
-            height, width = (-(-side // multiple) * multiple for side in sides)
+        box = bounding_box(mask)
+        if box is not None:
+            top, bottom, left, right = box
+            height, width = (
+                -(-side // multiple) * multiple for side in (bottom - top, right - left)
+            )
             groups.setdefault((height, width), []).append((row, top, left))
     for (height, width), places in groups.items():
 

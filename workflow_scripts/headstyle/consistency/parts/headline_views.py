@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from headstyle.base.cameras import Cameras
-from headstyle.consistency.pairs import Scene
+from headstyle.consistency.pairs import Scene, bounding_box
 from headstyle.consistency.parts.color_difference import lab_from_srgb
 from headstyle.consistency.warping import (
     Surfaces,
@@ -159,7 +159,7 @@ def _reduced(scene: Scene, view: int, size: tuple[int, int], foreground_alpha: f
 
 def _cut_to_heads(views: list[Tensor], cameras: Cameras) -> tuple[Tensor, Cameras]:
     """Windows of one size around every foreground, zeros beyond the frames."""
-    boxes = [_box(view[..., 7] > 0.5) for view in views]
+    boxes = [bounding_box(view[..., 7] > 0.5) or (0, 1, 0, 1) for view in views]
     height = max(box[1] - box[0] for box in boxes) + 2 * BORDER_PX
     width = max(box[3] - box[2] for box in boxes) + 2 * BORDER_PX
     intrinsics: NDArray[np.float64] = cameras.intrinsics.copy()
@@ -173,11 +173,3 @@ def _cut_to_heads(views: list[Tensor], cameras: Cameras) -> tuple[Tensor, Camera
         intrinsics[i, :2, 2] -= x, y
     sizes = np.full((len(views), 2), (width, height))
     return stack, Cameras(cameras.names, sizes, intrinsics, cameras.world_to_camera)
-
-
-def _box(mask: Tensor) -> tuple[int, int, int, int]:
-    """Top, bottom, left and right of a mask; one pixel where it is empty."""
-    if not bool(mask.any()):
-        return 0, 1, 0, 1
-    rows, columns = (torch.nonzero(mask.any(dim=axis)).flatten() for axis in (1, 0))
-    return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1

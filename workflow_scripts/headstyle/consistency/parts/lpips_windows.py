@@ -14,13 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from headstyle.consistency.pairs import Box, bounding_box
+
 BLACK = -1.0
 """A black pixel as the network's input."""
 # As in the lpips package: keeps a feature of length zero what it is.
 _EPSILON = 1e-10
-
-Place = tuple[int, int, int, int]
-"""A part of a frame: top, bottom, left, right; bottom and right exclusive."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +28,11 @@ class Window:
 
     features: Tensor
     """Shape `(N, C, bottom - top, right - left)`."""
-    place: Place
+    place: Box
     black: Tensor
     """Features of a black frame. Shape `(1, C, H, W)`."""
 
-    def taken(self, place: Place, beyond: float) -> Tensor:
+    def taken(self, place: Box, beyond: float) -> Tensor:
         """Features of another place, which may reach over the frame: there they are `beyond`."""
         if place == self.place:
             return self.features
@@ -97,7 +96,7 @@ class Step:
         start = -((self.kernel - 1 - self.padding - first) // self.stride)
         return max(0, start), min(count, (end - 1 + self.padding) // self.stride + 1)
 
-    def _inputs(self, place: Place) -> Place:
+    def _inputs(self, place: Box) -> Box:
         """What the outputs at a place see."""
         top, bottom, left, right = (self.stride * edge - self.padding for edge in place)
         more = self.kernel - self.stride
@@ -130,7 +129,7 @@ class WindowedLpips:
             overlap: Where they count; elsewhere both are black. Shape `(N, H, W)`, bool.
         """
         distance = overlap.new_zeros(len(overlap), dtype=torch.float64)
-        place = bounds(overlap)
+        place = bounding_box(overlap.any(dim=0))
         if place is None:
             return distance
         rows, columns = slice(*place[:2]), slice(*place[2:])
@@ -145,7 +144,7 @@ class WindowedLpips:
             distance += _distances(window.features, weight).double() / pixels
         return distance
 
-    def _windows(self, images: Tensor, place: Place, size: tuple[int, ...]) -> Iterator[Window]:
+    def _windows(self, images: Tensor, place: Box, size: tuple[int, ...]) -> Iterator[Window]:
         """The windows of the layers that are compared, as far as the overlap reaches."""
         black = iter(self._black_frame(size, images))
         window: Window | None = Window(self._scaling(images), place, next(black))
@@ -165,18 +164,6 @@ class WindowedLpips:
                 results.append(step.frame(results[-1]))
             self._black = (size, results)
         return self._black[1]
-
-
-def bounds(overlap: Tensor) -> Place | None:
-    """The smallest place that holds the overlaps of all pairs, None where they are empty."""
-    together = overlap.any(dim=0)
-    edges = []
-    for axis in (1, 0):
-        line = together.any(dim=axis).nonzero()
-        if len(line) == 0:
-            return None
-        edges += [int(line[0]), int(line[-1]) + 1]
-    return tuple(edges)
 
 
 def _distances(features: Tensor, weight: Tensor) -> Tensor:
@@ -237,7 +224,7 @@ def _rectified(run: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     return lambda features: run(features).relu_()
 
 
-def _common(place: Place, other: Place) -> Place:
+def _common(place: Box, other: Box) -> Box:
     return (
         max(place[0], other[0]),
         min(place[1], other[1]),
@@ -246,6 +233,6 @@ def _common(place: Place, other: Place) -> Place:
     )
 
 
-def _part(features: Tensor, place: Place, of: Place) -> Tensor:
+def _part(features: Tensor, place: Box, of: Box) -> Tensor:
     """The part at `place` of features at the place `of`."""
     return features[..., place[0] - of[0] : place[1] - of[0], place[2] - of[2] : place[3] - of[2]]
