@@ -15,7 +15,7 @@ Adjacency = NDArray[np.bool_]
 
 _ADJACENCY = result_of("camera_adjacency")
 _RIG_COLUMNS = ("view", "row", "column")
-# Directions are told apart only where the axes do not run (nearly) in parallel.
+# If the axes are parallel up to this angle [rad], they have no meeting point.
 _SMALLEST_SPREAD = 1e-4
 
 
@@ -50,11 +50,11 @@ def read_rig(path: str | Path) -> dict[str, tuple[float, float]]:
 
 
 def grid_adjacency(names: tuple[str, ...], places: dict[str, tuple[float, float]]) -> Adjacency:
-    """The views in the 8 surrounding cells; missing cameras are simply missing.
+    """Join each view with those in the 8 cells around it; a cell may lack its camera.
 
-    In the own row these are the next view on either side, in the rows above and below the three
-    nearest, each at most one column away. On a full grid that is the 8-neighborhood; it also
-    joins rows of unlike spacing.
+    In a view's own row the neighbors are the next view on the left and on the right. In the rows
+    above and below they are the three nearest views. All are at most one column away. On a full
+    grid this is the 8-neighborhood. Rows may have different spacings.
 
     Raises:
         InputError: a view has no place in the rig.
@@ -107,10 +107,10 @@ def directions(cameras: Cameras) -> NDArray[np.float64]:
 
 
 def direction_adjacency(cameras: Cameras, neighbors: int, max_angle_deg: float) -> Adjacency:
-    """The up to `neighbors` views nearest in direction, within `max_angle_deg`, made symmetric.
+    """Join each view with up to `neighbors` views nearest in direction, within `max_angle_deg`.
 
-    Two views are adjacent if either is among the nearest of the other, so that some have more than
-    `neighbors`.
+    Two views are adjacent if one of them is among the nearest of the other. So a view may have more
+    than `neighbors` neighbors.
     """
     rays = directions(cameras)
     angles_deg = np.degrees(np.arccos(np.clip(rays @ rays.T, -1, 1)))
@@ -128,7 +128,7 @@ def view_adjacency(
     neighbors: int,
     max_angle_deg: float,
 ) -> Adjacency:
-    """Neighbors by the rig's places where given, else by direction.
+    """Find neighbors by the rig's places, or by direction where `places` is None.
 
     Raises:
         InputError: a view has no neighbor, or no place in the rig.

@@ -1,7 +1,8 @@
 """How the CPU kernels are compiled: by numba, once, and kept for later runs.
 
-numba compiles a kept function again when the file that defines it changes, but not when a file
-changes whose functions it calls. So the folder that keeps them is named after all their sources.
+numba compiles a cached function again when the function's own file changes. It does not do so when
+the function calls another one and that one's file changes. So the name of the cache folder depends
+on all source files.
 """
 
 import hashlib
@@ -25,7 +26,7 @@ SOURCES = (
 )
 """All modules that define kernels, below the library's folder."""
 INGREDIENTS = (*SOURCES, "base/compiled.py", "losses/ssim_window.py")
-"""What the machine code depends on: also how it is compiled, and the constants of the loss."""
+"""All files on which the machine code depends: the kernels, their compilation, the constants."""
 
 
 def kernel(function: Callable[..., Any]) -> Any:
@@ -40,7 +41,7 @@ def parallel_kernel(function: Callable[..., Any]) -> Any:
 
 @cache
 def cache_folder() -> Path:
-    """Where the machine code of exactly these sources is kept."""
+    """The folder with the machine code of exactly these sources."""
     library = Path(__file__).parents[1]
     sources = b"".join((library / name).read_bytes() for name in INGREDIENTS)
     folder = library / "__pycache__"
@@ -54,7 +55,7 @@ def cache_folder() -> Path:
 def _compiled(function: Callable[..., Any], parallel: bool) -> Any:
     folder = cache_folder()
     before = numba.config.CACHE_DIR
-    # Only while decorating: other libraries keep their own.
+    # Changed for this call only: other libraries have a cache folder of their own.
     numba.config.CACHE_DIR = str(folder)
     try:
         return numba.njit(cache=True, parallel=parallel, error_model="numpy")(function)

@@ -12,7 +12,7 @@ def use_threads(threads: int) -> None:
     """Limit the numeric libraries, imported already or later, to `threads` threads."""
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[variable] = str(threads)
-    # Once numba is imported, it takes a change of its variable for an error.
+    # numba reports an error if its variable changes after the import.
     if "numba" not in sys.modules:
         os.environ["NUMBA_NUM_THREADS"] = str(threads)
     if "torch" in sys.modules:
@@ -27,8 +27,9 @@ def use_threads(threads: int) -> None:
 def keep_freed_memory() -> None:
     """Let the process reuse large blocks that it freed instead of giving them back to the system.
 
-    Trainings and networks allocate blocks of the same sizes again and again; asking the system for
-    them anew can cost more than computing them. Does nothing where the C library is not glibc.
+    Trainings and networks allocate blocks of the same sizes again and again. To ask the system for
+    such a block can cost more than the computation in it. Where the C library is not glibc, this
+    function does nothing.
     """
     mmap_threshold, trim_threshold = -3, -1  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD of malloc.h
     try:
@@ -46,5 +47,5 @@ def has_gpu() -> bool:
 
 @cache
 def has_triton() -> bool:
-    """Whether Triton is installed, as PyTorch for CUDA on Linux has it do."""
+    """Whether Triton is installed; PyTorch for CUDA on Linux brings it."""
     return importlib.util.find_spec("triton") is not None

@@ -11,7 +11,7 @@ def embedded_file(name: str) -> Path:
     """A file of a shipped model, such as `matting/model.onnx`.
 
     Raises:
-        InputError: it is not there.
+        InputError: the file does not exist.
     """
     path = EMBEDDED_MODELS / name
     if not path.is_file():

@@ -51,15 +51,16 @@ USERS_FILE = given_by("the setting")
 
 
 def first_line(error: BaseException) -> str:
-    """What an error of a library says, as far as it fits into a sentence; never empty."""
+    """The first line of an error's message, for use in a sentence; its type if there is none."""
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def all_found(searches: Iterable[Callable[[], list[Found]]]) -> list[Found]:
-    """What all searches find.
+    """Run all searches and join what they find.
 
     Raises:
-        InputError: some failed; one line for each, so that all can be mended at once.
+        InputError: one or more searches failed. The message has one line for each of them, so that
+            the user can correct all at once.
     """
     found: list[Found] = []
     problems: list[str] = []

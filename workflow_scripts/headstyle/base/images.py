@@ -50,7 +50,7 @@ def composite(image: RgbaImage, background: tuple[float, float, float] = (0, 0, 
 
 
 def resize_rgba(image: RgbaImage, width: int, height: int) -> RgbaImage:
-    """Area-filtered resize with alpha premultiplied, so that hidden background never bleeds in."""
+    """Resize with an area filter. Colors are premultiplied, so that hidden ones do not bleed in."""
     alpha = image[..., 3:]
     premultiplied = np.concatenate([image[..., :3] * alpha, alpha], axis=2)
     resized = cv2.resize(premultiplied, (width, height), interpolation=cv2.INTER_AREA)
@@ -62,7 +62,7 @@ def read_views(folder: str | Path, cameras: Cameras) -> list[RgbaImage]:
     """Read the views of the given cameras, `{view}.png` with straight alpha, in their order.
 
     Raises:
-        InputError: a view is missing, cannot be decoded, or has not the size its camera says.
+        InputError: a view is missing, cannot be decoded, or has another size than its camera.
     """
     views = []
     for name, (width, height) in zip(cameras.names, cameras.sizes.tolist(), strict=True):

@@ -1,4 +1,4 @@
-"""Saying in the log how far a loop is and how long it will still take."""
+"""Messages in the log: how far a loop is, and how much time is left."""
 
 import logging
 import time
@@ -14,7 +14,7 @@ def progress(steps: Iterable[Any], what: str, every_seconds: float = 15.0) -> It
     for done, step in enumerate(steps):
         now = time.monotonic()
         if done <= 1:
-            # The first step also compiles and loads; it says nothing about the others.
+            # The first step also compiles and loads, so its time tells nothing about the others.
             started = now
         elif total and now - reported >= every_seconds:
             left = (now - started) / (done - 1) * (total - done)

@@ -1,4 +1,4 @@
-"""Seeds that belong to what they seed, whatever the order in which things are computed."""
+"""Seeds that depend on what they are for, and not on the order of the computation."""
 
 import hashlib
 import json
@@ -7,8 +7,8 @@ import json
 def derived_seed(*parts: str | int) -> int:
     """A seed in [0, 2^48) that depends on every part and on nothing else.
 
-    The same on every machine and in every process, unlike `hash()`; below 2^53, so that JSON
-    readers keep it exact.
+    Unlike `hash()`, it is the same on every machine and in every process. It is below 2^53, so that
+    JSON readers keep it exact.
     """
     text = json.dumps(parts, ensure_ascii=True)
     return int.from_bytes(hashlib.sha256(text.encode("ascii")).digest()[:6], "big")

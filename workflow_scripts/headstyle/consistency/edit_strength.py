@@ -1,7 +1,7 @@
 """How much an edit changed the views, and whether it blurred them.
 
-Doing nothing and blurring everything both make views consistent: these numbers stand beside every
-score, so that neither wins unseen.
+Views are also consistent if the edit did nothing, or if it blurred everything. So these numbers
+stand beside every score.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from headstyle.consistency.pairs import mean_over_overlap
 from headstyle.consistency.parts.color_difference import delta_e, lab_from_srgb
 
 COLUMNS = ("edit_strength", "edit_strength_ssim", "sharpness")
-# Rec. 709 weights, taken of sRGB as it is.
+# Weights of Rec. 709, applied to sRGB values without linearization.
 LUMA = (0.2126, 0.7152, 0.0722)
 
 
@@ -37,9 +37,10 @@ def edit_strength(
         foreground_alpha: Alpha above which a pixel is foreground.
 
     Returns:
-        Per view: view, edit_strength (mean ΔE00 where both are foreground), edit_strength_ssim
-        (1 − SSIM there), sharpness (mean squared gradient of the edited foreground's luma over that
-        of the unedited one: below 1 is blurred); NaN where there is no foreground.
+        One row per view, with the columns: view; edit_strength, the mean ΔE00 where both images are
+        foreground; edit_strength_ssim, 1 − SSIM there; sharpness, the mean squared gradient of the
+        luma in the edited foreground, divided by that in the unedited one. A sharpness below 1
+        means that the edit blurred the view. Values are NaN where there is no foreground.
     """
     after, before = [as_image(image) for image in images], [as_image(image) for image in unedited]
     check_sizes(after, cameras, "the image of {}")

@@ -24,8 +24,8 @@ from headstyle.consistency.warping import (
 )
 from headstyle.rendering.renderer import Splats
 
-# Pixels per batch: on the CPU so few that a batch stays near the caches, which also keeps the
-# working memory below 1 GiB; on a GPU it is near 10 GiB.
+# Pixels per batch. On the CPU a small batch stays in the caches and needs less than 1 GiB of
+# working memory. On a GPU it needs about 10 GiB.
 BATCH_PIXELS = {"cpu": 2**18, "cuda": 2**24}
 
 
@@ -72,7 +72,7 @@ def make_scene(
 
 
 class PairWarper:
-    """Warps pairs of a scene's views, each kind of warp only when it is asked for.
+    """Warps pairs of a scene's views by either kind of warp, without computing the other kind.
 
     Args:
         scene: The views.
@@ -156,7 +156,7 @@ def pair_values(
     """
     warper = PairWarper(scene, settings)
     values = np.full((len(positions), 2 + len(metrics)), np.nan)
-    # TF32, cuDNN's default, keeps three digits of what networks compute.
+    # cuDNN's default, TF32, is exact to three digits only.
     with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         for metric in metrics:
             metric.prepare(scene)
@@ -217,7 +217,8 @@ def check_sizes(arrays: Sequence[Any], cameras: Cameras, what: str) -> None:
     """Check that there is one array per camera, of its size.
 
     Raises:
-        InputError: naming by `what` (a format with one place) the one that does not fit.
+        InputError: the number or a size is wrong. The message names the array by `what`, a format
+            string with one place for the view's name.
     """
     if len(arrays) != len(cameras):
         raise InputError(

@@ -1,10 +1,10 @@
-"""What metrics are given: the views of a scene, and pairs of them warped into each other."""
+"""The input of metrics: the views of a scene, and batches of warped pairs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-if TYPE_CHECKING:  # Which metrics there are is asked where torch's import time counts.
+if TYPE_CHECKING:  # The names of the metrics are needed where importing torch takes too long.
     from torch import Tensor
 
     from headstyle.base.cameras import Cameras
@@ -18,17 +18,17 @@ class Scene:
     """All views that a score compares, on the device where it is computed."""
 
     cameras: "Cameras"
-    """Of all views, in the order of the lists."""
+    """Cameras of all views, in the order of the lists below."""
     colors: "Sequence[Tensor]"
-    """Images, sRGB in [0, 1]; of no meaning outside the foreground. Shape `(H, W, 3)` each."""
+    """Images, sRGB in [0, 1], defined in the foreground only. Shape `(H, W, 3)` each."""
     foreground: "Sequence[Tensor]"
-    """Pixels that show the head. Shape `(H, W)` each, bool."""
+    """Masks of the pixels that show the head. Shape `(H, W)` each, bool."""
     depths: "Sequence[Tensor]"
     """z in the camera, 0 where there is no surface. Shape `(H, W)` each."""
     unedited: "Sequence[Tensor] | None" = None
     """The same views before they were edited, with straight alpha. Shape `(H, W, 4)` each."""
     splats: "Splats | None" = None
-    """The unedited scene."""
+    """Splats of the unedited scene."""
     instruction: str | None = None
     """The text that the edit followed."""
 
@@ -44,11 +44,11 @@ class PairBatch:
     overlap: "Tensor"
     """Pixels on which the two are compared. Shape `(N, H, W)`, bool."""
     foreground: "Tensor | None" = None
-    """The targets' foreground; None where only the overlap is known. Shape `(N, H, W)`, bool."""
+    """Foreground of the targets, or None if only the overlap is known. Shape `(N, H, W)`, bool."""
     targets: tuple[int, ...] = ()
-    """Place of each target in the scene that the metric was prepared for. Length N."""
+    """Index of each target among the views of the scene. Length N."""
     sources: tuple[int, ...] = ()
-    """Place of each source. Length N."""
+    """Index of each source among the views of the scene. Length N."""
 
 
 def mean_over_overlap(values: "Tensor", overlap: "Tensor") -> "Tensor":
@@ -77,14 +77,14 @@ def bounding_box(mask: "Tensor") -> Box | None:
 
 
 def cut_to_overlap(batch: PairBatch, multiple: int = 1, border: int = 0) -> PairBatch:
-    """The window of the frames that holds all overlaps: heads fill a part of their frames.
+    """Cut a batch to the window that holds all overlaps, as heads fill only a part of the frame.
 
-    For metrics of which a pixel's value depends on the overlap alone.
+    Use this only if each pixel's value depends on nothing but the overlap.
 
     Args:
-        batch: Pairs; where none overlaps they are left as they are.
-        multiple: The window begins and ends at multiples of it, as far as the frame reaches.
-        border: So many more rows and columns are kept on all sides, as far as the frame reaches.
+        batch: The pairs. A batch without any overlap is returned as it is.
+        multiple: The window begins and ends at multiples of this [px], inside the frame.
+        border: Rows and columns that are kept around the overlaps, inside the frame [px].
     """
     box = bounding_box(batch.overlap.any(dim=0))
     if box is None:

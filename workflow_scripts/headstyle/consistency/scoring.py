@@ -48,35 +48,35 @@ def score(
     settings: Mapping[str, Any] = SETTINGS,
     device: str | torch.device | None = None,
 ) -> pd.DataFrame:
-    """Score pairs of views of any method's renders.
+    """Score pairs of views that any method rendered.
 
     Args:
         renders: One image per camera, sRGB in [0, 1] (or 8-bit integers), numpy or torch. Shape
-            `(H, W, 4)` with straight alpha, or `(H, W, 3)`, where the foreground is what has depth.
-            Colors are compared as they are, so the background they lie on does not matter.
+            `(H, W, 4)` with straight alpha, or `(H, W, 3)`. Without alpha, the foreground is where
+            there is depth. Colors are not composited, so the background does not matter.
         depths: One depth map per camera, z in the camera, 0 where there is no surface.
             Shape `(H, W)`.
         cameras: The cameras, in the order of `renders`. Sizes may differ.
-        pairs: Names (target, source); by default every view with its neighbors as in the study, the
-            up to 8 nearest in direction within 60 degrees.
+        pairs: Names (target, source). By default every view is compared with its neighbors as in
+            the study: up to 8 views, the nearest in direction within 60 degrees.
         unedited: The same views before they were edited, for metrics that need them.
         splats: The unedited scene, for metrics that need it.
         instruction: The text that the edit followed, for metrics that need it.
-        settings: Which metrics (`names`) and their settings: the config's `metrics` section, or
-            some of its keys; the others are those of `SETTINGS`.
+        settings: The metrics (`names`) and their settings: the config's `metrics` section or some
+            of its keys. `SETTINGS` gives the other keys.
         device: Where to compute; by default a GPU if there is one.
 
     Returns:
-        One row per pair: target, source, overlap (pixels that the published metrics compare, as a
-        fraction of the target's foreground), coverage (the same of the corrected ones, where there
-        are any) and one column per metric, NaN where the views share too little.
+        One row per pair. target and source; overlap, the pixels that the published metrics compare,
+        as a fraction of the target's foreground; coverage, the same for the corrected metrics, if
+        there are any; one column per metric, NaN if the views share too little.
 
     Raises:
-        InputError: sizes, names or settings do not fit together, or the views hardly overlap and
-            would under another convention: OpenGL against OpenCV, camera-to-world against
-            world-to-camera, distance along the ray against z, other units.
+        InputError: sizes, names or settings do not fit together. Or the views hardly overlap, but
+            would overlap under another convention: OpenGL instead of OpenCV, camera-to-world
+            instead of world-to-camera, distance along the ray instead of z, or other units.
 
-    Example: a plane at depth 2, seen by a camera and by one moved right by two pixels of it.
+    Example: a plane at depth 2, seen by two cameras. The second stands two pixels to the right.
 
         >>> image = np.random.default_rng(0).random((8, 8, 3))
         >>> moved = np.roll(image, -2, axis=1)
@@ -106,7 +106,7 @@ def score(
     )  # fmt: skip
     positions = [(cameras.index(target), cameras.index(source)) for target, source in pairs]
     values = pair_values(scene, metrics, positions, settings)
-    # Two views may agree by chance under many a reading.
+    # Two views alone may agree by chance under a wrong convention.
     if len(cameras) > 2 and len(pairs) and np.median(values[:, 0]) < SUSPICIOUS_OVERLAP:
         seen = [
             torch.where(mask & depth.isfinite(), depth, 0).cpu().numpy()
@@ -135,10 +135,10 @@ def view_means(
         min_overlap: The setting the pairs were scored with.
 
     Returns:
-        Columns view, neighbours (how many the published metrics' means are over, so without pairs
-        that share no pixel), where there is a coverage also pairs_used and pairs_left_out (those
-        that the corrected metrics compare, and those below the minimum overlap), and the metrics,
-        their excess and ceiling where the pairs have them; NaN where no neighbor is left.
+        The columns view and neighbours. neighbours counts the pairs that share a pixel, over which
+        the published metrics are averaged. If the pairs have a coverage: pairs_used, the pairs that
+        the corrected metrics compare, and pairs_left_out, those below the minimum overlap. Then the
+        metrics, and their excess and ceiling if the pairs have them; NaN if no neighbor is left.
     """
     target = pairs["target"]
     counts = {"neighbours": pairs["overlap"] > 0}
@@ -163,18 +163,18 @@ def view_means(
 def with_references(
     pairs: pd.DataFrame, metrics: Sequence[str], floor: pd.DataFrame, ceiling: pd.DataFrame
 ) -> pd.DataFrame:
-    """The pairs' scores, relative to what is possible.
+    """Add to the pairs' scores how they compare with the best and the worst possible ones.
 
     Args:
         pairs: The table `score` returns.
         metrics: Names of the metrics' columns.
-        floor: The same of the unedited renders: what a perfect edit scores.
-        ceiling: The same of shuffled views (see the module `shuffling`): what no consistency
-            scores.
+        floor: The same table for the unedited renders: the score of a perfect edit.
+        ceiling: The same table for shuffled views (see the module `shuffling`): the score without
+            any consistency.
 
     Returns:
-        `pairs` with `{metric}_excess` (the metric minus the floor of the same pair) and
-        `{metric}_ceiling`; NaN where the other table lacks the pair or its value.
+        `pairs` with the columns `{metric}_excess`, the metric minus the floor of the same pair, and
+        `{metric}_ceiling`. Both are NaN if the other table lacks the pair or its value.
     """
     keys = ["target", "source"]
     columns = {}

@@ -1,4 +1,4 @@
-"""The ceiling of a metric: what a scene scores whose views have nothing to do with each other."""
+"""The ceiling of a metric: the score of a scene whose views show unrelated images."""
 
 from collections.abc import Sequence
 
@@ -13,18 +13,18 @@ from headstyle.base.images import Image, RgbaImage
 def shuffled_images(
     images: Sequence[Image | RgbaImage], foreground: Sequence[NDArray[np.bool_]], seed: int
 ) -> list[Image | RgbaImage]:
-    """Every view's image replaced by another view's; silhouettes, and so geometry, stay.
+    """Replace every view's image by that of another view; silhouettes and geometry stay.
 
-    The other head is stretched from its bounding box to this view's, its colors continued beyond
-    its silhouette by the nearest ones, so that no background enters.
+    The other view's head is stretched from its bounding box to the bounding box of this view.
+    Beyond its silhouette the nearest color of the head continues, so that no background enters.
 
     Args:
         images: One per view, `(H, W, 3)` or with straight alpha `(H, W, 4)`; sizes may differ.
         foreground: Pixels that show the head. Shape `(H, W)` each.
-        seed: Of who takes whose image.
+        seed: Seed of the order in which views exchange their images.
 
     Returns:
-        Images of the same shapes; those without a foreground, on either side, stay as they are.
+        Images of the same shapes. A view keeps its image if it or the other view has no foreground.
     """
     order = derangement(len(images), seed)
     shuffled = []
@@ -42,7 +42,7 @@ def shuffled_images(
 
 
 def derangement(count: int, seed: int) -> NDArray[np.int64]:
-    """A random order in which nobody keeps their place (one cycle); for one alone, that one."""
+    """A random permutation of one cycle: no element keeps its place, unless it is the only one."""
     ring = np.random.default_rng(seed).permutation(count)
     order = np.empty(count, dtype=np.int64)
     order[ring] = np.roll(ring, -1)
@@ -50,7 +50,7 @@ def derangement(count: int, seed: int) -> NDArray[np.int64]:
 
 
 def _continued(colors: Image, foreground: NDArray[np.bool_]) -> Image:
-    """The foreground's bounding box, with the nearest foreground color where it has none."""
+    """Colors in the foreground's bounding box; the background takes the nearest of them."""
     box = _bounds(foreground)
     y, x = distance_transform_edt(~foreground[box], return_distances=False, return_indices=True)
     return np.ascontiguousarray(colors[box][y, x])

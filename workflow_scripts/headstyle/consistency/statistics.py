@@ -78,7 +78,8 @@ def bootstrap_interval(
         values: One value per view, without NaN. Shape `(V,)`.
         level: Coverage, in (0, 1).
         resamples: Number of resamples.
-        seed: The same seed and number of views draw the same views, for every metric.
+        seed: Seed of the draws. For the same seed and number of views they are the same views, so
+            all metrics are resampled alike.
 
     Returns:
         Lower and upper end; NaN when there is no value.
@@ -111,12 +112,12 @@ def avatar_scores(
         seed: Seed of the bootstrap.
 
     Returns:
-        subject, prompt, strength, views, then as far as the views have them pairs_used and
-        pairs_left_out (sums), edit_strength, edit_strength_ssim and sharpness (means); per metric
-        `{metric}`, `{metric}_sd` (of a sample), `{metric}_ci_low`, `{metric}_ci_high`,
-        `{metric}_excess` (over the same subject's baseline: the mean of the views' own excess where
-        they have it, else the difference of the means; NaN without a baseline) and, where the
-        views have it, `{metric}_ceiling` (of shuffled views); then quality.
+        The columns subject, prompt, strength and views. If `views` has them: pairs_used and
+        pairs_left_out (sums), edit_strength, edit_strength_ssim and sharpness (means). For each
+        metric: `{metric}`, `{metric}_sd` (of a sample), `{metric}_ci_low`, `{metric}_ci_high` and
+        `{metric}_excess` over the same subject's baseline. The excess is the mean of the views' own
+        excess if they have one, otherwise the difference of the means; it is NaN without a
+        baseline. If `views` has it: `{metric}_ceiling` (of shuffled views). At last quality.
     """
     rows = []
     for labels, scene in views.groupby(KEYS, sort=False):
@@ -146,7 +147,7 @@ def avatar_scores(
 def thresholds(avatars: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     """Mean of each metric over the scenes of one quality rating, best quality first.
 
-    Baselines count where they are rated; floors never do.
+    A baseline counts if it is rated. A floor never counts.
 
     Args:
         avatars: Score table, with `quality` where there are ratings.
@@ -173,14 +174,15 @@ def compare_strengths(
     Args:
         avatars: Score table.
         metrics: Columns to compare.
-        prompts: Prompts to compare; those that lack a strength are left out.
+        prompts: Prompts to compare. A prompt that lacks a strength is left out.
 
     Returns:
-        Per metric: metric, pairs, lower_at_low (pairs whose low-strength score is lower), and
-        high minus low of the pairs' mean (mean_difference) and of their quartiles (q1_difference,
-        median_difference, q3_difference); the two-sided Wilcoxon signed-rank test over the pairs
-        (wilcoxon, wilcoxon_p); and as effect size the matched-pairs rank-biserial correlation
-        (rank_biserial), 1 when every pair is lower at low strength, -1 when none is.
+        One row per metric. metric and pairs (their number); lower_at_low, the number of pairs whose
+        score is lower at low strength; mean_difference, q1_difference, median_difference and
+        q3_difference, high minus low of the mean and of the quartiles; wilcoxon and wilcoxon_p, the
+        two-sided Wilcoxon signed-rank test over the pairs; rank_biserial, the matched-pairs
+        rank-biserial correlation as effect size. It is 1 if every pair is lower at low strength,
+        and -1 if none is.
     """
     chosen = avatars[avatars["prompt"].isin(list(prompts))]
     rows = []
@@ -201,7 +203,8 @@ def agreement(avatars: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
         metrics: Columns to correlate.
 
     Returns:
-        metric, n, spearman, spearman_p, kendall (tau-b), kendall_p; no row without ratings.
+        The columns metric, n, spearman, spearman_p, kendall (tau-b), kendall_p. Without ratings
+        there are no rows.
     """
     columns = ["metric", "n", "spearman", "spearman_p", "kendall", "kendall_p"]
     rated = _rated(avatars)

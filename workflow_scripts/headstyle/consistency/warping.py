@@ -29,8 +29,8 @@ def relative_projections(
 ) -> Tensor:
     """Matrices that take `depth * (x, y, 1, 1 / depth)` of a source pixel to the target's pixel.
 
-    The result is homogeneous: `(x z, y z, z)` with z the depth in the target. Computed in double
-    precision, so that a world far from its origin costs nothing.
+    The result is homogeneous: `(x z, y z, z)` with z the depth in the target. The matrices are
+    computed in double precision, so that a scene far from the world's origin stays exact.
 
     Args:
         cameras: Cameras of all views.
@@ -65,15 +65,15 @@ def warp(
         foreground: Source pixels that are warped, where they have depth. Shape `(N, h, w)`, bool.
         projections: `relative_projections` of the pairs. Shape `(N, 3, 4)`.
         size: Width and height of the targets [px].
-        z_buffer: Where several pixels land on one, keep the nearest; without it the last one in
-            raster order stays, as in a loop that writes pixel after pixel.
+        z_buffer: If several pixels land on one, keep the nearest. Without it the last one in raster
+            order stays, as in a loop that writes pixel after pixel.
     """
     width, height = size
     pixels = len(depth) * height * width
     origin = torch.nonzero((foreground & (depth > 0)).flatten()).squeeze(1)
     place, z = _project(origin, depth, projections)
     pair = origin // depth[0].numel()
-    # Places of infinite depth are NaN, which is nowhere inside.
+    # A place of infinite depth is NaN, so it fails the test.
     inside = (z > 0) & ((place >= 0) & (place < place.new_tensor([width, height]))).all(dim=1)
     origin, z, pair, place = origin[inside], z[inside], pair[inside], place[inside].long()
     landing = (pair * height + place[:, 1]) * width + place[:, 0]
@@ -81,7 +81,7 @@ def warp(
         nearest = z.new_full((pixels,), torch.inf).scatter_reduce_(0, landing, z, "amin")
         seen = z == nearest[landing]
         origin, z, landing = origin[seen], z[seen], landing[seen]
-    # Equal depths (and no z-buffer at all) are settled by raster order: the same on any device.
+    # For equal depths, and without a z-buffer, raster order decides: it is the same on any device.
     stays = origin.new_full((pixels,), -1).scatter_reduce_(0, landing, origin, "amax")
     seen = origin == stays[landing]
     landing, origin, z = landing[seen], origin[seen], z[seen]
@@ -115,12 +115,13 @@ def overlap(
 
 
 def sound_surface(depth: Tensor, foreground: Tensor, depth_jump: float) -> tuple[Tensor, Tensor]:
-    """Depth without speckles, and the pixels inside the foreground, not next to a jump in depth.
+    """Remove speckles from the depth, and find the pixels at which it can be trusted.
 
-    The median over 3 x 3 pixels removes the speckles of splats' median depth, and nothing from a
-    plane. Sound are pixels all of whose eight neighbors have depth too, from which it differs to
-    the left, right, up and down by at most `depth_jump`: that leaves out both sides of a jump, what
-    flies between two surfaces, and slopes seen at a grazing angle.
+    A median over 3 x 3 pixels removes the speckles that the median depth of splats has. It does not
+    change a plane. A pixel is sound if all its eight neighbors have depth, and if its own depth
+    differs from that of the left, right, upper and lower neighbor by at most `depth_jump`. So both
+    sides of a jump in depth are not sound, nor are points between two surfaces, nor slopes seen at
+    a grazing angle.
 
     Args:
         depth: z in the camera, 0 where there is no surface. Shape `(N, H, W)`.
@@ -128,7 +129,7 @@ def sound_surface(depth: Tensor, foreground: Tensor, depth_jump: float) -> tuple
         depth_jump: Largest difference from the next pixel's depth, as a fraction of the farther.
 
     Returns:
-        Depth, and where it is sound (bool); both of shape `(N, H, W)`.
+        The depth, and whether each pixel is sound (bool). Shape `(N, H, W)` each.
     """
     surface = foreground & (depth > 0) & depth.isfinite()
     sound = torch.nn.functional.max_pool2d((~surface).float(), 3, stride=1, padding=1) == 0
@@ -136,7 +137,7 @@ def sound_surface(depth: Tensor, foreground: Tensor, depth_jump: float) -> tuple
     height, width = depth.shape[1:]
     framed = torch.nn.functional.pad(inverse, (1, 1, 1, 1), value=torch.nan)
     shifted = [framed[:, y : y + height, x : x + width] for y in range(3) for x in range(3)]
-    # The median is NaN where one of the nine is: there the depth stays.
+    # If one of the nine pixels has no depth, the median is NaN and the depth stays.
     middle = torch.stack(shifted).median(dim=0).values
     inverse = torch.where(middle.isnan(), inverse, middle)
     for axis in (1, 2):
@@ -168,12 +169,13 @@ def warp_backward(
     depth_tolerance: float,
     round_trip_px: float,
 ) -> tuple[Tensor, Tensor]:
-    """Look up every target pixel in the source, at sub-pixel places, where both see one surface.
+    """Look up target pixels in the source at sub-pixel places, where both views see one surface.
 
-    A pixel of the target's sound surface is carried into the source by the target's depth. It is
-    valid where the four source pixels around that place are sound, the source's depth there (its
-    inverse interpolated, exact on planes) is that of the carried point, and the point which the
-    source sees there, carried back, is the pixel's: forward-backward check of depth and place.
+    The target's depth carries each sound pixel of the target into the source. The pixel is valid if
+    three conditions hold. The four source pixels around its place are sound. The source's depth at
+    that place is the depth of the carried point; inverse depth is interpolated, which is exact on
+    planes. And the point that the source sees there, carried back, has the place and the depth of
+    the pixel (forward-backward check).
 
     Args:
         target: The targets; their colors are not used.
@@ -184,8 +186,8 @@ def warp_backward(
         round_trip_px: Largest distance between a pixel and its return [px].
 
     Returns:
-        The sources' colors at the targets' pixels, bilinear in sRGB, 0 where they are not valid
-        (shape `(N, H, W, 3)`), and where they are valid (`(N, H, W)`, bool).
+        The sources' colors at the targets' pixels, bilinear in sRGB, 0 where a pixel is not valid.
+        Shape `(N, H, W, 3)`. And whether each pixel is valid, bool. Shape `(N, H, W)`.
     """
     shape = target.depth.shape
     pixel = torch.nonzero(target.sound.flatten()).squeeze(1)
@@ -193,7 +195,7 @@ def warp_backward(
     place = _centers(pixel, target.depth)
     there, z_there = _carry(place, z, pair, to_source)
     taps, weights, kept = _bilinear(there, pair, source.depth)
-    # A tap of no weight may lie anywhere.
+    # A pixel without weight need not be sound.
     kept &= (source.sound.flatten()[taps] | (weights < 1e-3)).all(dim=1) & (z_there > 0)
     pixel, pair, place, z, there, z_there, taps, weights = (
         values[kept] for values in (pixel, pair, place, z, there, z_there, taps, weights)
@@ -221,14 +223,15 @@ def _centers(pixel: Tensor, like: Tensor) -> Tensor:
 
 
 def _bilinear(place: Tensor, pair: Tensor, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Flat indices `(M, 4)` of the pixels around each place, their weights, and who has them all.
+    """Flat indices `(M, 4)` of the pixels around each place, their weights, and which are inside.
 
-    Places between the outermost pixel centers and a thousandth of a pixel beyond have them.
+    A place is inside if it lies between the outermost pixel centers, or at most a thousandth of a
+    pixel beyond them.
     """
     height, width = like.shape[1:]
     largest = place.new_tensor([width - 1, height - 1])
     shifted = place - 0.5
-    # Places behind the camera or at infinity are NaN or huge, which is nowhere inside.
+    # A place behind the camera or at infinity is NaN or huge, so it is not inside.
     inside = ((shifted >= -1e-3) & (shifted <= largest + 1e-3)).all(dim=1)
     shifted = torch.where(inside[:, None], shifted, 0).clamp(min=0).minimum(largest)
     corner = shifted.floor()
@@ -251,7 +254,7 @@ def _carry(place: Tensor, z: Tensor, pair: Tensor, projections: Tensor) -> tuple
     """Place (x, y) `(M, 2)` and depth `(M,)` in the other view of points seen at `place`, `z`."""
     x, y = place[:, 0] * z, place[:, 1] * z
     rows = projections.to(z)
-    # Three sums of products, not a matrix product: GPUs may round those to TF32.
+    # Sums of products instead of a matrix product, which a GPU may round to TF32.
     moved = [
         rows[pair, i, 0] * x + rows[pair, i, 1] * y + rows[pair, i, 2] * z + rows[pair, i, 3]
         for i in range(3)

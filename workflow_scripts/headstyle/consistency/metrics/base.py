@@ -1,11 +1,11 @@
-"""What every metric is: a name, units, a direction, and a function of a batch of pairs."""
+"""The base class of metrics: a name, units, a direction, and a function of a batch of pairs."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-if TYPE_CHECKING:  # Which metrics there are is asked where torch's import time counts.
+if TYPE_CHECKING:  # The names of the metrics are needed where importing torch takes too long.
     import torch
     from torch import Tensor
 
@@ -25,15 +25,15 @@ class Metric(ABC):
     units: ClassVar[str]
     """Units and range of the value."""
     direction: ClassVar[Literal["lower", "higher"]] = "lower"
-    """Whether lower or higher values mean more consistent views."""
+    """Which values mean more consistent views: lower or higher ones."""
     mean_over_neighbors: ClassVar[Literal["arithmetic", "quadratic"]] = "arithmetic"
-    """How a view's value follows from those of its pairs."""
+    """Which mean over its pairs gives a view's value."""
     warp: ClassVar["Warp"] = "published"
-    """How sources come into targets. With `corrected` (see
-    `headstyle.consistency.warping.warp_backward`), pairs that share less than `metrics.min_overlap`
-    of the target's foreground have no value."""
+    """Which warp brings sources into targets. `corrected` is
+    `headstyle.consistency.warping.warp_backward`; then pairs that share less than
+    `metrics.min_overlap` of the target's foreground have no value."""
     has_ceiling: ClassVar[bool] = True
-    """Whether it is also measured on shuffled views."""
+    """Whether the metric is also measured on shuffled views, which gives its ceiling."""
 
     def __init__(self, settings: Mapping[str, Any], device: "torch.device") -> None:
         self.settings = settings
@@ -50,17 +50,17 @@ class Metric(ABC):
 
     @classmethod
     def download(cls, settings: Mapping[str, Any]) -> list[Path]:
-        """Fetch what is missing of `weights` from the network, where it is to be had there.
+        """Download the files of `weights` that are missing, if they can be downloaded.
 
-        Only the target `models` asks for it. Whatever is raised becomes one sentence.
+        Only the target `models` calls this. It turns any exception into one sentence.
 
         Returns:
-            The files that come from the network, fetched now or earlier.
+            The downloaded files, also those of an earlier call.
         """
         return []
 
     def prepare(self, scene: "Scene") -> None:  # noqa: B027 (most metrics need no more than pairs)
-        """See all views once, before the batches: for what is computed per view or per scene.
+        """Look at all views once before the batches, to compute what belongs to a view or a scene.
 
         Raises:
             InputError: the metric needs something that the scene lacks.
@@ -70,5 +70,5 @@ class Metric(ABC):
     def __call__(self, batch: "PairBatch") -> "Tensor":
         """One value per pair, NaN where it is not defined. Shape `(N,)`.
 
-        Of no meaning for a pair whose overlap is empty.
+        The value of a pair without overlap has no meaning.
         """

@@ -18,8 +18,8 @@ from headstyle.consistency.parts.clip import Clip, clip_files, download_clip
 class ClipConsistency(Metric):
     """cos(E(e_t) − E(o_t), E(e_s) − E(o_s)) of target t and source s.
 
-    E is CLIP's image embedding of unit length, e the edited and o the unedited view, both on gray
-    and unwarped. A view that the edit did not change has no direction: its cosine is 0.
+    E is CLIP's image embedding of unit length, e the edited and o the unedited view. Both are on
+    gray and not warped. If the edit did not change a view, it has no direction, so its cosine is 0.
     """
 
     name = "clip_consistency"

@@ -16,8 +16,8 @@ from headstyle.consistency.parts.faces import DETECTOR, RECOGNIZER, Face, FaceFi
 class FaceIdentity(Metric):
     """Cosine of the two faces' embeddings, unwarped; NaN where a view shows no face.
 
-    Its makers take faces above 0.363 for one person's. It also falls with the angle between the
-    views: read it beside the baseline's.
+    According to the network's authors, a cosine above 0.363 means the same person. The cosine also
+    falls with the angle between the views, so compare it with that of the baseline.
     """
 
     name = "face_identity"

@@ -1,4 +1,4 @@
-"""Face landmarks: whether eyes, nose and mouth are in one place of the head in both views."""
+"""Face landmarks: whether eyes, nose and mouth are at the same place of the head in both views."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,10 +15,10 @@ from headstyle.consistency.parts.faces import DETECTOR, Face, FaceFinder, face_f
 
 
 class FaceLandmarks(Metric):
-    """Mean distance of the source's landmarks, carried by its depth, from the target's.
+    """Mean distance between the target's landmarks and the source's, carried by the source's depth.
 
-    In percent of the diagonal of the target's face; over the landmarks that lie on a surface of the
-    source; NaN where a view shows no face.
+    It is in percent of the diagonal of the target's face, over the landmarks that lie on a surface
+    of the source. It is NaN if a view shows no face.
     """
 
     name = "face_landmarks"
@@ -59,15 +59,15 @@ class FaceLandmarks(Metric):
 def carry(
     scene: Scene, source: int, target: int, places: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Where the surface at places of the source lies in the target [px].
+    """Carry places of the source into the target, by the source's depth.
 
     Args:
-        scene: With cameras and depth.
-        source, target: Indices of views.
-        places: In the source [px]. Shape `(K, 2)`.
+        scene: The views' cameras and depth.
+        source, target: Indices of the two views.
+        places: Places in the source [px]. Shape `(K, 2)`.
 
     Returns:
-        Shape `(K, 2)`; NaN where the source has no surface.
+        Places in the target [px], NaN where the source has no surface. Shape `(K, 2)`.
     """
     depth, cameras = scene.depths[source], scene.cameras
     columns, rows = np.floor(places).astype(int).T

@@ -13,7 +13,7 @@ from headstyle.consistency.pairs import PairBatch, cut_to_overlap, mean_over_ove
 
 # Equation 5's constant, 170 for values to 255.
 C = 170 / 255**2
-# Rec. 601, as the authors' code takes its gray values.
+# Weights of Rec. 601, as in the authors' code.
 LUMA = (0.2989, 0.5870, 0.1140)
 PREWITT = ((1 / 3, 0, -1 / 3),) * 3
 
@@ -21,7 +21,7 @@ PREWITT = ((1 / 3, 0, -1 / 3),) * 3
 class Gmsd(Metric):
     """Standard deviation of the similarity of gradient magnitudes at half size, over the overlap.
 
-    Blurred, doubled and displaced edges raise it, a shift of all colors does not.
+    Blurred, doubled and displaced edges raise it. A shift of all colors does not.
     """
 
     name = "gmsd"
@@ -44,8 +44,9 @@ def gradient_similarity(first: Tensor, second: Tensor, mask: Tensor) -> tuple[Te
         mask: Shape `(N, H, W)`, bool.
 
     Returns:
-        Similarity in (0, 1], and the cells all of whose 3 x 3 neighbors have at least half of their
-        four pixels in the mask; both of shape `(N, H // 2 - 2, W // 2 - 2)`.
+        Similarity in (0, 1], and the cells at which it is defined, bool: each of the 3 x 3 cells
+        around them has at least half of its four pixels in the mask. Shape
+        `(N, H // 2 - 2, W // 2 - 2)` each.
     """
     inside = mask[:, None].to(first.dtype)
     weight = avg_pool2d(inside, 2)

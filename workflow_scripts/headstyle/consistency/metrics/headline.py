@@ -1,8 +1,8 @@
 """Headline score: one number for how consistent the views of an avatar are, from 0 to 1.
 
-1: no pair of views disagrees in anything but what the unedited views disagree in already, so the
-avatar cannot be told from its baseline. 0: the views disagree as much as shuffled ones do. What
-counts, and how much of it, was chosen on one half of the ladders of `calibrate_metrics`.
+At 1, views disagree only in what the unedited views disagree in already, so the avatar is as
+consistent as its baseline. At 0, views disagree as much as shuffled views do. The kinds of
+disagreement and their weights were chosen on one half of the ladders of `calibrate_metrics`.
 """
 
 import math
@@ -26,19 +26,20 @@ STEPS: Mapping[str, float] = {
     "sharpness": 0.12,
     "strength": 0.07,
 }
-"""One step of each kind of disagreement, in its units: about what a level of its ladder adds."""
+"""One step of each kind of disagreement, in its units: about one level of its ladder."""
 SHUFFLED_STEPS = 15.0
 """Disagreement of shuffled views, in steps."""
 LINEAR_STEPS = 1.5
-"""Below so many steps the score falls about linearly, above by the logarithm."""
+"""Below this many steps the score falls about linearly, above it logarithmically."""
 
 
 class Headline(Metric):
     """1 − ln(1 + d/1.5) / ln(1 + d₀/1.5), not below 0, of each pair's disagreement d in steps.
 
-    d is that of the kind of disagreement (`headstyle.consistency.parts.disagreement`) that has most
-    of its own steps; d₀ is that of shuffled views. A pair has one value, whichever of its views is
-    warped. Without unedited views nothing is forgiven, and the edit's strength is not compared.
+    Each kind of disagreement (`headstyle.consistency.parts.disagreement`) is counted in its own
+    steps; d is the largest of these counts, and d₀ that of shuffled views. A pair has one value,
+    whichever of its views is warped. Without unedited views, all disagreement counts and the edit's
+    strength is not compared.
     """
 
     name = "headline"

@@ -32,8 +32,8 @@ SETTINGS = (
 class Lpips(Metric):
     """LPIPS (version 0.1) of both images, black outside the overlap, averaged over the frame.
 
-    Images enter scaled to [-1, 1], as the lpips package asks for, whose network this is; its
-    backbone comes from a file. The empty frame dilutes the value: that is the published form.
+    The network is that of the lpips package, which takes images in [-1, 1]; its backbone comes from
+    a file. The empty frame lowers the mean, as it does in the published study.
     """
 
     name = "lpips"

@@ -16,7 +16,7 @@ class LpipsCorrected(Lpips):
     """LPIPS (version 0.1) as a map per layer, averaged over the overlap, on the overlap's crop.
 
     Both images are continued smoothly beyond the overlap, so that receptive fields see neither
-    background nor black; with an overlap of the whole frame it is the package's LPIPS.
+    background nor black. If the overlap is the whole frame, the value is the package's LPIPS.
     """
 
     name = "lpips_corrected"
@@ -48,7 +48,7 @@ def masked_lpips(network: torch.nn.Module, batch: PairBatch) -> Tensor:
         for head, *pair in zip(network.lins, *features, strict=True):
             first, second = (lpips.normalize_tensor(layer) for layer in pair)
             differences = head((first - second).square()).double()
-            # Each cell counts by how much of it lies in the overlap.
+            # The weight of a cell is the share of it that lies in the overlap.
             weight = torch.nn.functional.interpolate(inside, differences.shape[2:], mode="area")
             weight = weight.double()
             total += (differences * weight).sum(dim=(1, 2, 3)) / weight.sum(dim=(1, 2, 3))

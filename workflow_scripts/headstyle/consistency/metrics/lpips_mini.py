@@ -1,6 +1,6 @@
 """A small perceptual difference in the form of LPIPS, with weights that headstyle trained itself.
 
-It is not LPIPS: its network has never seen a photograph, nor people's judgements. See
+It is not LPIPS: its network was trained on neither photographs nor people's judgements. See
 `resources/models/perceptual/MODEL_CARD.md`.
 """
 

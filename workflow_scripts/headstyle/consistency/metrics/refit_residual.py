@@ -23,7 +23,7 @@ SETTINGS = (
         meaning="Steps of each of the two fits of refit_residual.",
     ),
 )
-# Larger steps than in a whole training: the fit is short and starts close.
+# Larger steps than in a whole training, as the fit is short and starts near its end.
 RATES = LearningRates(
     means=5e-4, means_final=5e-5, scales=1e-2, quats=3e-3, opacities=5e-2, sh0=1e-2, shN=5e-4
 )
@@ -34,10 +34,11 @@ SEED = 0
 class RefitResidual(Metric):
     """RMSE of the target view against a splat scene fitted to the views of the other half.
 
-    The views are split in two by turns. From the unedited splats, their number kept, a scene is
-    fitted to each half and rendered in the views of the other: what views contradict each other in,
-    no scene can show. The RMSE (sRGB) is over the view's foreground that the render covers. Slow:
-    `refit_iterations` steps for each half; so it has no ceiling.
+    Every second view belongs to one half. A scene is fitted to each half and rendered in the views
+    of the other half. The fit starts from the unedited splats and keeps their number. No scene can
+    show what contradicts itself between views, so that part stays as RMSE (sRGB). It is taken over
+    the part of the view's foreground that the render covers. Each half takes `refit_iterations`
+    steps, which is slow, so there is no ceiling.
     """
 
     name = "refit_residual"

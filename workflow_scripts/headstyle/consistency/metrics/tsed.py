@@ -21,9 +21,9 @@ from headstyle.consistency.parts.filling import continued
 MIN_MATCHES = 10
 # The paper's 2 px, for its images of 256 px; in proportion for others.
 MAX_DISTANCE = 2 / 256
-# Lowe's test: the best match is so much nearer than the second.
+# Lowe's test: largest distance of the best match, as a fraction of the second's.
 RATIO = 0.8
-# Silhouettes move with the camera and lie on no epipolar line [px].
+# Features this near the silhouette are left out [px]: it moves with the camera.
 BORDER = 5
 
 Features = tuple[NDArray[np.float64], NDArray[np.float32]]
@@ -33,8 +33,8 @@ Features = tuple[NDArray[np.float64], NDArray[np.float32]]
 class Tsed(Metric):
     """Fraction of pairs whose matches lie on each other's epipolar lines.
 
-    A pair counts (1, else 0) if it has at least 10 SIFT matches and their median symmetric epipolar
-    distance is at most 2/256 of the image's shorter side.
+    A pair has the value 1 if it has at least 10 SIFT matches and if their median symmetric epipolar
+    distance is at most 2/256 of the image's shorter side. Otherwise its value is 0.
     """
 
     name = "tsed"

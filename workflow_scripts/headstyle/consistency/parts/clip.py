@@ -1,6 +1,6 @@
-"""Embeddings of images and texts by CLIP (Radford et al. 2021): the only door to transformers here.
+"""Embeddings of images and texts by CLIP (Radford et al. 2021). Only this module uses transformers.
 
-The network comes from a folder or from the hub's cache on this machine, never over the network.
+The model comes from a folder or from the hub's cache on this machine, never over the internet.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from torch import Tensor
 from headstyle.base.errors import InputError, first_line
 from headstyle.base.images import FOREGROUND_ALPHA
 from headstyle.base.settings import Setting
-from headstyle.consistency.pairs import Scene
+from headstyle.consistency.pairs import Scene, bounding_box
 
 SETTINGS = (
     Setting(
@@ -24,7 +24,7 @@ SETTINGS = (
     ),
 )
 
-# Behind heads, which would else differ by their backgrounds.
+# The background behind all heads, so that backgrounds do not add to the difference.
 GRAY = 0.5
 _DOWNLOADED = ("*.json", "*.txt", "model.safetensors")
 _FILES = ("config.json", "model.safetensors", "preprocessor_config.json", "tokenizer_config.json")
@@ -121,7 +121,7 @@ class Clip:
         return torch.nn.functional.normalize(found.pooler_output, dim=1)
 
     def edit_directions(self, scene: Scene) -> Tensor:
-        """Where each view's embedding went: E(edited) − E(unedited), unit length. Shape `(V, D)`.
+        """Direction of each view's edit: E(edited) − E(unedited), unit length. Shape `(V, D)`.
 
         Raises:
             InputError: the scene has no unedited views.
@@ -148,14 +148,11 @@ def head_square(colors: Tensor, foreground: Tensor, frame: Tensor) -> Tensor:
 
     Args:
         colors: Shape `(H, W, 3)`.
-        foreground: What is not gray. Shape `(H, W)`, bool.
-        frame: What the square holds; the whole image where it is empty. Shape `(H, W)`, bool.
+        foreground: Pixels that keep their color; the others become gray. Shape `(H, W)`, bool.
+        frame: Pixels that the square must hold. If empty, it holds the whole image. Shape `(H, W)`,
+            bool.
     """
-    if not frame.any():
-        frame = torch.ones_like(frame)
-    rows, columns = (torch.nonzero(frame.any(dim=axis)).flatten() for axis in (1, 0))
-    top, bottom = int(rows[0]), int(rows[-1]) + 1
-    left, right = int(columns[0]), int(columns[-1]) + 1
+    top, bottom, left, right = bounding_box(frame) or (0, frame.shape[0], 0, frame.shape[1])
     height, width = bottom - top, right - left
     side = max(height, width)
     square = colors.new_full((side, side, 3), GRAY)

@@ -1,10 +1,12 @@
-"""In what two views of one surface disagree: color, place, detail, sharpness, strength of the edit.
+"""Kinds of disagreement between two views: color, place, detail, sharpness, strength of the edit.
 
-Every kind has a unit of its own that does not depend on how much texture an edit has, so that
-prompts can be compared: color and detail in ΔE, place in percent of the head's size, sharpness as a
-log ratio of local contrasts, strength as a fraction of the edit. What the unedited views disagree
-in already (a depth that is not exact, skin that shines) is no fault of the edit: of each pixel's
-disagreement only that counts which lies beyond what is between none and the unedited views' own.
+Every kind has its own unit: color and detail are in ΔE, place is in percent of the head's size,
+sharpness is a log ratio of local contrasts, and strength is a fraction of the edit. The units do
+not depend on how much texture an edit has, so that prompts can be compared.
+
+The unedited views disagree too, as depth is not exact and skin shines. That is no fault of the
+edit. So each pixel's disagreement is a vector, and only its distance counts from the line segment
+between zero and the unedited views' disagreement at that pixel.
 """
 
 import torch
@@ -17,15 +19,15 @@ from headstyle.consistency.parts.smoothing import lengths, masked_smooth
 TERMS = ("color", "place", "detail", "sharpness", "strength")
 """Kinds of disagreement, in the order of the columns of `disagreements`."""
 COLOR_SCALE = 0.08
-"""Gaussian sigma of what counts as color, as a fraction of the head's size."""
+"""Gaussian sigma that separates color from texture, as a fraction of the head's size."""
 SHARPNESS_WINDOW = 0.05
-"""Gaussian sigma of a local contrast, as a fraction of the head's size."""
+"""Gaussian sigma of the window of a local contrast, as a fraction of the head's size."""
 DETAIL_PX = (1.0, 3.0)
 """Gaussian sigmas between which detail lies [px]."""
 FAINT = 0.05
-"""Local contrasts are told apart down to this fraction of their mean."""
+"""Local contrasts below this fraction of their mean hardly count."""
 EDIT_NOISE = 1.0
-"""Color change of an edit that is as good as none [ΔE]."""
+"""Color change below which an edit counts as hardly any [ΔE]."""
 
 
 def disagreements(pairs: HeadPairs) -> Tensor:
@@ -36,9 +38,10 @@ def disagreements(pairs: HeadPairs) -> Tensor:
 
 
 def _color(pairs: HeadPairs, explained: Tensor) -> Tensor:
-    """Mean difference of the colors smoothed beyond texture [ΔE76].
+    """Mean difference of the colors after smoothing removed the texture [ΔE76].
 
-    Without what a weaker edit of one view explains, which is a disagreement in strength.
+    `explained` is subtracted first: the difference that a weaker edit of one view explains, which
+    is a disagreement in strength.
     """
     sigma = COLOR_SCALE * pairs.head_px
     rest = masked_smooth(pairs.target - pairs.warped - explained, pairs.shared, sigma)
@@ -50,8 +53,8 @@ def _color(pairs: HeadPairs, explained: Tensor) -> Tensor:
 def _place_and_detail(pairs: HeadPairs) -> list[Tensor]:
     """How far the texture is displaced [% of the head's size], and how else it differs [ΔE76].
 
-    The mean length of the displacement, and the mean color difference that is left once the
-    texture is moved back.
+    The first is the mean length of the displacement. The second is the mean color difference that
+    is left after the texture is moved back.
     """
     fields, rests = [], []
     for target, warped, shared in (
@@ -77,10 +80,9 @@ def _sharpness(pairs: HeadPairs) -> Tensor:
 def _strength(pairs: HeadPairs) -> tuple[Tensor, Tensor]:
     """How much stronger one view is edited than the other, as a fraction of the pair's mean edit.
 
-    Where views are mixtures of before and after, the difference between them is this fraction of
-    their mean edit, pixel by pixel: the fraction is fitted by least squares, and counts by the
-    share of the difference's energy that it explains. Differences of other kinds are not taken for
-    one in strength.
+    If both views are mixtures of before and after, their difference is at every pixel this fraction
+    of their mean edit. The fraction is fitted by least squares. It is weighted by the share of the
+    difference's energy that it explains, so that other kinds of differences do not count here.
 
     Returns:
         Absolute fractions, shape `(N,)`, and the differences that they explain, `(N, 3, H, W)`.

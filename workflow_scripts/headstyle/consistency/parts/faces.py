@@ -1,4 +1,4 @@
-"""Faces in views: where their landmarks are, and whose they are, by OpenCV's YuNet and SFace.
+"""Faces in views: their landmarks and their identity, by OpenCV's YuNet and SFace.
 
 Sources: Wu et al., "YuNet: A Tiny Millisecond-level Face Detector", MIR 2023; Zhong et al., "SFace:
 Sigmoid-Constrained Hypersphere Loss for Robust Face Recognition", TIP 2021. Both networks come as
@@ -49,9 +49,10 @@ class Face:
     landmarks: NDArray[np.float64]
     """Right eye, left eye, nose, right and left corner of the mouth [px]. Shape `(5, 2)`."""
     diagonal_px: float
-    """Of the face's box."""
+    """Diagonal of the face's box [px]."""
     embedding: NDArray[np.float32] | None
-    """Of unit length, the same for one person; None without a recognizer. Shape `(128,)`."""
+    """Vector of unit length, alike for images of one person; None without a recognizer. Shape
+    `(128,)`."""
 
 
 def face_files(settings: Mapping[str, Any], *keys: str) -> list[Path]:
@@ -80,7 +81,7 @@ class FaceFinder:
 
     Args:
         detector: YuNet's file.
-        recognizer: SFace's file; None finds faces without telling whose they are.
+        recognizer: SFace's file; None finds faces without their identity.
     """
 
     def __init__(self, detector: Path, recognizer: Path | None = None) -> None:
@@ -93,7 +94,9 @@ class FaceFinder:
         )
 
     def find(self, colors: Tensor, foreground: Tensor) -> Face | None:
-        """The surest face, the background filled from the foreground's colors; None without any.
+        """Find the face with the highest score; None if there is no face.
+
+        The background is filled from the foreground's colors first.
 
         Args:
             colors: sRGB in [0, 1]. Shape `(H, W, 3)`.
@@ -113,7 +116,7 @@ class FaceFinder:
         if self._recognizer is not None:
             vector = self._recognizer.feature(self._recognizer.alignCrop(image, best)).ravel()
             embedding = vector / max(np.linalg.norm(vector), 1e-12)
-        # OpenCV counts from the middle of the first pixel.
+        # In OpenCV the center of the first pixel is at 0, here it is at 0.5.
         landmarks = best[4:14].reshape(5, 2).astype(np.float64) + 0.5
         return Face(landmarks, float(np.hypot(*best[2:4])), embedding)
 

@@ -1,8 +1,8 @@
-"""Crops of what two views share, continued smoothly where they share nothing.
+"""Crops of the overlap of two views, with its colors continued smoothly beyond it.
 
-Networks and filters look at a neighborhood of each pixel. Black outside the overlap would be an
-edge that they see, the background something they compare; the continuation is neither, and depends
-on the colors of the overlap alone.
+Networks and filters look at a neighborhood of each pixel. If the pixels outside the overlap were
+black, they would see an edge there. If the background stayed, they would compare it. The
+continuation avoids both, as it depends on nothing but the overlap's colors.
 """
 
 from collections.abc import Iterator
@@ -17,10 +17,10 @@ from headstyle.consistency.pairs import PairBatch, bounding_box
 
 @dataclass(frozen=True)
 class Crops:
-    """Those pairs of a batch whose overlaps' crops have one size."""
+    """The pairs of a batch whose crops have one size."""
 
     rows: list[int]
-    """Their places in the batch. Length M."""
+    """Index of each pair in the batch. Length M."""
     target: Tensor
     """Shape `(M, 3, h, w)`."""
     warped: Tensor
@@ -30,10 +30,9 @@ class Crops:
 
 
 def overlap_crops(batch: PairBatch, multiple: int = 1) -> Iterator[Crops]:
-    """The pairs of a batch cropped to their overlaps, both images continued beyond these.
+    """Crop the pairs of a batch to their overlaps, and continue both images beyond them.
 
-    A crop does not depend on where in the frame the overlap lies. Pairs without overlap are left
-    out.
+    A crop does not depend on the overlap's place in the frame. Pairs without overlap are left out.
 
     Args:
         batch: The pairs.
@@ -66,10 +65,10 @@ def overlap_crops(batch: PairBatch, multiple: int = 1) -> Iterator[Crops]:
 
 
 def continued(images: Tensor, mask: Tensor) -> Tensor:
-    """Fill what lies outside the mask from coarser and coarser means of what lies inside.
+    """Fill the pixels outside the mask with coarser and coarser means of those inside.
 
-    Push and pull (Gortler et al., "The Lumigraph", SIGGRAPH 1996, section 3.4) with means of 2 x 2
-    pixels; inside the mask nothing changes.
+    The method is push-pull (Gortler et al., "The Lumigraph", SIGGRAPH 1996, section 3.4) with means
+    of 2 x 2 pixels. Inside the mask nothing changes.
 
     Args:
         images: Shape `(N, C, H, W)`.
@@ -80,7 +79,7 @@ def continued(images: Tensor, mask: Tensor) -> Tensor:
 
 
 def _pull(sums: Tensor, weight: Tensor) -> Tensor:
-    """Means where there is weight, else those of the next coarser level."""
+    """Means of the pixels that have weight; the others take those of the next coarser level."""
     own = sums / weight.clamp(min=1e-12)
     if max(sums.shape[2:]) == 1:
         return own

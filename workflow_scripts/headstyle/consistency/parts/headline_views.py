@@ -1,7 +1,7 @@
-"""Views at the scale at which the headline score looks at them.
+"""Views at the scale of the headline score.
 
-The score must not depend on the resolution of the renders nor on the empty frame around the head:
-views are reduced until the head has a fixed size, and cut to it.
+The score must depend neither on the resolution of the renders nor on the empty frame around the
+head. So views are reduced until the head has a fixed size, and then cut to the head.
 """
 
 from collections.abc import Sequence
@@ -36,11 +36,11 @@ class HeadViews:
     """Edited colors, unedited colors, and whether the unedited view shows the head, 0 or 1.
     Shape `(C, H, W, 7)`."""
     depth: Tensor
-    """From `headstyle.consistency.warping.sound_surface`. Shape `(C, H, W)`."""
+    """Depth from `headstyle.consistency.warping.sound_surface`. Shape `(C, H, W)`."""
     sound: Tensor
-    """Shape `(C, H, W)`, bool."""
+    """Whether the depth can be trusted, from the same function. Shape `(C, H, W)`, bool."""
     head_px: float
-    """Side of the square that has as many pixels as a view's foreground has on average."""
+    """Size of the head [px]: side of a square with the area of the mean foreground."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,14 @@ class HeadPairs:
 def head_views(
     scene: Scene, head_px: float, depth_jump: float, foreground_alpha: float
 ) -> HeadViews:
-    """Reduce the views of a scene until the head has `head_px`, and cut them to it.
+    """Reduce the views of a scene until the head has the size `head_px`, and cut them to the head.
 
-    Smaller heads stay as they are. Without unedited views none of them shows the head.
+    A smaller head keeps its size. Without unedited views, the channel that tells whether the
+    unedited view shows the head is 0.
 
     Args:
         scene: The views.
-        head_px: Side of a square as large as the head's mean foreground [px].
+        head_px: Side of a square with the area of the mean foreground [px].
         depth_jump: See `headstyle.consistency.warping.sound_surface`.
         foreground_alpha: Alpha above which a pixel of an unedited view shows the head.
     """
@@ -140,11 +141,11 @@ def _reduced(scene: Scene, view: int, size: tuple[int, int], foreground_alpha: f
     plain = foreground.new_zeros((*foreground.shape[:2], 4))
     if scene.unedited is not None:
         plain = scene.unedited[view].float()
-    # As the edited views' foreground is: equal views must stay equal, also at the silhouette.
+    # The same test as for the edited views: equal views must stay equal at the silhouette too.
     shown = (plain[..., 3:] > foreground_alpha).float()
     surface = ((depth > 0) & depth.isfinite()).float()
     share, solid = area_resized(foreground, size), area_resized(surface, size)
-    # Inverse depth is linear across a plane; its mean over the pixel's surface is the surface's.
+    # Inverse depth is linear across a plane, so the mean of a new pixel is exact there.
     inverse = area_resized(torch.where(surface > 0, 1 / depth, 0), size)
     colors = [
         area_resized(image * mask, size) / area_resized(mask, size).clamp(min=1e-6)

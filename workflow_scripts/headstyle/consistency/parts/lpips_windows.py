@@ -1,9 +1,9 @@
-"""LPIPS of image pairs that differ in a part of the frame only: the rest is not computed.
+"""LPIPS of image pairs that differ in a part of the frame only; the rest is not computed.
 
-Both images are black outside the overlap, so there the network's features are those of a black
-frame in both, and their distance is zero. Layer after layer, only the window that the overlap can
-reach is computed; what a layer needs from beyond it are the black frame's features, computed once.
-The values are those of the whole frame, up to rounding.
+Both images are black outside the overlap. There both have the network's features of a black frame,
+so their distance is zero. In each layer only the window that depends on the overlap is computed.
+Where a layer needs features from outside the window, it takes those of a black frame, which are
+computed once. Up to rounding, the values are those of the whole frame.
 """
 
 import math
@@ -18,13 +18,13 @@ from headstyle.consistency.pairs import Box, bounding_box
 
 BLACK = -1.0
 """A black pixel as the network's input."""
-# As in the lpips package: keeps a feature of length zero what it is.
+# As in the lpips package: a feature of length zero stays zero.
 _EPSILON = 1e-10
 
 
 @dataclass(frozen=True)
 class Window:
-    """Features in a part of a layer's frame; everywhere else they are the black frame's."""
+    """Features in a part of a layer's frame; elsewhere they are those of a black frame."""
 
     features: Tensor
     """Shape `(N, C, bottom - top, right - left)`."""
@@ -33,7 +33,7 @@ class Window:
     """Features of a black frame. Shape `(1, C, H, W)`."""
 
     def taken(self, place: Box, beyond: float) -> Tensor:
-        """Features of another place, which may reach over the frame: there they are `beyond`."""
+        """Features at another place. Where that reaches beyond the frame, they are `beyond`."""
         if place == self.place:
             return self.features
         top, bottom, left, right = place
@@ -54,14 +54,14 @@ class Step:
     """A layer of the network that slides over the frame."""
 
     run: Callable[[Tensor], Tensor]
-    """The layer, on features that are padded already."""
+    """The layer without its padding, as its input is padded already."""
     kernel: int
     stride: int = 1
     padding: int = 0
     beyond: float = 0.0
-    """What the padding holds."""
+    """Value of the padding."""
     ceil: bool = False
-    """Whether a last place of the kernel counts that is not all inside the frame."""
+    """Whether the kernel may stand at a last place that reaches beyond the frame (`ceil_mode`)."""
 
     def frame(self, features: Tensor) -> Tensor:
         """The layer's output for a whole frame."""
@@ -71,7 +71,7 @@ class Step:
         return self.run(whole.taken(self._inputs(outputs), self.beyond))
 
     def window(self, window: Window, black: Tensor) -> Window | None:
-        """The part of the output that the window reaches, None if it reaches nothing.
+        """The part of the output that depends on the window; None if no part does.
 
         Args:
             window: The input.
@@ -92,19 +92,19 @@ class Step:
         return count - (self.ceil and (count - 1) * self.stride >= length + self.padding)
 
     def _reached(self, first: int, end: int, count: int) -> tuple[int, int]:
-        """Outputs, of `count`, that see an input from `first` to before `end`."""
+        """First and end of the outputs, of `count`, that depend on the inputs `first` to `end`."""
         start = -((self.kernel - 1 - self.padding - first) // self.stride)
         return max(0, start), min(count, (end - 1 + self.padding) // self.stride + 1)
 
     def _inputs(self, place: Box) -> Box:
-        """What the outputs at a place see."""
+        """The inputs on which the outputs at a place depend."""
         top, bottom, left, right = (self.stride * edge - self.padding for edge in place)
         more = self.kernel - self.stride
         return top, bottom + more, left, right + more
 
 
 class WindowedLpips:
-    """The lpips package's network, with any of its nets, on the windows that overlaps reach.
+    """The network of the lpips package, computed on windows around the overlaps.
 
     Args:
         network: From `headstyle.losses.lpips_networks.load_network`.
@@ -126,7 +126,8 @@ class WindowedLpips:
         Args:
             target: Images in [0, 1]. Shape `(N, H, W, 3)`.
             warped: The other images. Shape `(N, H, W, 3)`.
-            overlap: Where they count; elsewhere both are black. Shape `(N, H, W)`, bool.
+            overlap: Pixels that are compared; both images are black elsewhere. Shape `(N, H, W)`,
+                bool.
         """
         distance = overlap.new_zeros(len(overlap), dtype=torch.float64)
         place = bounding_box(overlap.any(dim=0))
@@ -145,7 +146,7 @@ class WindowedLpips:
         return distance
 
     def _windows(self, images: Tensor, place: Box, size: tuple[int, ...]) -> Iterator[Window]:
-        """The windows of the layers that are compared, as far as the overlap reaches."""
+        """The windows of the layers that are compared, until none depends on the overlap."""
         black = iter(self._black_frame(size, images))
         window: Window | None = Window(self._scaling(images), place, next(black))
         for steps in self._slices:
@@ -167,7 +168,7 @@ class WindowedLpips:
 
 
 def _distances(features: Tensor, weight: Tensor) -> Tensor:
-    """Summed weighted squared differences of the unit features of both halves of a batch."""
+    """Weighted squared differences between both halves of a batch, summed; unit features."""
     lengths = features.square().sum(dim=1, keepdim=True).sqrt_().add_(_EPSILON)
     target, warped = (features / lengths).chunk(2)
     return functional.conv2d((target - warped).square_(), weight).sum(dim=(1, 2, 3))

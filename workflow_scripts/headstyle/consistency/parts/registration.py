@@ -1,8 +1,8 @@
-"""Where the texture of one image lies in another: dense displacement by local least squares.
+"""Dense displacement between the textures of two images, by local least squares.
 
 Source: Lucas and Kanade, "An Iterative Image Registration Technique with an Application to Stereo
-Vision", IJCAI 1981, on band-passed images, from coarse to fine, regularized so that regions
-without texture do not move.
+Vision", IJCAI 1981. Here the images are band-passed and registered from coarse to fine. A
+regularization keeps regions without texture in place.
 """
 
 import torch
@@ -12,13 +12,13 @@ from torch.nn import functional
 from headstyle.consistency.parts.smoothing import lengths, masked_smooth, smooth
 
 BAND = 0.1
-"""Larger structures than this fraction of the head (Gaussian sigma) are shading: left out."""
+"""Structures larger than this (Gaussian sigma, fraction of the head's size) count as shading."""
 WINDOW = 0.06
-"""Gaussian window of the least squares, as a fraction of the head's size."""
+"""Gaussian sigma of the window of the least squares, as a fraction of the head's size."""
 REGULARIZATION = 0.02
-"""Added to the structure tensor, as a fraction of its mean; a shift of nothing where no texture."""
+"""Added to the structure tensor, as a fraction of its mean, so that flat regions stay in place."""
 FINEST_PX = 1.0
-"""Finer structures than this (Gaussian sigma) are the pixels' own."""
+"""Structures finer than this (Gaussian sigma) count as noise of the pixels [px]."""
 SCALES = ((3.0, 3), (1.5, 2))
 """Gaussian sigma [px] and iterations of each scale, coarse to fine."""
 
@@ -28,11 +28,11 @@ def displacement(target: Tensor, warped: Tensor, shared: Tensor, head_px: float)
 
     Args:
         target, warped: Images of one size. Shape `(N, K, H, W)`.
-        shared: 1 where they are compared, else 0. Shape `(N, 1, H, W)`.
+        shared: 1 where the images are compared, else 0. Shape `(N, 1, H, W)`.
         head_px: Size of the head in the images [px].
 
     Returns:
-        Displacements d (x, y) [px], 0 outside of what is shared. Shape `(N, 2, H, W)`.
+        Displacements d (x, y) [px], 0 where `shared` is 0. Shape `(N, 2, H, W)`.
     """
     count, _, height, width = target.shape
     found = target.new_zeros((count, 2, height, width))
@@ -43,7 +43,7 @@ def displacement(target: Tensor, warped: Tensor, shared: Tensor, head_px: float)
             moved = _moved(torch.cat([second, shared], dim=1), found)
             inside = shared * (moved[:, -1:] > 0.99)
             step = _step(first, slopes, moved[:, :-1], inside, WINDOW * head_px)
-            # The linear model holds within the band's shortest waves only.
+            # The linear model holds only for steps shorter than the band's finest structures.
             length = lengths(step)
             step = step * (length.clamp(max=1.5 * sigma) / length.clamp(min=1e-6))
             found = (found + step) * shared
@@ -53,14 +53,14 @@ def displacement(target: Tensor, warped: Tensor, shared: Tensor, head_px: float)
 def residual(
     target: Tensor, warped: Tensor, shared: Tensor, offsets: Tensor, head_px: float
 ) -> tuple[Tensor, Tensor]:
-    """What of the texture differs once it is moved to where it belongs.
+    """The difference of the textures that is left after the displacement is undone.
 
     Args:
-        target, warped, shared, head_px: As for `displacement`.
-        offsets: What that found.
+        target, warped, shared, head_px: The arguments of `displacement`.
+        offsets: The displacements that it found [px]. Shape `(N, 2, H, W)`.
 
     Returns:
-        The difference, shape `(N, K, H, W)`, and 1 where it is known, `(N, 1, H, W)`.
+        The difference, shape `(N, K, H, W)`; and 1 where it is known, else 0, `(N, 1, H, W)`.
     """
     moved = _moved(torch.cat([warped, shared], dim=1), offsets)
     inside = shared * (moved[:, -1:] > 0.99)
@@ -95,7 +95,7 @@ def _step(
     first: Tensor, slopes: tuple[Tensor, Tensor], second: Tensor, inside: Tensor, window: float
 ) -> Tensor:
     """The displacement that explains the difference best in each window. `(N, 2, H, W)`."""
-    # Differences across the border of what is compared are no slopes.
+    # Differences across the border of the shared part are not slopes of the texture.
     inner = 1 - functional.max_pool2d(1 - inside, 3, stride=1, padding=1)
     x, y = ((a + b) / 2 * inner for a, b in zip(slopes, _slopes(second), strict=True))
     rest = (first - second) * inner
@@ -103,7 +103,7 @@ def _step(
     xx, yy, xy, xr, yr = smooth(torch.stack(products, dim=1), window).split(1, dim=1)
     area = inside.sum(dim=(1, 2, 3), keepdim=True).clamp(min=1)
     mean = ((xx + yy) / 2 * inside).sum(dim=(1, 2, 3), keepdim=True) / area
-    # In squared units of the image: the same for a faint texture as for a strong one.
+    # The constant is in squared units of the image, so it is the same for all textures.
     ridge = REGULARIZATION * mean + 1e-3
     xx, yy = xx + ridge, yy + ridge
     return torch.cat([yy * xr - xy * yr, xx * yr - xy * xr], dim=1) / (xx * yy - xy * xy)

@@ -1,4 +1,4 @@
-"""Gaussian smoothing of batches of images, also of parts of them."""
+"""Gaussian smoothing of batches of images, as a whole or over the pixels of a mask."""
 
 from functools import lru_cache
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 REACH = 3.0
-"""Gaussians are cut at so many standard deviations."""
+"""Standard deviations after which Gaussians are cut off."""
 
 
 def smooth(images: Tensor, sigma_px: float) -> Tensor:
