@@ -18,7 +18,7 @@ from PIL import Image as PillowImage
 from PIL import ImageOps
 
 from headstyle.base.embedded import embedded_file
-from headstyle.base.errors import InputError, first_line
+from headstyle.base.errors import RESULT, InputError, first_line
 from headstyle.posing.photographs import PhotographInfo, read_info, read_photograph, turn_upright
 
 Mask = NDArray[np.uint8]
@@ -253,7 +253,7 @@ def read_mask(path: str | Path) -> Mask:
         with PillowImage.open(path) as image:
             return np.array(image.convert("L"))
     except (OSError, SyntaxError) as error:
-        raise InputError(f"{path} cannot be read ({error}); delete it and run again") from None
+        raise InputError(f"{path} cannot be read ({error}); {RESULT.if_wrong}") from None
 
 
 def coverage(mask: Mask) -> float:
