@@ -54,8 +54,12 @@ def find_tables():
 
 def read_study():
     """The subjects and prompts tables, after every chosen name was checked."""
-    subjects = configuration.read_checked_rows(SUBJECTS_TABLE, "subject", SCHEMAS / "subjects.schema.yaml")
-    prompts = configuration.read_checked_rows(PROMPTS_TABLE, "prompt", SCHEMAS / "prompts.schema.yaml")
+    subjects = configuration.read_checked_rows(
+        SUBJECTS_TABLE, "subject", SCHEMAS / "subjects.schema.yaml"
+    )
+    prompts = configuration.read_checked_rows(
+        PROMPTS_TABLE, "prompt", SCHEMAS / "prompts.schema.yaml"
+    )
     study = config["study"]
     # null takes all rows of the table.
     study["subjects"] = list(subjects) if study["subjects"] is None else study["subjects"]
