@@ -15,7 +15,7 @@ def test_a_scene_with_depth_keeps_its_own_and_needs_no_splats():
 def test_a_scene_without_depth_takes_that_of_the_splats_fitted_to_its_unedited_views():
     assert FITTED.is_fitted
     assert FITTED.depth == "results/foreign/mine/fit/depth"
-    assert FITTED.splats == ["results/foreign/mine/fit/splats.ply"]
+    assert FITTED.splats == "results/foreign/mine/fit/splats.ply"
 
 
 def test_a_key_that_is_null_counts_as_missing():
@@ -24,8 +24,8 @@ def test_a_key_that_is_null_counts_as_missing():
 
 
 def test_unedited_views_give_the_floor_and_tables_of_their_own():
-    assert FITTED.unedited == ["results/foreign/mine/views/cameras.json"]
-    assert FITTED.floor == ["results/foreign/mine/unedited/consistency/pairs.csv"]
+    assert FITTED.unedited == "results/foreign/mine/views/cameras.json"
+    assert FITTED.floor == "results/foreign/mine/unedited/consistency/pairs.csv"
     assert FITTED.tables("views") == [
         "results/foreign/mine/consistency/views.csv",
         "results/foreign/mine/unedited/consistency/views.csv",

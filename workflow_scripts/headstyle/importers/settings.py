@@ -54,7 +54,10 @@ def foreign_files(entry: Mapping[str, Any]) -> list[str]:
 
 @dataclass(frozen=True)
 class ForeignScene:
-    """Where the files of another method's scene lie in the results."""
+    """Where the files of another method's scene lie in the results.
+
+    A file that the scene does not have is `[]`: so a rule takes it as no input.
+    """
 
     name: str
     entry: Mapping[str, Any]
@@ -83,19 +86,19 @@ class ForeignScene:
         return f"{self.folder}/fit/depth" if self.is_fitted else f"{self.folder}/depth"
 
     @property
-    def splats(self) -> list[str]:
+    def splats(self) -> str | list[str]:
         """The splats of the unedited scene, where they are fitted."""
-        return [f"{self.folder}/fit/splats.ply"] if self.is_fitted else []
+        return f"{self.folder}/fit/splats.ply" if self.is_fitted else []
 
     @property
-    def unedited(self) -> list[str]:
+    def unedited(self) -> str | list[str]:
         """The file beside the views before the edit, where they are given."""
-        return [f"{self.folder}/views/cameras.json"] if self.has_unedited else []
+        return f"{self.folder}/views/cameras.json" if self.has_unedited else []
 
     @property
-    def floor(self) -> list[str]:
+    def floor(self) -> str | list[str]:
         """The pairs of the unedited views, where they are given."""
-        return [f"{self.folder}/unedited/consistency/pairs.csv"] if self.has_unedited else []
+        return f"{self.folder}/unedited/consistency/pairs.csv" if self.has_unedited else []
 
     @property
     def instruction(self) -> str | None:
