@@ -114,6 +114,16 @@ def test_the_average_follows_the_weights():
     assert average.averages[0].weight.item() == pytest.approx(5, abs=0.01)
 
 
+@pytest.mark.parametrize(("age", "kept"), [(0, 0.1), (1, 2 / 11), (10_000, 0.998)])
+def test_an_average_keeps_the_more_of_itself_the_older_it_is(age, kept):
+    network = nn.Linear(1, 1, bias=False)
+    nn.init.ones_(network.weight)
+    average = Average([network], 0.998)
+    nn.init.zeros_(network.weight)
+    average.update(age)
+    assert average.averages[0].weight.item() == pytest.approx(kept)
+
+
 def test_the_averaged_weights_lie_between_the_first_and_the_last():
     loop = new_loop(30, averaging=0.9)
     first = loop.networks[0].bias.item()
