@@ -17,7 +17,6 @@ import ast
 import inspect
 import logging
 import os
-import signal
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
@@ -62,8 +61,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Parse the command line and run the command; bad input ends with one sentence and status 1."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("headstyle").setLevel(logging.INFO)
-    # Ended by `timeout`, the processes that sculpt are ended too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options = vars(parser().parse_args(arguments))
     run = options.pop("run")
     try:
