@@ -10,7 +10,7 @@ DEMO_REPORT := results/demo/report.html
 help:
 	@echo "make demo    from photographs to results/demo/report.html, no GPU, no downloads of weights"
 	@echo "make test    all tests"
-	@echo "make check   linters and formatters, without changing anything"
+	@echo "make check   linters, formatters and types, without changing anything"
 	@echo "make format  let the formatters rewrite the code"
 
 demo: $(INSTALLED)
@@ -33,6 +33,8 @@ check: $(INSTALLED)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/snakefmt --check Snakefile workflow rules
+	# A minute the first time; then only what has changed.
+	$(VENV)/bin/mypy
 	$(VENV)/bin/snakemake --lint --configfile config/demo.yaml
 
 format: $(INSTALLED)

@@ -13,6 +13,7 @@ Scores of each case are kept beside the results, so that a run that was stopped 
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headstyle.base.files import whole_file
 from headstyle.base.tables.frames import write_table
@@ -26,6 +27,9 @@ from headstyle.report.figures import write_figure
 from headstyle.report.pages import write_page
 from headstyle.workflow.stage import stage
 from PIL import Image
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
 
 if __name__ == "__main__":
     with stage(snakemake) as log:

@@ -7,11 +7,15 @@ Output: adjacency    adjacency.csv, square 0/1, view names as header and first c
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headstyle.base.adjacency import read_rig, view_adjacency, write_adjacency
 from headstyle.base.cameras import read_cameras
 from headstyle.report.adjacency_plot import plot_adjacency
 from headstyle.workflow.stage import stage
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
 
 if __name__ == "__main__":
     with stage(snakemake) as log:

@@ -3,9 +3,14 @@
 Output: models   models.json: for each network its name, revision and files with size and SHA-256
 """
 
+from typing import TYPE_CHECKING
+
 from headstyle.base.files import write_json
 from headstyle.workflow.models import needed_models, unread_texts
 from headstyle.workflow.stage import stage
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
 
 if __name__ == "__main__":
     with stage(snakemake) as log:

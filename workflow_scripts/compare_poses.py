@@ -6,6 +6,7 @@ Output: truth    truth.json {"rotation_error_deg": {"median", "max"}, "center_er
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headstyle.base.cameras import read_cameras
 from headstyle.base.files import write_json
@@ -13,6 +14,9 @@ from headstyle.importers.colmap_models import read_model
 from headstyle.posing.pose_errors import pose_errors
 from headstyle.posing.undistortion import lens_cameras
 from headstyle.workflow.stage import stage
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
 
 if __name__ == "__main__":
     with stage(snakemake) as log:

@@ -3,9 +3,14 @@
 Output: checksums   SHA256SUMS: digest and path of every file, for `sha256sum --check`
 """
 
+from typing import TYPE_CHECKING
+
 from headstyle.base.files import whole_file
 from headstyle.workflow.downloads import checksums, download_all
 from headstyle.workflow.stage import stage
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
 
 if __name__ == "__main__":
     with stage(snakemake) as log:

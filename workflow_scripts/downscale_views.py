@@ -8,13 +8,14 @@ Output: cameras   cameras.json; beside it {view}.png (RGBA, straight alpha), tra
 
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from headstyle.base.cameras import write_cameras
+from headstyle.base.cameras import Cameras, write_cameras
 from headstyle.base.files import read_json, whole_folder, write_points
 from headstyle.base.images import write_image
 from headstyle.base.progress import progress
-from headstyle.importers.colmap_models import read_model
+from headstyle.importers.colmap_models import SparseModel, read_model
 from headstyle.posing.equal_exposure import equalizing_gains, with_gain
 from headstyle.posing.masks import read_mask
 from headstyle.posing.photographs import read_photograph
@@ -27,11 +28,24 @@ from headstyle.posing.undistortion import (
     write_transforms,
 )
 from headstyle.workflow.stage import stage
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
 
 
-def write_views(folder, model, cameras, full_size, photographs, masks_folder, gains):
+def write_views(
+    folder: Path,
+    model: SparseModel,
+    cameras: Cameras,
+    full_size: Cameras,
+    photographs: dict[str, Any],
+    masks_folder: Path,
+    gains: dict[str, float],
+) -> list[NDArray[np.float32]]:
     """Write each view's PNG and return the alphas, in the cameras' order."""
-    alphas, last_lens, pixel_map = {}, None, None
+    alphas: dict[int, NDArray[np.float32]] = {}
+    last_lens, pixel_map = None, None
     # One lens after the other, since its map is large.
     order = sorted(range(len(cameras)), key=lambda i: (str(model.lenses[i]), i))
     for i in progress(order, "views"):
@@ -55,7 +69,8 @@ if __name__ == "__main__":
             gains = equalizing_gains({v: p["photograph"] for v, p in photographs.items()})
         model = read_model(Path(snakemake.input.poses).parent / "sparse")
         full_size = full_size_cameras(model)
-        sizes = [view_size(*size, images["size_px"], images["side"]) for size in full_size.sizes]
+        size_px, side = images["size_px"], images["side"]
+        sizes = [view_size(width, height, size_px, side) for width, height in full_size.sizes]
         cameras = full_size.scaled(np.array(sizes))
         output = Path(snakemake.output.cameras)
         with whole_folder(output.parent) as folder:

@@ -11,6 +11,7 @@ Output: sheets       one contact sheet per avatar (JPEG)
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headstyle.report import sheets
 from headstyle.report.compare import compare_page
@@ -19,6 +20,9 @@ from headstyle.report.figures import read_history, training_curves, write_figure
 from headstyle.report.instructions import avatars_of
 from headstyle.report.pages import write_page
 from headstyle.workflow.stage import stage
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
 
 if __name__ == "__main__":
     with stage(snakemake) as log:

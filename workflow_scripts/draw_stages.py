@@ -8,11 +8,15 @@ Output: photographs, masks, views, baseline, depth   contact sheets (JPEG)
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headstyle.report import sheets
 from headstyle.report.contact_sheets import write_sheet
 from headstyle.report.figures import read_history, training_curves, write_figure
 from headstyle.workflow.stage import stage
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
 
 if __name__ == "__main__":
     with stage(snakemake) as log:

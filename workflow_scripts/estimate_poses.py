@@ -7,12 +7,16 @@ Output: sparse   folder whose 0/ is the COLMAP model of the upright photographs
 
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headstyle.base.files import read_json, whole_folder, write_json
 from headstyle.importers.given_poses import read_given_poses
 from headstyle.posing.poses import clean_work_folder, estimate_poses
 from headstyle.posing.reconstruction import Settings
 from headstyle.workflow.stage import stage
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
 
 if __name__ == "__main__":
     with stage(snakemake) as log:

@@ -10,32 +10,38 @@ Output: cameras    views/cameras.json; beside it, where they are given, the view
 """
 
 import math
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from headstyle.base.adjacency import write_adjacency
+from headstyle.base.adjacency import Adjacency, write_adjacency
 from headstyle.base.cameras import write_cameras
 from headstyle.base.files import whole_folder, write_json, write_points
-from headstyle.base.images import write_image
+from headstyle.base.images import RgbaImage, write_image
 from headstyle.importers.points import start_points
 from headstyle.importers.scenes import SceneFiles, read_scene
 from headstyle.workflow.stage import stage
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
 
 
-def write_images(folder, names, images):
+def write_images(folder: Path, names: Sequence[str], images: Iterable[RgbaImage]) -> None:
     """Write {view}.png of each view."""
     for name, image in zip(names, images, strict=True):
         write_image(folder / f"{name}.png", image)
 
 
-def write_depths(path, names, depths):
+def write_depths(path: str, names: Sequence[str], depths: Iterable[NDArray[np.float32]]) -> None:
     """Write {view}.npz of each view."""
     with whole_folder(path) as folder:
         for name, depth in zip(names, depths, strict=True):
             np.savez_compressed(folder / f"{name}.npz", median=depth)
 
 
-def adjacency_of(names, pairs):
+def adjacency_of(names: Sequence[str], pairs: Iterable[tuple[str, str]]) -> Adjacency:
     """The pairs as a symmetric matrix."""
     adjacency = np.zeros((len(names), len(names)), dtype=bool)
     for target, source in pairs:
@@ -54,8 +60,10 @@ if __name__ == "__main__":
             if scene.unedited:
                 write_images(folder, names, scene.unedited)
             if scene.depths is None:
-                views = (scene.cameras, scene.unedited)
-                points = start_points(files.cameras, *views, params.points, params.seed)
+                assert scene.unedited is not None, "a scene without depths has unedited views"
+                points = start_points(
+                    files.cameras, scene.cameras, scene.unedited, params.points, params.seed
+                )
                 write_points(folder / "points.npz", *points)
             write_cameras(folder / Path(out.cameras).name, scene.cameras)
         with whole_folder(out.renders) as folder:

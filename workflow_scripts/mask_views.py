@@ -7,6 +7,7 @@ Output: masks         masks.json {"steps": [...], "views": {view: {"photograph",
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from headstyle.base.files import whole_folder, write_json
 from headstyle.base.progress import progress
@@ -15,8 +16,12 @@ from headstyle.posing.photographs import list_photographs, select_photographs
 from headstyle.workflow.stage import stage
 from PIL import Image
 
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
 
-def write_mask(folder, masker, view):
+
+def write_mask(folder: Path, masker: Masker, view: str) -> dict[str, Any]:
+    """Write {view}.png and return its entry of masks.json."""
     mask, entry = masker.mask(view)
     Image.fromarray(mask).save(folder / f"{view}.png")
     return entry

@@ -6,6 +6,7 @@ Output: photographs   {view}.png: RGBA, straight alpha, of the view's size
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headstyle.base.cameras import read_cameras
 from headstyle.base.files import whole_folder
@@ -15,6 +16,9 @@ from headstyle.capture.head import synthesize_head
 from headstyle.capture.operators import Edit
 from headstyle.capture.photograph import photograph_views
 from headstyle.workflow.stage import stage
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
 
 if __name__ == "__main__":
     with stage(snakemake) as log:

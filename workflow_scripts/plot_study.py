@@ -6,6 +6,7 @@ Output: figures          PNG files named {metric}_{figure}
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headstyle.base.errors import result_of
 from headstyle.base.tables.frames import read_table

@@ -16,6 +16,9 @@ from headstyle.consistency.statistics import (
 )
 from headstyle.workflow.stage import stage
 
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
 if __name__ == "__main__":
     with stage(snakemake) as log:
         avatars, metrics = published_scores(snakemake.input.metrics)

@@ -9,6 +9,7 @@ Output: scores  scores.csv: scene, shown, depth, agreement, views, view_pairs, e
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from headstyle.base.errors import InputError
@@ -18,6 +19,9 @@ from headstyle.consistency.statistics import avatar_scores, read_scores
 from headstyle.report.foreign_page import scene_page, scene_table, scene_warnings
 from headstyle.report.pages import write_page
 from headstyle.workflow.stage import stage
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
 
 if __name__ == "__main__":
     with stage(snakemake) as log:

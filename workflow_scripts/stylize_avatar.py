@@ -17,6 +17,7 @@ Output: splats     splats.ply of the avatar
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headstyle.avatars.files import (
     OUTPUTS,
@@ -29,6 +30,9 @@ from headstyle.avatars.files import (
 from headstyle.base.cameras import read_cameras
 from headstyle.base.devices import keep_freed_memory
 from headstyle.workflow.stage import stage
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
 
 SETTINGS = ("prompt_text", "strength", "editing", "stylization", "baseline", "seed", "library")
 

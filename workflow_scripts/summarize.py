@@ -9,6 +9,8 @@ Output: avatars     per scene: mean over its views, spread, interval, excess, qu
         agreement   rank correlation of each metric with quality
 """
 
+from typing import TYPE_CHECKING
+
 import pandas as pd
 from headstyle.base.tables.frames import write_table
 from headstyle.consistency.statistics import (
@@ -20,6 +22,9 @@ from headstyle.consistency.statistics import (
     thresholds,
 )
 from headstyle.workflow.stage import stage
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
 
 if __name__ == "__main__":
     with stage(snakemake) as log:

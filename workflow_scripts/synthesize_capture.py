@@ -8,6 +8,7 @@ Output: rig     capture/rig.tsv: view, row, column; beside it
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from headstyle.base.cameras import write_cameras
@@ -18,6 +19,9 @@ from headstyle.capture.photograph import photograph, scene_of, write_jpeg
 from headstyle.capture.rig import CaptureSettings, study_rig
 from headstyle.workflow.stage import stage
 from PIL import Image
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
 
 
 def write_capture(

@@ -12,6 +12,7 @@ training goes on.
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headstyle.base.cameras import read_cameras
 from headstyle.base.devices import keep_freed_memory
@@ -21,6 +22,9 @@ from headstyle.rendering.splats import write_ply
 from headstyle.training import baseline
 from headstyle.training.trainer import TrainingSettings
 from headstyle.workflow.stage import stage
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
 
 if __name__ == "__main__":
     with stage(snakemake) as log:

@@ -11,6 +11,7 @@ A run that was interrupted goes on from its checkpoint.
 
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headstyle.base.devices import has_gpu
 from headstyle.workflow.stage import stage

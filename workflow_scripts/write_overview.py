@@ -18,6 +18,9 @@ from headstyle.report.pages import write_page
 from headstyle.report.sheets import stacked_strips
 from headstyle.workflow.stage import stage
 
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
 if __name__ == "__main__":
     with stage(snakemake) as log:
         paths, params = snakemake.input, snakemake.params

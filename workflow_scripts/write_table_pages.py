@@ -8,7 +8,7 @@ Output: one HTML page per table, and poses, baseline, settings
 """
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from headstyle.base.errors import result_of
@@ -17,10 +17,14 @@ from headstyle.report import summaries
 from headstyle.report.pages import settings_rows, table_page, write_page
 from headstyle.workflow.stage import stage
 
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
 
 def read_yaml(path: str) -> dict[str, Any]:
     """A file of settings."""
-    return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    content: dict[str, Any] = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    return content
 
 
 if __name__ == "__main__":

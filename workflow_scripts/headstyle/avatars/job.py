@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -99,10 +100,10 @@ class Job:
             if apart:
 
                 def starts() -> Iterator[Callable[[], AvatarRun]]:
-                    yield lambda: self._run(first, expected)
+                    yield partial(self._run, first, expected)
                     for claim in claims:
                         held.append(claim)
-                        yield lambda claim=claim: self._run(claim, expected)
+                        yield partial(self._run, claim, expected)
 
                 stopped = make_in_turns(starts())
             else:

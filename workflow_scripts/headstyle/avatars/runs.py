@@ -117,7 +117,7 @@ class AvatarRun:
         self._edit: Edit | None = None
         self._names = names
         self._writer = ThreadPoolExecutor(1)
-        self._writing: Future | None = None
+        self._writing: Future[None] | None = None
         self._loop = stylize(self.trainer, self.schedule, self.subject.neighbors)
 
     def advance(self, images: Sequence[RgbaImage] | None = None) -> Request | None:
@@ -334,7 +334,7 @@ def make_in_turns(orders: Iterator[Callable[[], AvatarRun]]) -> dict[str, InputE
         What stopped an avatar, by its name.
     """
     failed: dict[str, InputError] = {}
-    under_way: deque[tuple[AvatarRun, Future]] = deque()
+    under_way: deque[tuple[AvatarRun, Future[list[RgbaImage]]]] = deque()
 
     def edited(run: AvatarRun, request: Request) -> list[RgbaImage]:
         started = time.monotonic()

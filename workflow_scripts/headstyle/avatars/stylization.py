@@ -143,7 +143,7 @@ def stylize(
     trainer: SplatTrainer,
     schedule: Schedule,
     neighbors: Sequence[Sequence[int]],
-) -> Generator[Edit, Mapping[str, RgbaImage], None]:
+) -> Generator[Edit, Mapping[str, RgbaImage] | None, None]:
     """Train the splats on edits of their own renders; `trainer.splats` becomes the avatar.
 
     A generator: it yields what is to be edited now and is sent the edits by view name, so that
@@ -158,7 +158,9 @@ def stylize(
     for iteration in progress(range(trainer.iteration, schedule.iterations), "stylization"):
         edit = schedule.edit_before(iteration, len(neighbors))
         if edit is not None:
-            trainer.replace_targets((yield edit))
+            edited = yield edit
+            assert edited is not None, "whoever runs this sends the edits"
+            trainer.replace_targets(edited)
         batch = schedule.batch(iteration, neighbors)
         loss = trainer.step(batch)
         if trainer.iteration % record_every == 0:
@@ -166,7 +168,7 @@ def stylize(
 
 
 def render_images(
-    splats: Splats | Mapping[str, Tensor], cameras: Cameras
+    splats: Splats | dict[str, Tensor], cameras: Cameras
 ) -> Iterator[tuple[str, RgbaImage]]:
     """What the splats look like from each camera: name and image with straight alpha."""
     device = splats["means"].device

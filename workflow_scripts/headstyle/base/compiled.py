@@ -28,6 +28,9 @@ SOURCES = (
 INGREDIENTS = (*SOURCES, "base/compiled.py", "losses/ssim_window.py")
 """All files on which the machine code depends: the kernels, their compilation, the constants."""
 
+# numba makes its settings when it is imported, so that no type checker knows them.
+_numba_settings: Any = numba.config
+
 
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile a function of arrays and numbers."""
@@ -45,8 +48,8 @@ def cache_folder() -> Path:
     library = Path(__file__).parents[1]
     sources = b"".join((library / name).read_bytes() for name in INGREDIENTS)
     folder = library / "__pycache__"
-    if numba.config.CACHE_DIR:
-        folder = Path(numba.config.CACHE_DIR)
+    if _numba_settings.CACHE_DIR:
+        folder = Path(_numba_settings.CACHE_DIR)
     elif not os.access(library, os.W_OK):
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headstyle"
     return folder / f"kernels-{hashlib.sha256(sources).hexdigest()[:16]}"
@@ -60,4 +63,4 @@ def _compiled(function: Callable[..., Any], parallel: bool) -> Any:
     try:
         return numba.njit(cache=True, parallel=parallel, error_model="numpy")(function)
     finally:
-        numba.config.CACHE_DIR = before
+        _numba_settings.CACHE_DIR = before

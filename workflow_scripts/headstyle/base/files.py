@@ -76,7 +76,7 @@ def read_json(path: str | Path, origin: Origin = RESULT) -> Any:
         raise InputError(f"{path} is not valid JSON ({error}); {origin.if_wrong}") from None
 
 
-def write_points(path: Path, positions: "NDArray", colors: "NDArray") -> None:
+def write_points(path: Path, positions: "NDArray[Any]", colors: "NDArray[Any]") -> None:
     """Write points.npz: `positions` (N, 3) in the world and RGB `colors` (N, 3)."""
     import numpy as np
 

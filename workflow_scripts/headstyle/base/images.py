@@ -1,6 +1,7 @@
 """Reading, writing, compositing and resizing images, all sRGB; between sRGB and linear light."""
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -38,15 +39,14 @@ def write_image(path: str | Path, image: Image | RgbaImage) -> None:
     """Write an image in [0, 1] as 8-bit PNG or JPEG (by suffix), whole or not at all."""
     pixels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
     with whole_file(path) as partial:
-        PillowImage.fromarray(pixels).save(
-            partial, **({"quality": 90} if partial.suffix == ".jpg" else {})
-        )
+        options: dict[str, Any] = {"quality": 90} if partial.suffix == ".jpg" else {}
+        PillowImage.fromarray(pixels).save(partial, **options)
 
 
 def composite(image: RgbaImage, background: tuple[float, float, float] = (0, 0, 0)) -> Image:
     """Lay a straight-alpha image over one colour. Returns shape `(H, W, 3)`."""
     alpha = image[..., 3:]
-    return image[..., :3] * alpha + np.float32(background) * (1 - alpha)
+    return image[..., :3] * alpha + np.array(background, np.float32) * (1 - alpha)
 
 
 def resize_rgba(image: RgbaImage, width: int, height: int) -> RgbaImage:

@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -32,7 +33,7 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    config: dict = {}
+    config: dict[str, Any] = {}
     for path in arguments.config:
         config = _merged(config, yaml.safe_load(path.read_text(encoding="utf-8")))
     section = config["calibration"]
@@ -49,7 +50,7 @@ def main() -> None:
     print(made.metrics.round(3).to_string(index=False))
 
 
-def _merged(base: dict, change: dict) -> dict:
+def _merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
     """Nested settings, those of `change` over those of `base`."""
     both = {
         key: _merged(base[key], value)

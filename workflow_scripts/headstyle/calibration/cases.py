@@ -131,6 +131,7 @@ class Case:
             return self.views
         if isinstance(self.source, int):
             return self.photographed({**trap.photographed, "scale": trap.scale})
+        assert trap.captures is not None, "`applies` leaves other traps out"
         return trap.captures(self.views)
 
 

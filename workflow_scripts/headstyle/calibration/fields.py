@@ -1,6 +1,7 @@
 """Smooth random fields, and images moved by them."""
 
 import warnings
+from typing import Any
 
 import cv2
 import numpy as np
@@ -59,7 +60,7 @@ def moved_image(image: RgbaImage, offsets: NDArray[np.float32]) -> RgbaImage:
     return np.dstack([colors, alpha])
 
 
-def colors_from_lab(lab: NDArray) -> NDArray[np.float32]:
+def colors_from_lab(lab: NDArray[Any]) -> NDArray[np.float32]:
     """sRGB colors, those that CIELAB has and sRGB has not clipped. Shape `(H, W, 3)`."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Conversion from CIE-LAB", UserWarning)
@@ -79,10 +80,11 @@ def continued_colors(image: RgbaImage) -> NDArray[np.float32]:
 def _sampled(values: NDArray[np.float32], offsets: NDArray[np.float32]) -> NDArray[np.float32]:
     height, width = offsets.shape[:2]
     columns, rows = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height))
-    return cv2.remap(
+    moved: NDArray[Any] = cv2.remap(
         values,
         (columns + offsets[..., 0]).astype(np.float32),
         (rows + offsets[..., 1]).astype(np.float32),
         cv2.INTER_LANCZOS4,
         borderMode=cv2.BORDER_REPLICATE,
     )
+    return moved

@@ -9,6 +9,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from headstyle.calibration.ladders import LADDERS
 from headstyle.report.figures import COLORS, note
@@ -78,7 +79,7 @@ def climbs(scores: pd.DataFrame, metrics: Sequence[str], largest: Mapping[str, f
         row[0].set_ylabel(metric_label(metric).name)
     for axes in grid[-1]:
         axes.set_xlabel("level")
-    handles = [plt.Line2D([], [], color=colors[prompt], label=prompt) for prompt in prompts]
+    handles = [Line2D([], [], color=colors[prompt], label=prompt) for prompt in prompts]
     figure.legend(handles=handles, loc="outside right center", title="edit", alignment="left")
     note(figure, "each line: one head or capture, edit and draw · level 0: consistent views")
     return figure

@@ -67,7 +67,8 @@ def displacement(views: EditedViews, amount: float, rng: np.random.Generator) ->
     return [
         moved_colors(
             image,
-            np.float32(amount) * smooth_field(*image.shape[:2], 0.12 * views.head_size_px, rng),
+            np.float32(amount)
+            * smooth_field(image.shape[0], image.shape[1], 0.12 * views.head_size_px, rng),
         )
         for image in views.edited
     ]
@@ -77,7 +78,8 @@ def texture(views: EditedViews, amount: float, rng: np.random.Generator) -> list
     """Every view gets its own random texture added to its lightness, `amount` [ΔE76] in rms."""
     grained = []
     for image in views.edited:
-        field = smooth_field(*image.shape[:2], 0.012 * views.head_size_px, rng)[..., 0]
+        height, width = image.shape[:2]
+        field = smooth_field(height, width, 0.012 * views.head_size_px, rng)[..., 0]
         lab = rgb2lab(image[..., :3])
         # One of the field's two components, each of which has half of its square.
         lab[..., 0] = np.clip(lab[..., 0] + np.float32(amount * np.sqrt(2)) * field, 0, 100)
@@ -90,7 +92,8 @@ def local_blur(views: EditedViews, amount: float, rng: np.random.Generator) -> l
     """In every view other regions, half of it, are blurred by a Gaussian of `amount` [px]."""
     blurred = []
     for image in views.edited:
-        field = smooth_field(*image.shape[:2], 0.15 * views.head_size_px, rng)[..., 0]
+        height, width = image.shape[:2]
+        field = smooth_field(height, width, 0.15 * views.head_size_px, rng)[..., 0]
         # Soft borders: fully blurred and fully sharp regions of about the same area.
         share = np.clip(0.5 + 3 * field, 0, 1)[..., None]
         colors = continued_colors(image)
@@ -184,6 +187,7 @@ def _photographed_anew(
     views: EditedViews, view: int, length: float, wavelength: float, rng: np.random.Generator
 ) -> RgbaImage:
     mesh = views.mesh
+    assert mesh is not None, "only a mesh is photographed anew"
     offsets = length * solid_field(mesh.vertices, wavelength, rng)
     bent = HeadMesh(mesh.vertices + offsets, mesh.faces, mesh.albedo, mesh.irradiance, mesh.parts)
     camera = views.cameras.select([views.cameras.names[view]])

@@ -39,5 +39,5 @@ def _shown(image: RgbaImage) -> Image.Image:
     inside = image[..., 3] > 0.01
     rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
     cut = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    backdrop = tuple(channel / 255 for channel in pictures.BACKDROP)
-    return Image.fromarray(np.rint(composite(cut, backdrop) * 255).astype(np.uint8))
+    red, green, blue = (channel / 255 for channel in pictures.BACKDROP)
+    return Image.fromarray(np.rint(composite(cut, (red, green, blue)) * 255).astype(np.uint8))

@@ -2,9 +2,10 @@
 
 import logging
 import multiprocessing
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from pathlib import Path
+from typing import Any
 
 from headstyle.base.files import read_json, write_json
 from headstyle.base.progress import progress
@@ -57,11 +58,11 @@ def _is_done(case: Case, folder: Path) -> bool:
 class _Finishing:
     """Jobs as they finish, with their number."""
 
-    def __init__(self, jobs: list) -> None:
+    def __init__(self, jobs: list[Future[Any]]) -> None:
         self.jobs = jobs
 
     def __len__(self) -> int:
         return len(self.jobs)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Future[Any]]:
         return as_completed(self.jobs)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import cv2
 import numpy as np
@@ -142,7 +143,7 @@ def captured_views(
     cameras = read_cameras(views / "cameras.json")
     cameras = cameras.select(evenly_spaced(cameras.names, count))
     renders = read_views(baseline / "renders", cameras)
-    depths = read_depths(baseline / "depth", cameras)
+    depths: list[Any] = list(read_depths(baseline / "depth", cameras))
     factor = min(1.0, long_side_px / cameras.sizes.max())
     small = cameras.scaled(np.maximum(1, np.rint(cameras.sizes * factor)).astype(np.int64))
     images = [
@@ -173,22 +174,22 @@ def _photographed(
     return images, depths
 
 
-def _warm_bronze(lab: NDArray) -> NDArray:
+def _warm_bronze(lab: NDArray[Any]) -> NDArray[Any]:
     return np.stack([lab[..., 0] * 0.85, 12 + 0.3 * lab[..., 1], 28 + 0.4 * lab[..., 2]], axis=-1)
 
 
-def _cold_contrast(lab: NDArray) -> NDArray:
+def _cold_contrast(lab: NDArray[Any]) -> NDArray[Any]:
     lightness = np.clip(1.35 * (lab[..., 0] - 50) + 52, 0, 100)
     return np.stack([lightness, 0.5 * lab[..., 1] - 4, 0.6 * lab[..., 2] - 22], axis=-1)
 
 
-COLOR_EDITS: Mapping[str, Callable[[NDArray], NDArray]] = MappingProxyType(
+COLOR_EDITS: Mapping[str, Callable[[NDArray[Any]], NDArray[Any]]] = MappingProxyType(
     {NO_EDIT: lambda lab: lab, "bronze": _warm_bronze, "cold": _cold_contrast}
 )
 """Edits of captures: maps of CIELAB colors, the same for every pixel, so they keep views alike."""
 
 
-def _colors_mapped(image: RgbaImage, edit: Callable[[NDArray], NDArray]) -> RgbaImage:
+def _colors_mapped(image: RgbaImage, edit: Callable[[NDArray[Any]], NDArray[Any]]) -> RgbaImage:
     if edit is COLOR_EDITS[NO_EDIT]:
         return image
     colors = colors_from_lab(edit(rgb2lab(image[..., :3])))
@@ -208,9 +209,9 @@ def _salient_features(
     """The three most contrasted places in the middle of the frontal view. Shape `(3, 3)`."""
     view = cameras.index(frontal_view(cameras))
     alpha, depth = images[view][..., 3], depths[view]
-    inside = ((alpha > 0.9) & (depth > 0)).astype(np.uint8)
-    size = np.sqrt(inside.sum())
-    inside = cv2.erode(inside, np.ones((3, 3)), iterations=max(1, round(0.12 * size))) > 0
+    surface = ((alpha > 0.9) & (depth > 0)).astype(np.uint8)
+    size = np.sqrt(surface.sum())
+    inside = cv2.erode(surface, np.ones((3, 3)), iterations=max(1, round(0.12 * size))) > 0
     gray = images[view][..., :3].mean(axis=2)
     spread = cv2.GaussianBlur(gray**2, (0, 0), 0.05 * size)
     spread -= cv2.GaussianBlur(gray, (0, 0), 0.05 * size) ** 2

@@ -110,9 +110,9 @@ def _set_traps(case: Case) -> list[dict[str, Any]]:
     for ladder in settings.trap_ladders:
         views = case.rung(ladder, middle, seed, case.views)
         rows.append({"trap": NO_TRAP, "ladder": ladder} | mean_scores(views, settings))
-    for trap, ladder in case.trap_rungs():
-        found = mean_scores(case.trapped(trap, ladder), settings, TRAPS[trap].neighbors)
-        rows.append({"trap": trap, "ladder": ladder or CONSISTENT} | found)
+    for trap, rung in case.trap_rungs():
+        found = mean_scores(case.trapped(trap, rung), settings, TRAPS[trap].neighbors)
+        rows.append({"trap": trap, "ladder": rung or CONSISTENT} | found)
     return rows
 
 

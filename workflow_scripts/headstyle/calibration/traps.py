@@ -54,7 +54,7 @@ def relit(mesh: HeadMesh) -> HeadMesh:
     lambert = np.clip(normals @ toward, 0, 1)[:, None]
     # What the studio leaves in shadow stays a little darker: crevices have less light.
     brightness = mesh.irradiance.mean(axis=1, keepdims=True)
-    light = (0.25 + 0.85 * lambert * np.float32([1.1, 1.0, 0.8])) * np.sqrt(brightness)
+    light = (0.25 + 0.85 * lambert * np.array([1.1, 1.0, 0.8], np.float32)) * np.sqrt(brightness)
     return replace(mesh, irradiance=light.astype(np.float32))
 
 
@@ -99,7 +99,7 @@ def cropped(views: EditedViews) -> EditedViews:
         sizes[view] = right - left, bottom
         intrinsics[view, 0, 2] -= left
     cameras = Cameras(views.cameras.names, sizes, intrinsics, views.cameras.world_to_camera)
-    cut = {
+    cut: dict[str, Any] = {
         name: tuple(
             array[window] for array, window in zip(getattr(views, name), windows, strict=True)
         )
@@ -113,7 +113,7 @@ def resized(views: EditedViews, factor: float) -> EditedViews:
     sizes = np.maximum(1, np.rint(views.cameras.sizes * factor)).astype(np.int64)
     method = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
 
-    def each(arrays: Sequence[NDArray], method: int) -> tuple[NDArray, ...]:
+    def each(arrays: Sequence[NDArray[Any]], method: int) -> tuple[NDArray[Any], ...]:
         return tuple(
             np.clip(cv2.resize(array, size, interpolation=method), 0, None)
             for array, size in zip(arrays, sizes.tolist(), strict=True)
@@ -180,6 +180,8 @@ def compared_pairs(cameras: Cameras, neighbors: int) -> list[tuple[str, str]]:
 
 
 def _toned(image: RgbaImage) -> RgbaImage:
-    lab = rgb2lab(image[..., :3]) * np.float32([1.2, 1, 1]) + np.float32([0, 2, 6])
+    lab = rgb2lab(image[..., :3]) * np.array([1.2, 1, 1], np.float32) + np.array(
+        [0, 2, 6], np.float32
+    )
     lab[..., 0] = np.minimum(lab[..., 0], 100)
     return np.concatenate([colors_from_lab(lab), image[..., 3:]], axis=2)

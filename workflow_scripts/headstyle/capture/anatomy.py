@@ -173,7 +173,7 @@ def _with_mouth(p: Points, head: Scalars, frame: FaceFrame) -> Scalars:
 def _ear(p: Points, who: Identity, frame: FaceFrame) -> Scalars:
     """A tilted bowl with a rolled rim, flaring away from the head towards the back."""
     size = who.ear_size
-    x, y, z = ((p - np.float32(frame.ear)) / np.float32(size)).T
+    x, y, z = ((p - np.array(frame.ear, np.float32)) / np.float32(size)).T
     # Flare 30 degrees out, tilt the top 12 degrees back.
     y, z = 0.978 * y - 0.208 * z, 0.208 * y + 0.978 * z
     x, z = 0.87 * x + 0.5 * z, -0.5 * x + 0.87 * z

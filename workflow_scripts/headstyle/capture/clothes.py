@@ -15,7 +15,7 @@ from headstyle.capture.primitives.shapes import (
     union,
 )
 
-NECK_CENTER = np.float32([0, -150, -30])
+NECK_CENTER = np.array([0, -150, -30], np.float32)
 """Patterns run around and away from here."""
 HEM_Y = -272.0
 
@@ -53,7 +53,7 @@ def cloth_color(points: Points, who: Identity, noise: Noise) -> NDArray[np.float
     paint = {"plaid": _plaid, "yoke": _yoke, "dots": _dots, "stripes": _stripes, "plain": _plain}[
         who.pattern
     ]
-    main, second, third = (np.float32(color) for color in who.clothes)
+    main, second, third = (np.array(color, np.float32) for color in who.clothes)
     wobble = 1.2 * noise(points, 25, 24)
     amounts = paint(points, distance + wobble, angle)
     color = np.broadcast_to(main, points.shape)

@@ -51,7 +51,7 @@ STYLES = {
 }
 HEAD_RADIUS = 95.0
 """Strands' widths and lengths are right on a sphere of this size."""
-CENTER = np.float32([0, 20, -10])
+CENTER = np.array([0, 20, -10], np.float32)
 BALD_STUBBLE = 0.22
 """How much of the scalp's skin a shaved head's stubble covers."""
 
@@ -91,8 +91,8 @@ def strand_coordinates(points: Points, who: Identity, stretch: float = 9.0) -> P
     hyperbolas of elliptic coordinates whose foci are the parting's ends.
     """
     style = style_of(who)
-    up = np.float32(style.parting) / np.float32(np.linalg.norm(style.parting))
-    side = np.cross(up, np.float32([0, 0, 1]))
+    up = np.array(style.parting, np.float32) / np.float32(np.linalg.norm(style.parting))
+    side = np.cross(up, np.array([0, 0, 1], np.float32))
     side /= np.linalg.norm(side)
     front = np.cross(side, up)
     offset = points - CENTER

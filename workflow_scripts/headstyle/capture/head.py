@@ -55,7 +55,7 @@ class HeadMesh:
 class _Piece:
     vertices: Points
     faces: NDArray[np.int64]
-    colors: NDArray[np.float32]
+    colors: paint.Colors
     """sRGB. Shape `(V, 3)`."""
     parts: NDArray[np.uint8]
 
@@ -115,7 +115,7 @@ def _skin(who: Identity, frame: FaceFrame, noise: Noise, coarseness: float) -> _
     beard = (1 - lips) * paint.beard_amount(p, who, frame, noise)
     brow = paint.brow_amount(p, who, noise)
     colors = paint.skin_color(p, who, frame, noise)
-    dark_hair = np.float32(who.hair) * np.float32(0.75)
+    dark_hair = np.array(who.hair, np.float32) * np.float32(0.75)
     scalp = 0.85 * hair.hairline_amount(p, who, noise)
     for amount, layer in (
         (scalp, dark_hair),
@@ -148,19 +148,19 @@ def _skin(who: Identity, frame: FaceFrame, noise: Noise, coarseness: float) -> _
 
 def _mouth_opened(
     vertices: Points, colors: NDArray[np.float32], p: Points, who: Identity, frame: FaceFrame
-) -> tuple[Points, NDArray[np.float32]]:
+) -> tuple[Points, paint.Colors]:
     """The lips a little apart, and what shows between them."""
     gap = mouth.mouth_gap(p, frame)
     opening = who.mouth_opening_mm
     offsets = mouth.parting_offsets(p, frame, gap, 0.35 * opening, 0.65 * opening)
-    inside = np.float32(mouth.TOOTH) * (0.55 * mouth.tooth_shade(p, frame))[:, None]
+    inside = np.array(mouth.TOOTH, np.float32) * (0.55 * mouth.tooth_shade(p, frame))[:, None]
     shown = (gap * np.float32(min(1, opening / 2)))[:, None]
     return vertices + offsets, colors + shown * (inside - colors)
 
 
 def _eye(who: Identity, frame: FaceFrame, noise: Noise, side: int, coarseness: float) -> _Piece:
     vertices, faces = paint.eyeball(frame, side, rings=max(24, round(EYE_RINGS / coarseness)))
-    local = vertices - np.float32(frame.eye) * np.float32([side, 1, 1])
+    local = vertices - np.array(frame.eye, np.float32) * np.array([side, 1, 1], np.float32)
     colors = paint.eye_color(local, who, noise)
     return _Piece(vertices, faces, colors, np.full(len(vertices), Part.EYE, dtype=np.uint8))
 

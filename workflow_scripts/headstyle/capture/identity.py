@@ -255,7 +255,8 @@ def _free_hair(rng: np.random.Generator, age: float) -> Color:
     red, green, blue = _along(NATURAL_HAIR, rng, 0.03)
     grey = float(np.clip(rng.uniform(-0.7, 1.2) + 1.1 * age - 0.4, 0, 1))
     tone = float(rng.uniform(0.45, 0.88))
-    return tuple(float(c + grey * (tone - c)) for c in (red, green, blue))
+    red, green, blue = (float(c + grey * (tone - c)) for c in (red, green, blue))
+    return red, green, blue
 
 
 def _dye(rng: np.random.Generator, hues: tuple[float, float]) -> Color:

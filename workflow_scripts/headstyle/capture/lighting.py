@@ -4,6 +4,8 @@ Diffuse light looks the same from everywhere, so it is computed once per head an
 photograph.
 """
 
+from typing import Any
+
 import numpy as np
 from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
@@ -73,16 +75,18 @@ def irradiance(
     return (ambient + key + fill).astype(np.float32)
 
 
-def _lambert(normals: NDArray[np.float32], direction: tuple[float, float, float]) -> NDArray:
+def _lambert(normals: NDArray[np.float32], direction: tuple[float, float, float]) -> NDArray[Any]:
     return np.maximum(normals @ _unit(direction), 0)[:, None]
 
 
-def _unit(vectors: NDArray | tuple[float, float, float]) -> NDArray[np.float64]:
+def _unit(vectors: NDArray[Any] | tuple[float, float, float]) -> NDArray[np.float64]:
     vectors = np.asarray(vectors, dtype=np.float64)
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
-def _unoccluded(scene: EmbreeScene, starts: NDArray[np.float32], directions: NDArray) -> NDArray:
+def _unoccluded(
+    scene: EmbreeScene, starts: NDArray[np.float32], directions: NDArray[Any]
+) -> NDArray[Any]:
     directions = np.ascontiguousarray(_unit(directions), dtype=np.float32)
     return scene.run(starts, directions, query="OCCLUDED") != 0
 

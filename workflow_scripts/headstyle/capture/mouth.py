@@ -22,7 +22,7 @@ def corner_offsets(q: Points, frame: FaceFrame, up_mm: float, out_mm: float) -> 
     beside = np.abs(q[:, 0]) - np.float32(frame.mouth_half_width)
     above = q[:, 1] - np.float32(frame.mouth_y)
     weight = np.exp(-((beside / 15) ** 2) - (above / 15) ** 2) * smoothstep(20, 50, q[:, 2])
-    offsets = np.outer(weight, np.float32([out_mm, up_mm, -0.35 * up_mm]))
+    offsets = np.outer(weight, np.array([out_mm, up_mm, -0.35 * up_mm], np.float32))
     offsets[:, 0] *= np.sign(q[:, 0])
     return offsets
 

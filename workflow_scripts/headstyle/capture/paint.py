@@ -1,5 +1,7 @@
 """Colours of skin, eyes, lips, brows, beard and hair, as solid textures of the head [sRGB]."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,7 +17,7 @@ from headstyle.capture.identity import Identity
 from headstyle.capture.primitives.noise import Noise
 from headstyle.capture.primitives.shapes import Points, Scalars, smoothstep
 
-Colors = NDArray[np.float32]
+Colors = NDArray[np.floating[Any]]
 """sRGB in [0, 1]. Shape `(N, 3)`."""
 IRIS_RADIUS_MM = 6.3
 PUPIL_RADIUS_MM = 2.5
@@ -24,26 +26,30 @@ PUPIL_RADIUS_MM = 2.5
 def skin_color(p: Points, who: Identity, frame: FaceFrame, noise: Noise) -> Colors:
     """Skin with its flush, shadows under the eyes, blotches, freckles and moles."""
     x, y, z = np.abs(p[:, 0]), p[:, 1], p[:, 2]
-    skin = np.float32(who.skin)
+    skin = np.array(who.skin, np.float32)
     color = np.broadcast_to(skin, p.shape).copy()
 
     def spot(center: tuple[float, float, float], radius: float) -> Scalars:
         folded = np.stack([x, y, z], axis=1)
-        return np.exp(-(((folded - np.float32(center)) / np.float32(radius)) ** 2).sum(axis=1))
+        return np.exp(
+            -(((folded - np.array(center, np.float32)) / np.float32(radius)) ** 2).sum(axis=1)
+        )
 
     flush = (
         0.8 * spot((44, -30, 66), 20) + 0.7 * spot(frame.nose_tip, 15) + 0.9 * spot(frame.ear, 30)
     )
     flush += 0.4 * spot((0, -100, 78), 14) + 0.12 * noise.fractal(p, 30, 3, 41)
-    _tint(color, skin * np.float32([0.98, 0.72, 0.68]), 0.55 * flush)
+    _tint(color, skin * np.array([0.98, 0.72, 0.68], np.float32), 0.55 * flush)
     eye_x, eye_y, eye_z = frame.eye
     _tint(
         color,
-        skin * np.float32([0.72, 0.58, 0.58]),
+        skin * np.array([0.72, 0.58, 0.58], np.float32),
         0.55 * spot((eye_x - 3, eye_y - 13, eye_z + 8), 12),
     )
     _tint(
-        color, skin * np.float32([0.78, 0.62, 0.60]), 0.5 * spot((eye_x, eye_y + 8, eye_z + 10), 9)
+        color,
+        skin * np.array([0.78, 0.62, 0.60], np.float32),
+        0.5 * spot((eye_x, eye_y + 8, eye_z + 10), 9),
     )
     blotches = (
         0.05 * noise.fractal(p, 14, 4, 42) + 0.03 * noise(p, 2.4, 43) + 0.02 * noise(p, 1.5, 44)
@@ -53,14 +59,14 @@ def skin_color(p: Points, who: Identity, frame: FaceFrame, noise: Noise) -> Colo
     # Freckles where two noises are high at once; denser over nose and cheeks.
     where = 0.35 + spot((25, -18, 80), 34) + 0.3 * noise(p, 25, 45)
     freckled = smoothstep(2.0, 2.7, noise(p, 3.6, 46) + 0.75 * who.freckles * where)
-    _tint(color, skin * np.float32([0.74, 0.58, 0.48]), 0.7 * freckled)
+    _tint(color, skin * np.array([0.74, 0.58, 0.48], np.float32), 0.7 * freckled)
     moles = smoothstep(3.6, 3.9, noise(p, 8, 47))
-    _tint(color, skin * np.float32([0.38, 0.26, 0.22]), 0.8 * moles)
+    _tint(color, skin * np.array([0.38, 0.26, 0.22], np.float32), 0.8 * moles)
     if who.age:
         _age(color, p, who, frame, noise)
     if who.eye_shadow:
         lid = spot((eye_x + 1, eye_y + 9, eye_z + 12), 11) * smoothstep(2, 7, y - eye_y)
-        _tint(color, np.float32(who.eye_shadow), 0.8 * lid)
+        _tint(color, np.array(who.eye_shadow, np.float32), 0.8 * lid)
     return np.clip(color, 0, 1)
 
 
@@ -78,9 +84,17 @@ def _age(color: Colors, p: Points, who: Identity, frame: FaceFrame, noise: Noise
     fold = np.exp(-(((x - 15 - 19 * down**0.8) / 2.4) ** 2)) * smoothstep(50, 62, z)
     fold *= smoothstep(0, 0.12, down) * smoothstep(1.0, 0.85, down)
     dark = np.clip(0.5 * lines + 0.6 * fan + 0.8 * fold, 0, 1) * np.float32(who.age)
-    _tint(color, np.float32(who.skin) * np.float32([0.60, 0.48, 0.45]), 0.75 * dark)
+    _tint(
+        color,
+        np.array(who.skin, np.float32) * np.array([0.60, 0.48, 0.45], np.float32),
+        0.75 * dark,
+    )
     spots = smoothstep(1.9, 2.4, noise(p, 10, 62)) * smoothstep(0.45, 1, np.float32(who.age))
-    _tint(color, np.float32(who.skin) * np.float32([0.66, 0.52, 0.42]), 0.5 * spots)
+    _tint(
+        color,
+        np.array(who.skin, np.float32) * np.array([0.66, 0.52, 0.42], np.float32),
+        0.5 * spots,
+    )
 
 
 def lip_amount(p: Points, frame: FaceFrame) -> Scalars:
@@ -98,10 +112,10 @@ def lip_amount(p: Points, frame: FaceFrame) -> Scalars:
 
 def lip_color(p: Points, who: Identity, frame: FaceFrame, noise: Noise) -> Colors:
     """Lips, darker towards the line between them, with fine upright creases."""
-    base = np.float32(who.skin) * np.float32([0.90, 0.56, 0.56])
+    base = np.array(who.skin, np.float32) * np.array([0.90, 0.56, 0.56], np.float32)
     if who.lip_tint:
-        base = base + np.float32(0.75) * (np.float32(who.lip_tint) - base)
-    creases = noise(p * np.float32([1, 0.25, 0.4]), 2.2, 48)
+        base = base + np.float32(0.75) * (np.array(who.lip_tint, np.float32) - base)
+    creases = noise(p * np.array([1, 0.25, 0.4], np.float32), 2.2, 48)
     shade = 1 + 0.07 * creases + 0.05 * noise.fractal(p, 8, 3, 49)
     crack = np.exp(-(((p[:, 1] - mouth_line_y(p, frame)) / 1.1) ** 2))
     return np.clip(base * (shade * (1 - 0.55 * crack))[:, None], 0, 1).astype(np.float32)
@@ -141,8 +155,8 @@ def beard_amount(p: Points, who: Identity, frame: FaceFrame, noise: Noise) -> Sc
 
 def beard_color(p: Points, who: Identity, noise: Noise) -> Colors:
     """Short hairs that grow downwards, a little redder than the hair."""
-    strands = noise(p * np.float32([1, 0.3, 0.8]), 2.2, 52) + 0.7 * noise(p, 6, 53)
-    base = np.float32(who.hair) * np.float32([1.15, 1.0, 0.95])
+    strands = noise(p * np.array([1, 0.3, 0.8], np.float32), 2.2, 52) + 0.7 * noise(p, 6, 53)
+    base = np.array(who.hair, np.float32) * np.array([1.15, 1.0, 0.95], np.float32)
     return np.clip(base * (1 + 0.28 * strands)[:, None], 0.01, 1).astype(np.float32)
 
 
@@ -162,7 +176,7 @@ def hair_color(p: Points, who: Identity, noise: Noise) -> Colors:
     if not who.reserved:
         # Grey hair is grey throughout.
         warm *= np.float32(min(1.0, 2 * (max(who.hair) - min(who.hair))))
-    base = np.float32(who.hair) * (1 + warm[:, None] * np.float32([1, 0, -1]))
+    base = np.array(who.hair, np.float32) * (1 + warm[:, None] * np.array([1, 0, -1], np.float32))
     return np.clip(base * shade[:, None], 0.01, 1).astype(np.float32)
 
 
@@ -171,21 +185,25 @@ def eye_color(local: Points, who: Identity, noise: Noise) -> Colors:
     x, y, z = local.T
     radius = np.hypot(x, y)
     angle = np.arctan2(y, x)
-    color = np.broadcast_to(np.float32([0.90, 0.87, 0.85]), local.shape).copy()
+    color = np.broadcast_to(np.array([0.90, 0.87, 0.85], np.float32), local.shape).copy()
     veins = smoothstep(1.2, 2.2, noise(local, 3.0, 58)) * smoothstep(7, 11, radius)
-    _tint(color, np.float32([0.80, 0.45, 0.42]), 0.5 * veins + 0.25 * smoothstep(8, 12, radius))
+    _tint(
+        color,
+        np.array([0.80, 0.45, 0.42], np.float32),
+        0.5 * veins + 0.25 * smoothstep(8, 12, radius),
+    )
 
     ring = np.stack([np.cos(angle) * 9, np.sin(angle) * 9, radius * 0.25], axis=1)
     fibers = noise(ring.astype(np.float32), 1.6, 59)
-    iris = np.float32(who.eye) * (1 + 0.30 * fibers)[:, None]
-    _tint(iris, np.float32([0.62, 0.44, 0.24]), 0.55 * smoothstep(3.9, 2.4, radius))
+    iris = np.array(who.eye, np.float32) * (1 + 0.30 * fibers)[:, None]
+    _tint(iris, np.array([0.62, 0.44, 0.24], np.float32), 0.55 * smoothstep(3.9, 2.4, radius))
     iris *= (1 - 0.65 * smoothstep(IRIS_RADIUS_MM - 1.3, IRIS_RADIUS_MM, radius))[:, None]
     in_iris = smoothstep(IRIS_RADIUS_MM + 0.35, IRIS_RADIUS_MM - 0.35, radius) * (z > 0)
     color += in_iris[:, None] * (iris - color)
     pupil = smoothstep(PUPIL_RADIUS_MM + 0.3, PUPIL_RADIUS_MM - 0.3, radius) * (z > 0)
-    _tint(color, np.float32([0.02, 0.02, 0.02]), pupil)
+    _tint(color, np.array([0.02, 0.02, 0.02], np.float32), pupil)
     glint = smoothstep(1.25, 0.75, np.hypot(x + 2.2, y - 2.4)) * (z > 0)
-    _tint(color, np.float32([1, 1, 1]), 0.95 * glint)
+    _tint(color, np.array([1, 1, 1], np.float32), 0.95 * glint)
     return np.clip(color, 0, 1)
 
 

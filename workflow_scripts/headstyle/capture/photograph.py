@@ -119,7 +119,7 @@ def photograph_views(
 
 def _pixel_centers(width: int, height: int) -> NDArray[np.float64]:
     columns, rows = np.meshgrid(np.arange(width), np.arange(height))
-    return np.stack([columns.ravel(), rows.ravel()], axis=1) + 0.5
+    return np.asarray(np.stack([columns.ravel(), rows.ravel()], axis=1) + 0.5, np.float64)
 
 
 @dataclass(frozen=True)

@@ -86,20 +86,20 @@ def study_rig(settings: CaptureSettings | dict[str, Any]) -> Rig:
         (f"b{i}", settings.grid_rows, float(column), azimuth, elevations[-1] - LINE_DROP_DEG)
         for i, (column, azimuth) in enumerate(zip(columns, line_azimuths, strict=True))
     ]
-    names, rows, columns, azimuths, elevations = zip(*places, strict=True)
+    names, rows, view_columns, view_azimuths, view_elevations = zip(*places, strict=True)
 
     width, height = settings.size_px
     focal = settings.focal_px
     intrinsics = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
     rng = np.random.default_rng(JITTER_SEED)
-    poses = [_pose(a, e, rng) for a, e in zip(azimuths, elevations, strict=True)]
+    poses = [_pose(a, e, rng) for a, e in zip(view_azimuths, view_elevations, strict=True)]
     cameras = Cameras(
         names,
         np.full((len(names), 2), (width, height)),
         np.repeat(intrinsics[None], len(names), axis=0),
         np.array(poses),
     )
-    return Rig(cameras, rows, columns)
+    return Rig(cameras, rows, view_columns)
 
 
 def _steps(count: int, direction: str) -> NDArray[np.float64]:
@@ -107,7 +107,7 @@ def _steps(count: int, direction: str) -> NDArray[np.float64]:
     if count == 1:
         return np.zeros(1)
     step = min(LARGEST_STEP_DEG[direction], LARGEST_SPAN_DEG[direction] / (count - 1))
-    return (np.arange(count) - (count - 1) / 2) * step
+    return np.asarray((np.arange(count) - (count - 1) / 2) * step, np.float64)
 
 
 def _spread(count: int, last: float) -> NDArray[np.float64]:

@@ -53,19 +53,20 @@ def make_scene(
         image[..., 3] > foreground_alpha if image.shape[2] == 4 else depth > 0
         for image, depth in zip(images, maps, strict=True)
     ]
+    before = None
     if unedited is not None:
-        unedited = [as_image(image) for image in unedited]
-        check_sizes(unedited, cameras, "the unedited image of {}")
-        unedited = [
+        originals = [as_image(image) for image in unedited]
+        check_sizes(originals, cameras, "the unedited image of {}")
+        before = [
             (image if image.shape[2] == 4 else torch.cat([image, own[..., None].float()], dim=2))
-            for image, own in zip(unedited, foreground, strict=True)
+            for image, own in zip(originals, foreground, strict=True)
         ]
     return Scene(
         cameras,
         [image[..., :3].to(device) for image in images],
         [mask.to(device) for mask in foreground],
         [depth.to(device) for depth in maps],
-        None if unedited is None else [image.to(device) for image in unedited],
+        None if before is None else [image.to(device) for image in before],
         splats,
         instruction,
     )
@@ -95,9 +96,10 @@ class PairWarper:
     def _published(self, targets: Sequence[int], sources: Sequence[int]) -> tuple[Tensor, Tensor]:
         scene = self.scene
         width, height = scene.cameras.sizes[targets[0]].tolist()
-        views = (scene.colors, scene.depths, scene.foreground)
         warped = warp(
-            *(_stack(images, sources) for images in views),
+            _stack(scene.colors, sources),
+            _stack(scene.depths, sources),
+            _stack(scene.foreground, sources),
             self._projections(targets, sources),
             (width, height),
         )
@@ -181,6 +183,7 @@ def _values(
         kinds["corrected"] = min_overlap
     for kind, least in kinds.items():
         batch = warper.batch(kind, positions)
+        assert batch.foreground is not None, "the warper gives it"
         foreground = batch.foreground.sum(dim=(1, 2)).clamp(min=1)
         shared = batch.overlap.sum(dim=(1, 2)).double()
         columns[kind] = shared / foreground

@@ -36,7 +36,7 @@ AGREEMENT = 0.02
 """Of two attentions: the norm of their difference over that of the result."""
 
 
-def prepare_networks(unet: nn.Module, vae: nn.Module) -> None:
+def prepare_networks(unet: Any, vae: nn.Module) -> None:
     """Lay the networks out for fast convolutions; on CUDA, fuse the projections of attention.
 
     Groups are normalized by channels there, once the networks are compiled.
@@ -74,7 +74,7 @@ def fused_attention(unet: nn.Module, tokens: int) -> Iterator[None]:
 
 def attention_heads(unet: nn.Module) -> tuple[int, int]:
     """Heads of the first attention, which sees most tokens, and channels of a head."""
-    first = next(m for m in unet.modules() if hasattr(m, "heads") and hasattr(m, "inner_dim"))
+    first: Any = next(m for m in unet.modules() if hasattr(m, "heads") and hasattr(m, "inner_dim"))
     return first.heads, first.inner_dim // first.heads
 
 
@@ -92,7 +92,7 @@ def fastest_attention(
     views, tokens, heads, width = shape
     # As fused projections give them: queries, keys and values lie side by side.
     fused = torch.randn((views, tokens, 3, heads, width), device=device, dtype=dtype)
-    parts = tuple(part.transpose(1, 2) for part in fused.unbind(2))
+    query, key, value = (part.transpose(1, 2) for part in fused.unbind(2))
     seconds = {}
     expected: Tensor | None = None
     for backend in FUSED:
@@ -100,12 +100,14 @@ def fastest_attention(
         with warnings.catch_warnings(), sdpa_kernel([backend]):
             warnings.simplefilter("ignore")
             try:
-                found = _attended(*parts)
+                found = _attended(query, key, value)
                 expected = found if expected is None else expected
                 if not (found - expected).norm() <= AGREEMENT * expected.norm():
                     logger.warning("%s is wrong on this device; left out", backend.name)
                     continue
-                seconds[backend] = _seconds(lambda: scaled_dot_product_attention(*parts), device)
+                seconds[backend] = _seconds(
+                    lambda: scaled_dot_product_attention(query, key, value), device
+                )
             except RuntimeError as error:
                 logger.debug("no %s here: %s", backend.name, error)
     order = tuple(sorted(seconds, key=lambda backend: seconds[backend]))

@@ -52,9 +52,14 @@ class Instruction:
 class Editor(Protocol):
     """Edits many views, of one avatar or of several."""
 
-    shares_batches: bool
-    """Whether editing several avatars in one call is worth while. What comes out is the same, but
-    for rounding; an editor that is asked for the same bytes in any company says no."""
+    @property
+    def shares_batches(self) -> bool:
+        """Whether it is worth while to edit several avatars in one call.
+
+        The edits are then the same up to rounding. It is False for an editor that has to give the
+        same bytes whatever else is in the call.
+        """
+        ...
 
     def edit(
         self, views: Sequence[View], instructions: Instruction | Sequence[Instruction]

@@ -274,8 +274,8 @@ class InstructPix2Pix:
         used = self._used_predictions(instructions)
         # One that cancels out may be anything; if it is its neighbor, it does so without rounding.
         places = [used.index(min(used, key=lambda known: abs(known - i))) for i in range(3)]
-        conditions = (condition, condition, torch.zeros_like(condition))
-        conditions = torch.cat([conditions[i] for i in used])
+        all_three = (condition, condition, torch.zeros_like(condition))
+        conditions = torch.cat([all_three[i] for i in used])
         texts = torch.cat([texts.chunk(3)[i] for i in used])
         guidances = [[i.text_guidance, i.image_guidance] for i in instructions]
         scales = sent(torch.tensor(guidances), self.device)

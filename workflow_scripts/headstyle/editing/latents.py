@@ -13,7 +13,7 @@ class LatentCache:
     """Encodes each image once; an image is known by its identity, and forgotten with it."""
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[weakref.ref, Tensor]] = {}
+        self._known: dict[int, tuple[weakref.ref[RgbaImage], Tensor]] = {}
 
     def __len__(self) -> int:
         return len(self._known)
@@ -40,7 +40,7 @@ class LatentCache:
     def _remember(self, image: RgbaImage, latent: Tensor) -> None:
         key = id(image)
 
-        def forget(gone: weakref.ref) -> None:
+        def forget(gone: "weakref.ref[RgbaImage]") -> None:
             if self._known.get(key, (None,))[0] is gone:
                 del self._known[key]
 

@@ -44,7 +44,7 @@ def pipeline_files(model: str, revision: str | None) -> list[Path]:
     vocabulary = next((v for v in VOCABULARIES if all((folder / n).is_file() for n in v)), None)
     if vocabulary is None:
         missing += VOCABULARIES[1]
-    if missing:
+    if missing or vocabulary is None:
         raise InputError(
             f"editing.model: the pipeline folder {folder} lacks {', '.join(missing)}; "
             "complete it or name another folder"
@@ -154,7 +154,7 @@ def _check_channels(folder: Path) -> None:
         )
 
 
-def _read_config(path: Path) -> dict:
+def _read_config(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

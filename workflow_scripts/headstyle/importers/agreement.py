@@ -8,6 +8,7 @@ is no depth, matched features tell as much: their rays meet before both cameras.
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -69,7 +70,7 @@ class Explained:
 
 def read_poses_as(cameras: Cameras, reading: str) -> Cameras:
     """The cameras under another reading of their poses."""
-    poses = cameras.world_to_camera
+    poses: NDArray[Any] = cameras.world_to_camera
     if reading in (INVERTED, FLIPPED_INVERTED):
         poses = np.linalg.inv(poses)
     if reading in (FLIPPED, FLIPPED_INVERTED):
@@ -85,7 +86,7 @@ def ray_lengths(height: int, width: int, intrinsics: NDArray[np.float64]) -> NDA
 
 
 def explained_by_depth(
-    depths: Sequence[NDArray],
+    depths: Sequence[NDArray[Any]],
     cameras: Cameras,
     pairs: Sequence[tuple[str, str]],
     depth_kind: str = "z",
@@ -101,7 +102,7 @@ def explained_by_depth(
     chosen = _some(pairs, _PAIRS)
     power = 1 if depth_kind == "ray" else -1
     others = [
-        depth * ray_lengths(*depth.shape, matrix) ** power
+        depth * ray_lengths(depth.shape[0], depth.shape[1], matrix) ** power
         for depth, matrix in zip(depths, cameras.intrinsics, strict=True)
     ]
     shares = {
@@ -112,12 +113,12 @@ def explained_by_depth(
 
 
 def best_scale(
-    depths: Sequence[NDArray], cameras: Cameras, pairs: Sequence[tuple[str, str]]
+    depths: Sequence[NDArray[Any]], cameras: Cameras, pairs: Sequence[tuple[str, str]]
 ) -> tuple[float, float]:
     """The factor on all depths with which they agree best, and their agreement then."""
     chosen = _some(pairs, _PAIRS // 3)
 
-    def shares(scales: NDArray, tolerances: Sequence[float]) -> list[float]:
+    def shares(scales: NDArray[Any], tolerances: Sequence[float]) -> list[float]:
         return [
             _agreement([depth * scale for depth in depths], cameras, chosen, tolerances)
             for scale in scales
@@ -130,7 +131,7 @@ def best_scale(
 
 
 def check_depths(
-    depths: Sequence[NDArray],
+    depths: Sequence[NDArray[Any]],
     cameras: Cameras,
     pairs: Sequence[tuple[str, str]],
     wording: Wording | None = None,
@@ -211,7 +212,7 @@ def _check_poses(shares: Mapping[str, float], wording: Wording, what: str) -> No
 
 
 def _check_scale(
-    depths: Sequence[NDArray],
+    depths: Sequence[NDArray[Any]],
     cameras: Cameras,
     pairs: Sequence[tuple[str, str]],
     given: float,
@@ -242,7 +243,7 @@ def _some(pairs: Sequence[tuple[str, str]], count: int) -> list[tuple[str, str]]
 
 
 def _agreement(
-    depths: Sequence[NDArray],
+    depths: Sequence[NDArray[Any]],
     cameras: Cameras,
     pairs: Sequence[tuple[str, str]],
     tolerances: Sequence[float] = TOLERANCES,
@@ -263,7 +264,7 @@ def _agreement(
 
 
 def _moved(
-    depth: NDArray, cameras: Cameras, target: int, source: int
+    depth: NDArray[Any], cameras: Cameras, target: int, source: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Some of a source's points in the target: pixels `(N, 2)` and depths `(N,)`."""
     rows, columns = np.nonzero(depth)
@@ -286,25 +287,25 @@ Matches = list[tuple[int, int, NDArray[np.float64]]]
 def _matches(
     images: Sequence[NDArray[np.float32]], cameras: Cameras, pairs: Sequence[tuple[str, str]]
 ) -> Matches:
-    sift = cv2.SIFT_create(nfeatures=2000)
-    found: dict[int, tuple] = {}
-    matches = []
+    sift = cv2.SIFT.create(nfeatures=2000)
+    found: dict[int, tuple[Any, Any]] = {}
+    matches: Matches = []
     for names in pairs:
-        views = [cameras.index(name) for name in names]
-        for view in views:
+        target, source = (cameras.index(name) for name in names)
+        for view in (target, source):
             if view not in found:
                 pixels = np.rint(images[view] * 255).astype(np.uint8)
                 mask = np.where(images[view][..., 3] > FOREGROUND_ALPHA, 255, 0).astype(np.uint8)
                 gray = cv2.cvtColor(pixels[..., :3], cv2.COLOR_RGB2GRAY)
                 found[view] = sift.detectAndCompute(gray, mask)
-        (points, words), (other_points, other_words) = (found[view] for view in views)
+        (points, words), (other_points, other_words) = found[target], found[source]
         if words is None or other_words is None or len(other_words) < 2:
             continue
         nearest = cv2.BFMatcher().knnMatch(words, other_words, k=2)
         kept = [first for first, second in nearest if first.distance < 0.75 * second.distance]
-        pixels = [(*points[m.queryIdx].pt, *other_points[m.trainIdx].pt) for m in kept]
+        places = [(*points[m.queryIdx].pt, *other_points[m.trainIdx].pt) for m in kept]
         # OpenCV's pixel centers are whole numbers.
-        matches.append((*views, np.array(pixels, dtype=np.float64).reshape(-1, 4) + 0.5))
+        matches.append((target, source, np.array(places, dtype=np.float64).reshape(-1, 4) + 0.5))
     return matches
 
 

@@ -86,10 +86,12 @@ def _read_own(path: str | Path) -> dict[str, GivenPose]:
     cameras = read_cameras(path)
     return {
         name: GivenPose(
-            Lens("PINHOLE", *cameras.sizes[i].tolist(), tuple(_params(cameras.intrinsics[i]))),
+            Lens("PINHOLE", width, height, tuple(_params(cameras.intrinsics[i]))),
             cameras.world_to_camera[i],
         )
-        for i, name in enumerate(cameras.names)
+        for i, (name, (width, height)) in enumerate(
+            zip(cameras.names, cameras.sizes.tolist(), strict=True)
+        )
     }
 
 

@@ -128,6 +128,7 @@ def read_scene(
     pairs = _pairs(files.pairs, cameras, neighbors, max_angle_deg, prefix)
     wording = _wording(files, prefix)
     if depths is None:
+        assert unedited is not None, "`SceneFiles` asks for depths or unedited"
         explained = check_matches(unedited, cameras, pairs, wording)
     else:
         seen = [
@@ -197,6 +198,7 @@ def _read_masks(folder: str | Path, cameras: Cameras, prefix: str) -> list[NDArr
 
 def _read_depths(files: SceneFiles, cameras: Cameras, prefix: str) -> list[Depth]:
     key, folder = f"{prefix}depths", files.depths
+    assert folder is not None, "called where there are depth maps"
     paths = pick_views(list_views(folder, DEPTH_SUFFIXES, key), cameras.names, folder, key)
     depths = [read_depth(path, files.depth_scale, f"{prefix}depth_scale") for path in paths]
     _check_sizes(depths, paths, cameras)
@@ -205,13 +207,13 @@ def _read_depths(files: SceneFiles, cameras: Cameras, prefix: str) -> list[Depth
             raise InputError(f"{path} has no depth anywhere; write it again")
     if files.depth_kind == "ray":
         return [
-            (depth / ray_lengths(*depth.shape, matrix)).astype(np.float32)
+            (depth / ray_lengths(depth.shape[0], depth.shape[1], matrix)).astype(np.float32)
             for depth, matrix in zip(depths, cameras.intrinsics, strict=True)
         ]
     return depths
 
 
-def _check_sizes(arrays: Sequence[NDArray], paths: Sequence[Path], cameras: Cameras) -> None:
+def _check_sizes(arrays: Sequence[NDArray[Any]], paths: Sequence[Path], cameras: Cameras) -> None:
     for array, path, (width, height) in zip(arrays, paths, cameras.sizes.tolist(), strict=True):
         if array.shape[:2] != (height, width):
             raise InputError(

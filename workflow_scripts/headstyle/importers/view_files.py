@@ -138,16 +138,16 @@ def read_depth(path: Path, scale: float | None = None, scale_key: str = "depth_s
     return (depth * (scale or 1.0)).astype(np.float32)
 
 
-def _read_npy(path: Path) -> NDArray:
+def _read_npy(path: Path) -> NDArray[Any]:
     return np.load(path, allow_pickle=False)
 
 
-def _read_npz(path: Path) -> NDArray:
+def _read_npz(path: Path) -> NDArray[Any]:
     with np.load(path, allow_pickle=False) as arrays:
         return arrays[_depth_name(path, list(arrays))]
 
 
-def _read_exr(path: Path) -> NDArray:
+def _read_exr(path: Path) -> NDArray[Any]:
     import OpenEXR
 
     with OpenEXR.File(str(path), separate_channels=True) as file:
@@ -159,7 +159,7 @@ def _read_exr(path: Path) -> NDArray:
         return np.array(channels[_depth_name(path, list(channels))].pixels)
 
 
-def _read_png(path: Path) -> NDArray:
+def _read_png(path: Path) -> NDArray[Any]:
     with PillowImage.open(path) as image:
         if not image.mode.startswith("I"):
             raise InputError(

@@ -7,6 +7,7 @@ Source: Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perc
 import warnings
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -56,7 +57,7 @@ def download_backbone(net: str, weights: str | None = None) -> list[Path]:
     return [path]
 
 
-def package_network(net: str, seed: int = 0) -> torch.nn.Module:
+def package_network(net: str, seed: int = 0) -> Any:
     """The lpips package's network with random weights: squeeze, alex or vgg."""
     import lpips
 

@@ -157,8 +157,8 @@ class PhotometricLoss(torch.autograd.Function):
         # As the images are in the cache: the gradient, too.
         wanted = ctx.needs_input_grad[0]
         gradient = torch.empty_like(rendered, memory_format=torch.contiguous_format)
-        images = (x.detach().contiguous().flatten(2).numpy() for x in (rendered, target, gradient))
-        total = _loss_and_gradient(*images, np.float32(ssim_weight), wanted)
+        images = [x.detach().contiguous().flatten(2).numpy() for x in (rendered, target, gradient)]
+        total = _loss_and_gradient(images[0], images[1], images[2], np.float32(ssim_weight), wanted)
         if wanted:
             ctx.save_for_backward(gradient)
         return rendered.new_tensor(total)

@@ -46,7 +46,7 @@ def equalizing_gains(photographs: Mapping[str, str | Path]) -> dict[str, float]:
             len(silent) - 1,
         )
         return dict.fromkeys(photographs, 1.0)
-    logarithms = {view: np.log(exposure) for view, exposure in found.items()}
+    logarithms = {view: np.log(exposure) for view, exposure in found.items() if exposure}
     mean = np.mean(list(logarithms.values()))
     return {view: float(np.exp(mean - value)) for view, value in logarithms.items()}
 

@@ -366,7 +366,7 @@ class Masker:
         }
 
 
-def _session_class(model: str) -> type:
+def _session_class(model: str) -> Any:
     from rembg.sessions import sessions
 
     local = {name: kind for name, kind in sessions.items() if kind.is_local() and name != "sam"}

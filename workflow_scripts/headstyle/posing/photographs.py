@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, ImageFile, ImageOps, UnidentifiedImageError
 from PIL import Image as PillowImage
+from PIL.TiffImagePlugin import TiffImageFile
 
 from headstyle.base.errors import InputError
 
@@ -151,7 +153,7 @@ def read_photograph(path: str | Path) -> NDArray[np.uint8]:
     """
     with _opened(path) as image:
         image.load()
-        if image.mode == "RGBA" and image.getextrema()[3][0] < 255:
+        if image.mode == "RGBA" and np.asarray(image.getchannel("A")).min() < 255:
             raise InputError(
                 f"{path} has transparent pixels; save it without alpha and give the alpha as a mask"
             )
@@ -159,7 +161,7 @@ def read_photograph(path: str | Path) -> NDArray[np.uint8]:
         return np.array(upright.convert("RGB"))
 
 
-def turn_upright(pixels: NDArray, exif_orientation: int) -> NDArray:
+def turn_upright(pixels: NDArray[Any], exif_orientation: int) -> NDArray[Any]:
     """Turn stored pixels `(H, W, ...)` as a photograph with this EXIF orientation is turned."""
     turned = pixels.swapaxes(0, 1) if exif_orientation >= 5 else pixels
     flip_rows = exif_orientation in (3, 4, 7, 8)
@@ -169,7 +171,7 @@ def turn_upright(pixels: NDArray, exif_orientation: int) -> NDArray:
 
 
 @contextmanager
-def _opened(path: str | Path) -> Iterator[PillowImage.Image]:
+def _opened(path: str | Path) -> Iterator[ImageFile.ImageFile]:
     """A photograph's open file, checked to be 8-bit RGB; Pillow's errors become an InputError."""
     try:
         with PillowImage.open(path) as image:
@@ -191,13 +193,12 @@ def _opened(path: str | Path) -> Iterator[PillowImage.Image]:
         ) from None
 
 
-def _fault(image: PillowImage.Image) -> str | None:
+def _fault(image: ImageFile.ImageFile) -> str | None:
     """What keeps an opened image from being used as a photograph, with the next move."""
     convert = "convert it to 8-bit RGB"
-    if getattr(image, "n_frames", 1) > 1 and image.format not in _FORMATS_WITH_PREVIEWS:
-        return (
-            f"is animated or has several pages ({image.n_frames}); save one frame as a photograph"
-        )
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1 and image.format not in _FORMATS_WITH_PREVIEWS:
+        return f"is animated or has several pages ({frames}); save one frame as a photograph"
     if _bits_per_channel(image) > 8:
         return f"has more than 8 bits per channel; {convert}"
     if image.mode not in ("RGB", "RGBA"):
@@ -209,12 +210,12 @@ def _fault(image: PillowImage.Image) -> str | None:
     return None
 
 
-def _bits_per_channel(image: PillowImage.Image) -> int:
+def _bits_per_channel(image: ImageFile.ImageFile) -> int:
     """Bits per channel in the file: Pillow opens 16-bit RGB as if it were 8-bit."""
     if image.mode.startswith(("I", "F")):
         return 16
-    if image.format == "TIFF":
-        return max(image.tag_v2.get(258, (8,)))
+    if isinstance(image, TiffImageFile):
+        return int(max(image.tag_v2.get(258, (8,))))
     # The raw mode of a tile tells the depth of PNG's pixels ("RGB;16B").
     return 16 if any(";16" in str(tile[3]) for tile in image.tile) else 8
 

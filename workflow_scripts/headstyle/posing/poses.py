@@ -14,6 +14,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from headstyle.base.errors import InputError
 from headstyle.importers.given_poses import GivenPose
@@ -70,7 +71,7 @@ def guess_lenses(
         max_side_px: Long side of the working size.
     """
     lenses: list[Lens] = []
-    index: dict[tuple, int] = {}
+    index: dict[tuple[object, ...], int] = {}
     lens_of_view: dict[str, int] = {}
     for view, info in infos.items():
         focal_px = info.focal_px and round(info.focal_px, 3)
@@ -174,10 +175,10 @@ def write_work_images(
     def write(image: WorkImage) -> None:
         lens = lenses[image.lens]
         size = (lens.width, lens.height)
-        photograph = read_photograph(views[image.view]["photograph"])
+        photograph: NDArray[Any] = read_photograph(views[image.view]["photograph"])
         if photograph.shape[1::-1] != size:
             photograph = cv2.resize(photograph, size, interpolation=cv2.INTER_AREA)
-        mask = read_mask(masks_folder / f"{image.view}.png")
+        mask: NDArray[Any] = read_mask(masks_folder / f"{image.view}.png")
         if mask.shape[::-1] != image.full_size:
             raise InputError(
                 f"{masks_folder / image.view}.png has not its photograph's size; delete"

@@ -96,7 +96,7 @@ def make_view(
     """
     pixels = np.dstack([photograph, mask])
     if pixel_map is not None:
-        pixels = cv2.remap(
+        pixels = cv2.remap(  # type: ignore[call-overload]  # takes a map of pairs without a second
             pixels, pixel_map, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
     rgba = pixels.astype(np.float32) / np.float32(255)

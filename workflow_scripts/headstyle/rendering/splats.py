@@ -1,6 +1,7 @@
 """Splat scenes: made from points, and stored as PLY in the layout of 3D Gaussian splatting."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -179,8 +180,8 @@ def _columns(rest: int) -> list[str]:
 
 
 def _add_copies(
-    points: NDArray[np.float64],
-    colors: NDArray[np.float64],
+    points: NDArray[Any],
+    colors: NDArray[Any],
     min_count: int,
     generator: np.random.Generator,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -1,6 +1,7 @@
 """The picture of a rig: where its cameras stand and look, and which are neighbors."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -23,7 +24,12 @@ _HEAD_COLOR = "#d9603b"
 # Depth and half width of a camera's pyramid, relative to the rig's radius.
 _PYRAMID_DEPTH, _PYRAMID_HALF_WIDTH = 0.10, 0.055
 _MOST_LABELS = 80
-_TITLE = {"fontsize": 10.5, "color": SOFT_INK, "loc": "left", "fontweight": "normal"}
+_TITLE: dict[str, Any] = {
+    "fontsize": 10.5,
+    "color": SOFT_INK,
+    "loc": "left",
+    "fontweight": "normal",
+}
 
 
 def plot_adjacency(path: str | Path, cameras: Cameras, adjacency: Adjacency, title: str) -> None:

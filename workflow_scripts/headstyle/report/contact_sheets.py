@@ -173,7 +173,9 @@ def _common_box(pictures: Sequence[Image.Image]) -> tuple[int, int]:
     return max(p.width for p in pictures), max(p.height for p in pictures)
 
 
-def _fit_cells(width: int, height: int, columns: int, room: int, max_height: int):
+def _fit_cells(
+    width: int, height: int, columns: int, room: int, max_height: int
+) -> tuple[int, int]:
     scale = min((room + _GAP) / columns / (width + _GAP), max_height / height, _MAX_UPSCALE)
     scale = min(scale, ((room + _GAP) / columns - _GAP) / width)
     return max(48, int(width * scale)), max(48, int(height * scale))
@@ -191,7 +193,9 @@ def _wrap(text: str, width_px: int, size_px: int) -> list[str]:
     return lines
 
 
-def _page(width: int, height: int, title: str, subtitle: str):
+def _page(
+    width: int, height: int, title: str, subtitle: str
+) -> tuple[Image.Image, ImageDraw.ImageDraw]:
     sheet = Image.new("RGB", (int(width), int(height)), PAPER)
     draw = ImageDraw.Draw(sheet)
     _text(draw, (_MARGIN, 20), title, INK, 28, width - 2 * _MARGIN, bold=True)
@@ -209,7 +213,7 @@ def _head_width(title: str, subtitle: str) -> int:
     return min(wanted, 1100)
 
 
-def _place(sheet: Image.Image, picture: Image.Image | None, box: tuple[int, int, int, int]):
+def _place(sheet: Image.Image, picture: Image.Image | None, box: tuple[int, int, int, int]) -> None:
     x, y, width, height = box
     ImageDraw.Draw(sheet).rectangle((x, y, x + width - 1, y + height - 1), fill=WELL)
     if picture is None:
@@ -218,7 +222,15 @@ def _place(sheet: Image.Image, picture: Image.Image | None, box: tuple[int, int,
     sheet.paste(fitted, (x + (width - fitted.width) // 2, y + (height - fitted.height) // 2))
 
 
-def _text(draw, position, text: str, color: str, size_px: int, width: int, bold: bool = False):
+def _text(
+    draw: ImageDraw.ImageDraw,
+    position: tuple[float, float],
+    text: str,
+    color: str,
+    size_px: int,
+    width: int,
+    bold: bool = False,
+) -> None:
     if text:
         short = shorten(text, width, size_px, bold)
         draw.text(position, short, fill=color, font=font(size_px, bold))

@@ -87,7 +87,7 @@ def overview_page(
     return page("Overview", "\n".join(parts), ["tables.js"])
 
 
-def _means(rows, prompts: Mapping[str, str], metrics: Sequence[str]) -> str:
+def _means(rows: Rows, prompts: Mapping[str, str], metrics: Sequence[str]) -> str:
     """The means over subjects of each prompt and strength, and of the two references."""
     scenes = list(dict.fromkeys((row["prompt"], row["strength"]) for row in rows))
     references = sorted(s for s in scenes if s[0] in NOT_AVATARS)[::-1]
@@ -128,7 +128,7 @@ def _directions(metrics: Sequence[str]) -> str:
     return " and ".join(said)
 
 
-def _better_than_baseline(rows, metrics: Sequence[str]) -> str:
+def _better_than_baseline(rows: Rows, metrics: Sequence[str]) -> str:
     """How many avatars score better than the baseline of their own head, in a sentence."""
     counts = []
     for metric in metrics:
@@ -136,9 +136,9 @@ def _better_than_baseline(rows, metrics: Sequence[str]) -> str:
         baselines = {r["subject"]: _mean([r], metric) for r in rows if r["prompt"] == BASELINE}
         avatars = [r for r in rows if r["prompt"] not in NOT_AVATARS]
         pairs = [(_mean([r], metric), baselines.get(r["subject"])) for r in avatars]
-        pairs = [pair for pair in pairs if None not in pair]
-        better = sum(sign * mean < sign * baseline for mean, baseline in pairs)
-        counts.append((better, f"{better} of {len(pairs)} by {metric_label(metric).name}"))
+        known = [(a, b) for a, b in pairs if a is not None and b is not None]
+        better = sum(sign * mean < sign * baseline for mean, baseline in known)
+        counts.append((better, f"{better} of {len(known)} by {metric_label(metric).name}"))
     if not any(better for better, _ in counts):
         return ""
     listed = ", ".join(count for _, count in counts)
@@ -178,7 +178,7 @@ def _figure(address: str, description: str, caption: str) -> str:
     return f'<figure><div class="wide">{image}</div>{text}</figure>'
 
 
-def _mean(rows, metric: str) -> float | None:
+def _mean(rows: Rows, metric: str) -> float | None:
     values = [float(row[metric]) for row in rows if row.get(metric) not in (None, "", "nan")]
     values = [value for value in values if math.isfinite(value)]
     return sum(values) / len(values) if values else None

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from matplotlib import colormaps
@@ -18,8 +19,10 @@ ALL_AROUND = 0.5
 """Below this length of their mean axis, cameras stand all around what they look at."""
 _DEPTH_COLORS = "viridis_r"
 
+Item = TypeVar("Item")
 
-def evenly_spaced(items: Sequence, count: int) -> list:
+
+def evenly_spaced(items: Sequence[Item], count: int) -> list[Item]:
     """At most `count` items, from the first to the last at even steps."""
     if len(items) <= count:
         return list(items)
@@ -75,7 +78,7 @@ def read_depth(path: str | Path, long_side_px: int) -> NDArray[np.float32]:
     """Median depth of a view, thinned (not averaged) to about `long_side_px`; 0 = no surface."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            depth = arrays["median"]
+            depth: NDArray[np.floating[Any]] = arrays["median"]
     except (OSError, KeyError, ValueError) as error:
         raise _unreadable(path, error) from None
     step = max(1, max(depth.shape) // long_side_px)
@@ -102,7 +105,8 @@ def depth_picture(depth: NDArray[np.float32], low: float, high: float) -> Image.
 def depth_scale() -> list[tuple[int, int, int]]:
     """The colors of `depth_picture` from near to far. 64 RGB triples."""
     colors = colormaps[_DEPTH_COLORS](np.linspace(0, 1, 64))[:, :3]
-    return [tuple(round(255 * float(c)) for c in color) for color in colors]
+    reds, greens, blues = ([round(255 * float(c)) for c in channel] for channel in colors.T)
+    return list(zip(reds, greens, blues, strict=True))
 
 
 def beside(*pictures: Image.Image, gap_px: int = 4) -> Image.Image:

@@ -4,11 +4,13 @@ Scenes without a prompt: prompt `none` is a subject's baseline, `photographs` it
 """
 
 import textwrap
+from collections.abc import Callable, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from headstyle.base.study import BASELINE, FLOOR, NOT_AVATARS
@@ -214,7 +216,7 @@ def by_quality(avatars: pd.DataFrame, metric: str) -> Figure:
     return figure
 
 
-FIGURES = {
+FIGURES: dict[str, Callable[..., Figure]] = {
     "by_prompt": by_prompt,
     "by_subject": by_subject,
     "low_high": low_high,
@@ -224,7 +226,15 @@ FIGURES = {
 """All figures of one metric, by the ending of their files' names."""
 
 
-def _subject_bars(axes, avatars, shown, metric, subject, prompts, strengths) -> None:
+def _subject_bars(
+    axes: Axes,
+    avatars: pd.DataFrame,
+    shown: pd.DataFrame,
+    metric: str,
+    subject: str,
+    prompts: Sequence[str],
+    strengths: Sequence[str],
+) -> None:
     """One panel of `by_subject`."""
     width = 0.8 / len(strengths)
     for i, strength in enumerate(strengths):
@@ -241,7 +251,7 @@ def _subject_bars(axes, avatars, shown, metric, subject, prompts, strengths) -> 
     axes.set_title(subject, fontsize=11)
 
 
-def _reference_lines(axes, table: pd.DataFrame, metric: str) -> None:
+def _reference_lines(axes: Axes, table: pd.DataFrame, metric: str) -> None:
     """Lines at what the unstylized scenes score: the baselines and the warped photographs."""
     for prompt, name, style in ((BASELINE, "baseline", "--"), (FLOOR, "floor: photographs", ":")):
         mean = _mean_of(table, prompt, metric)
@@ -283,7 +293,7 @@ def _prompt_tick(prompt: str, names: dict[str, str] | None) -> str:
     return "\n".join([prompt, *textwrap.wrap(name, 14)[:2]])
 
 
-def _legend(axes, title: str) -> None:
+def _legend(axes: Axes, title: str) -> None:
     handles, labels = axes.get_legend_handles_labels()
     axes.legend(
         handles,

@@ -36,7 +36,8 @@ class Subject:
 
     @property
     def mask_index(self) -> dict[str, Any]:
-        return read_json(self.masks)
+        index: dict[str, Any] = read_json(self.masks)
+        return index
 
     @property
     def photographs(self) -> dict[str, Path]:
@@ -202,7 +203,7 @@ def strip_sheet(subject: Subject, avatars: Sequence[Avatar], most: int = 4) -> I
 
 def stacked_strips(strips: Sequence[str | Path]) -> Image.Image:
     """The strips of several subjects under each other; like ones share the heads of the first."""
-    images = []
+    images: list[Image.Image] = []
     for path in strips:
         with Image.open(path) as image:
             images.append(image.convert("RGB"))
@@ -213,9 +214,9 @@ def stacked_strips(strips: Sequence[str | Path]) -> Image.Image:
     ]
     stack = Image.new("RGB", (max(i.width for i in cut), sum(i.height for i in cut)), "white")
     y = 0
-    for image in cut:
-        stack.paste(image, (0, y))
-        y += image.height
+    for strip in cut:
+        stack.paste(strip, (0, y))
+        y += strip.height
     return stack
 
 

@@ -207,9 +207,9 @@ def _scores(image: RgbaImage, render: RgbaImage) -> dict[str, Any]:
     """Foreground scores of one view; None where it has no foreground, as JSON knows no NaN."""
     target, rendered = torch.from_numpy(image), torch.from_numpy(render)
     mask = target[..., 3] > FOREGROUND_ALPHA
-    on_black = [image[..., :3] * image[..., 3:] for image in (rendered, target)]
-    scores = dict(zip(("psnr", "ssim"), foreground_scores(*on_black, mask), strict=True))
-    scores["psnr_corrected"] = float(psnr(color_corrected(*on_black, mask), on_black[1], mask))
+    shown, wanted = (image[..., :3] * image[..., 3:] for image in (rendered, target))
+    scores = dict(zip(("psnr", "ssim"), foreground_scores(shown, wanted, mask), strict=True))
+    scores["psnr_corrected"] = float(psnr(color_corrected(shown, wanted, mask), wanted, mask))
     return {key: value if math.isfinite(value) else None for key, value in scores.items()}
 
 

@@ -23,7 +23,7 @@ class Graphs:
         # Memory that no graph uses any more cannot be shared again; this graph stays.
         self.first = self(lambda: torch.zeros(1, device=device).add_(1))
 
-    def __call__(self, function: Callable[[], None]) -> Replay:
+    def __call__(self, function: Callable[[], object]) -> Replay:
         """Record what a function starts on the device, without doing it."""
         graph = torch.cuda.CUDAGraph()
         current = torch.cuda.current_stream(self.stream.device)

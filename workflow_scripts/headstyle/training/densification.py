@@ -20,7 +20,7 @@ Optimizers = dict[str, torch.optim.Optimizer]
 
 
 @dataclass
-class CappedStrategy(DefaultStrategy):
+class CappedStrategy(DefaultStrategy):  # type: ignore[misc]  # gsplat has no types
     """gsplat's default strategy that never grows beyond `max_splats` splats.
 
     Where more splats ask to be split or duplicated than there is room for, those with the largest
@@ -107,7 +107,7 @@ def add_gradients(state: dict[str, Any], infos: list[dict[str, Any]]) -> None:
         gradients: Tensor = info["means2d"].absgrad
         if state["grad2d"] is None:
             state["grad2d"] = gradients.new_zeros(gradients.shape[1])
-            state["count"] = torch.zeros_like(state["grad2d"])
+            state["count"] = gradients.new_zeros(gradients.shape[1])
         half = (views * info["width"] / 2, views * info["height"] / 2)
         if gradients.is_cuda and has_triton():
             from headstyle.losses.triton_steps import add_lengths

@@ -59,7 +59,7 @@ class Exposures:
     @torch.no_grad()
     def center(self) -> None:
         """Make the gains 1 on (geometric) average, after a step of the optimizer."""
-        self.logarithms -= self.logarithms.mean(dim=0)
+        self.logarithms.sub_(self.logarithms.mean(dim=0))
 
     def gains(self, cameras: Cameras) -> NDArray[np.float32]:
         """Gains of any views of the scene. Shape `(C, 3)`.

@@ -182,7 +182,7 @@ class Recording:
             projected, self.lists, *self.size, self.background, trainer.observing
         )
         width, height = self.size
-        info = {"means2d": projected.means2d, "radii": projected.radii}
+        info: dict[str, Any] = {"means2d": projected.means2d, "radii": projected.radii}
         info |= {"width": width, "height": height, "n_cameras": 1}
         rendering = Rendering(colors, alphas, None, None, info)
         image_loss = trainer.image_loss(rendering, self.batch, self.background[0])

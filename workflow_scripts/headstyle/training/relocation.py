@@ -24,7 +24,7 @@ STILL_OPACITY, STEEPNESS = 0.005, 100
 
 
 @dataclass
-class RelocatingStrategy(MCMCStrategy):
+class RelocatingStrategy(MCMCStrategy):  # type: ignore[misc]  # gsplat has no types
     """gsplat's strategy `mcmc` with the project's interface."""
 
     def initialize_state(self, scene_scale: float = 1.0) -> dict[str, Any]:

@@ -203,8 +203,13 @@ class SplatTrainer:
         if self.strategy:
             rate = self.optimizers["means"].param_groups[0]["lr"]
             self.strategy.after_step(
-                *(self.splats, self.optimizers, self.strategy_state),
-                *(self.iteration, infos, rate, self._seed + self.iteration),
+                self.splats,
+                self.optimizers,
+                self.strategy_state,
+                self.iteration,
+                infos,
+                rate,
+                self._seed + self.iteration,
             )
         self.iteration += 1
 

@@ -35,10 +35,16 @@ def compile_training() -> None:
     [(_, image, *_)] = render_views(splats, cameras)
     target = torch.as_tensor(image[None, ..., :3])
     trained = {name: value.requires_grad_() for name, value in splats.items()}
-    seen = [torch.as_tensor(part, dtype=torch.float32) for part in (pose[None], intrinsics[None])]
+    pose_seen, lens_seen = (
+        torch.as_tensor(part, dtype=torch.float32) for part in (pose[None], intrinsics[None])
+    )
     for absolute_gradients in (False, True):
         rendering = render(
-            *(trained, *seen, SIZE_PX, SIZE_PX),
+            trained,
+            pose_seen,
+            lens_seen,
+            SIZE_PX,
+            SIZE_PX,
             background=torch.rand(3),
             absolute_gradients=absolute_gradients,
         )

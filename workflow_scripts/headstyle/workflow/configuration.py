@@ -127,7 +127,8 @@ def check_selection(key: str, chosen: Sequence[str], known: Collection[str], whe
 
 
 def _read_schema(path: str | Path) -> dict[str, Any]:
-    return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    schema: dict[str, Any] = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    return schema
 
 
 def _problems(content: Any, schema: dict[str, Any], prefix: str) -> list[str]:
@@ -138,17 +139,20 @@ def _problems(content: Any, schema: dict[str, Any], prefix: str) -> list[str]:
 
 def _sentences(error: jsonschema.ValidationError, prefix: str) -> list[str]:
     key = prefix + ".".join(str(part) for part in error.absolute_path)
+    schema: Any = error.schema
+    wanted: Any = error.validator_value
+    found: Any = error.instance
     if error.validator == "additionalProperties":
-        known = error.schema.get("properties", {})
+        known = schema.get("properties", {})
         return [
             f"{_join(key, name)} is an unknown key; known here: {', '.join(known)}"
-            for name in error.instance
+            for name in found
             if name not in known
         ]
     if error.validator == "required":
-        missing = [name for name in error.validator_value if name not in error.instance]
+        missing = [name for name in wanted if name not in found]
         return [f"{_join(key, name)} is missing" for name in missing]
-    return [f"{key} is {error.instance!r}; allowed: {describe(error.schema)}"]
+    return [f"{key} is {found!r}; allowed: {describe(schema)}"]
 
 
 def _join(key: str, name: str) -> str:
@@ -158,7 +162,7 @@ def _join(key: str, name: str) -> str:
 def describe(schema: Mapping[str, Any]) -> str:
     """What a schema allows, in words (`integer, at least 1`)."""
     if "description" in schema:
-        return schema["description"]
+        return str(schema["description"])
     if "enum" in schema:
         return "one of " + ", ".join("null" if v is None else str(v) for v in schema["enum"])
     kinds = schema.get("type", "any value")

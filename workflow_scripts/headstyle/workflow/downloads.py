@@ -7,8 +7,9 @@ against the digest in their names, rembg's by rembg.
 
 import hashlib
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from headstyle.base.errors import all_found, fetched
 from headstyle.editing.editors import editor_kind
@@ -86,7 +87,7 @@ def download_all(
         wanted.append(
             lambda: download_backbone(stylization["lpips_net"], stylization["lpips_weights"])
         )
-    wanted += [lambda name=name: download_metric(name, metrics) for name in metrics["names"]]
+    wanted += [partial(download_metric, name, metrics) for name in metrics["names"]]
     if with_matting:
         wanted.append(lambda: download_matting(masks["matting_model"], masks["matting_weights"]))
     return list(dict.fromkeys(all_found(wanted)))

@@ -24,7 +24,9 @@ def failures(logs: str | Path, since: float) -> dict[Path, str]:
         starts = [i for i, line in enumerate(lines) if _RECORD.fullmatch(line)]
         if not starts:
             continue
-        level, sentence = _RECORD.fullmatch(lines[starts[-1]]).groups()
+        record = _RECORD.fullmatch(lines[starts[-1]])
+        assert record is not None, "`starts` are records"
+        level, sentence = record.groups()
         if level == "ERROR":
             traceback = lines[starts[-1] + 1 :]
             found[path] = f"{sentence} ({traceback[-1]})" if traceback else sentence

@@ -73,7 +73,8 @@ def draw_examples(
         reproduce: Encodes and decodes pictures in [-1, 1].
     """
     names = tuple(OPERATORS)
-    pictures, classes = [], []
+    pictures: list[Tensor] = []
+    classes: list[Tensor] = []
     while 2 * PAIRS_AT_ONCE * len(pictures) < count:
         batch = stream.draw(min(PAIRS_AT_ONCE, (count + 1) // 2), CLASSES)
         shown = on_black(cut_to(batch.edited, batch.photographs))

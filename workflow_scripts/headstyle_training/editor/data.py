@@ -139,12 +139,13 @@ class LatentPool:
         either = torch.maximum(batch.photographs[:, 3:], batch.edited[:, 3:])
         # In the precision that the workflow encodes in.
         with torch.autocast(device.type, torch.float16, enabled=device.type == "cuda"):
-            latents = [
+            first, second = (
                 self._model.vae.encode(on_black(rgba)).latent_dist.mode()
                 for rgba in (batch.photographs, batch.edited)
-            ]
+            )
         added = LatentPairs(
-            *latents,
+            first,
+            second,
             self._model.tokens(batch.instructions).to(device),
             functional.avg_pool2d(batch.concerned[:, None].float(), LATENT_FACTOR),
             functional.avg_pool2d(either, LATENT_FACTOR),

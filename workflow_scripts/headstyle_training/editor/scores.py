@@ -265,7 +265,7 @@ def guidance_scores(
     editor: InstructPix2Pix, batch: EditBatch, text: str
 ) -> dict[str, float | None]:
     """PSNR to the photograph without guidance on the text, and how much each guidance changes."""
-    scores = {}
+    scores: dict[str, float | None] = {}
     for guidance in TEXT_GUIDANCES:
         one = judge_edits(editor, batch, text, guidance)
         if guidance == 0:

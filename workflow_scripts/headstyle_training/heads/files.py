@@ -7,6 +7,7 @@ processes write them, so nothing here needs torch.
 import logging
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from headstyle.base.files import whole_file
@@ -52,7 +53,7 @@ def keep_head(folder: Path, seed: int, coarseness: float) -> Path:
     if path.exists() and read_head(path, seed) is not None:
         return path
     head = pack_head(seed, coarseness)
-    arrays = {"geometry": head.original.geometry, "paint": head.original.paint}
+    arrays: dict[str, Any] = {"geometry": head.original.geometry, "paint": head.original.paint}
     for i, edited in enumerate(head.edits):
         arrays[f"paint_{i}"] = edited.paint
         if edited.geometry is not None:

@@ -42,7 +42,7 @@ def opened_banks(settings: HeadSettings, device: str, cache: Path | None = None)
     """New banks: all unseen heads and `first_heads` to train on are there when it yields."""
     seeds = range(FIRST_TRAINING_SEED, FIRST_TRAINING_SEED + settings.heads)
     unseen_seeds = range(FIRST_EVALUATION_SEED, FIRST_EVALUATION_SEED + settings.evaluation_heads)
-    common = {
+    common: dict[str, Any] = {
         "coarseness": settings.coarseness,
         "workers": settings.workers,
         "device": device,

@@ -10,6 +10,7 @@ import copy
 import io
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import torch
 from headstyle.base.files import whole_file
@@ -135,8 +136,10 @@ def rounded(network: MattingNet) -> MattingNet:
     for module in merged.modules():
         if isinstance(module, nn.Sequential):
             for i in range(len(module) - 1):
-                if isinstance(module[i + 1], nn.BatchNorm2d):
-                    module[i] = nn.utils.fuse_conv_bn_eval(module[i], module[i + 1])
+                convolution, normalization = module[i], module[i + 1]
+                if isinstance(normalization, nn.BatchNorm2d):
+                    assert isinstance(convolution, nn.Conv2d)
+                    module[i] = nn.utils.fuse_conv_bn_eval(convolution, normalization)
                     module[i + 1] = nn.Identity()
     for parameter in merged.parameters():
         parameter.data = parameter.data.half().float()
@@ -156,7 +159,7 @@ def export_onnx(network: MattingNet, path: Path, side_px: int = SIDE_PX) -> None
     # Needed by nothing else.
     import onnx
 
-    buffer = io.BytesIO()
+    buffer: Any = io.BytesIO()
     # The exporter through TorchScript needs no further package and is in all versions we support.
     torch.onnx.export(
         Matting(rounded(network)).eval(),

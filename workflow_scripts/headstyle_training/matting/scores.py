@@ -9,11 +9,11 @@ import torch
 from headstyle.base.files import whole_file
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
-from torch import Tensor, nn
+from torch import Tensor
 
 from headstyle_training.heads.bank import HeadBank
 from headstyle_training.heads.pairs import PairStream
-from headstyle_training.matting.model import Matting, normalized
+from headstyle_training.matting.model import Matting, MattingNet, normalized
 from headstyle_training.matting.pictures import Cutouts, draw_cutouts
 from headstyle_training.matting.scenes import compose, draw_halls
 from headstyle_training.pictures.backgrounds import random_backgrounds
@@ -69,7 +69,7 @@ def draw_pictures(
 
 @torch.inference_mode()
 def evaluate(
-    network: nn.Module, bank: HeadBank, count: int, side_px: int, seed: int, sheet: Path
+    network: MattingNet, bank: HeadBank, count: int, side_px: int, seed: int, sheet: Path
 ) -> dict[str, Any]:
     """Scores on `count` pictures of each kind, and a contact sheet of some of them."""
     device = bank.device

@@ -83,7 +83,8 @@ def evaluate(
     measures = distances(network)
     generator = torch.Generator(bank.device).manual_seed(seed)
     kinds = torch.Generator().manual_seed(seed)
-    accuracy, by_type, shown = {}, {}, []
+    accuracy, shown = {}, []
+    by_type: dict[str, dict[str, float]] = {}
     for task in TASKS:
         trial = draw_trial(task, groups, generator, kinds)
         right = {name: judge(distance, trial) for name, distance in measures.items()}
@@ -138,8 +139,8 @@ def draw_trial(
         closer = distort(edit, types[0], low, chance, distortions)
         further = distort(edit, types[1], high, chance, distortions)
         kept = (further - edit).abs().mean(dim=(1, 2, 3)) > LEAST_CHANGE
-    pictures = (edit, disturb(closer, chance), disturb(further, chance))
-    return Trial(*(images[kept] for images in pictures), types[0][kept.cpu()])
+    closer, further = disturb(closer, chance), disturb(further, chance)
+    return Trial(edit[kept], closer[kept], further[kept], types[0][kept.cpu()])
 
 
 def judge(distance: Distance, trial: Trial) -> Tensor:

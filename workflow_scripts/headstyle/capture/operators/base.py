@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from headstyle.capture.primitives.noise import Noise
 from headstyle.capture.primitives.shapes import Points, Scalars
 from headstyle.capture.surface import MM, HeadSurface, Part
 
-Albedo = NDArray[np.float32]
+Albedo = NDArray[np.floating[Any]]
 """Linear reflectance in [0, 1]. Shape `(N, 3)`, or `(3,)` for one color."""
 
 COLORS: Mapping[str, tuple[float, float, float]] = MappingProxyType(
@@ -37,7 +38,7 @@ COLORS: Mapping[str, tuple[float, float, float]] = MappingProxyType(
 
 HAIR_BRIGHTNESS = (0.2, 0.4)
 """Mean sRGB values up to which hair is dark, and medium."""
-LUMINANCE = np.float32([0.2126, 0.7152, 0.0722])
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 """Weights of linear red, green and blue in the relative luminance (IEC 61966-2-1)."""
 
 
@@ -72,8 +73,9 @@ class Piece:
     albedo: Albedo
 
 
-def named_color(name: str) -> Albedo:
+def named_color(name: str | None) -> Albedo:
     """The linear value of one of `COLORS`. Shape `(3,)`."""
+    assert name is not None, "an operator that takes a color is called with one"
     return linear(*COLORS[name])
 
 
@@ -123,7 +125,7 @@ def is_part(surface: HeadSurface, *parts: Part) -> NDArray[np.bool_]:
     return table[surface.parts]
 
 
-def moved(surface: HeadSurface, chosen: NDArray, offsets_mm: Points) -> HeadSurface:
+def moved(surface: HeadSurface, chosen: NDArray[Any], offsets_mm: Points) -> HeadSurface:
     """The surface with the chosen vertices (mask or indices) moved by offsets."""
     vertices = surface.vertices.copy()
     vertices[chosen] += offsets_mm.astype(np.float64) * MM

@@ -85,7 +85,7 @@ def elf(surface: HeadSurface, edit: Edit) -> HeadSurface:
 
 def _tufts(q: Points, noise: Noise) -> Scalars:
     """Short fur that lies downwards and backwards: noise drawn out along the strands."""
-    combed = q * np.float32([1, 0.32, 0.5]) + np.float32(0.25) * q[:, [1, 2, 1]]
+    combed = q * np.array([1, 0.32, 0.5], np.float32) + np.float32(0.25) * q[:, [1, 2, 1]]
     return 0.65 * noise(combed, 3.6, 11) + 0.5 * noise(combed, 7.5, 12)
 
 
@@ -244,5 +244,5 @@ def _elf_ear(side: int, surface: HeadSurface, skin: Albedo, strength: float) -> 
         thickness=2.6,
     )
     vertices, faces, hollow = leaf_mesh(leaf)
-    pinker = skin * np.float32([0.92, 0.70, 0.66])
+    pinker = skin * np.array([0.92, 0.70, 0.66], np.float32)
     return Piece(vertices, faces, skin + (0.6 * hollow)[:, None] * (pinker - skin))

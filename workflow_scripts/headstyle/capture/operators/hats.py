@@ -24,7 +24,7 @@ from headstyle.capture.surface import HeadSurface, Part
 FELTS = ((0.33, 0.20, 0.12), (0.44, 0.28, 0.16), (0.55, 0.37, 0.21))
 """Browns: over dark, medium and bright hair."""
 BAND = (0.12, 0.08, 0.06)
-SEAT_MM = np.float64([0, 53, -10])
+SEAT_MM = np.array([0, 53, -10], np.float64)
 """The middle of the hat's opening."""
 TILT_RAD = 0.06
 """How far the brim's front is lower than level; the back rises."""
@@ -49,7 +49,7 @@ def cowboy_hat(surface: HeadSurface, edit: Edit) -> HeadSurface:
     local, faces, band = _hat(surface.who.head_width, strength)
     vertices = local @ _tilt().T + SEAT_MM
     fuzz = noise(vertices.astype(np.float32), 5, 21) + noise(vertices.astype(np.float32), 40, 22)
-    albedo = felt * (1 + 0.05 * fuzz)[:, None]
+    albedo: Albedo = felt * (1 + 0.05 * fuzz)[:, None]
     albedo = blended(albedo.astype(np.float32), _band_color(), band)
     hidden = _under_hat(points_of(surface), surface)
     surface = replace(surface, faces=surface.faces[~hidden[surface.faces].all(axis=1)])
@@ -104,7 +104,7 @@ def _hat(
         band.append(0.0)
     vertices = np.concatenate(rings)
     faces = ring_faces(len(rings), SPOKES)
-    values = np.repeat(np.float32(band), SPOKES)
+    values = np.repeat(np.array(band, np.float32), SPOKES)
     _, faces, values = outward(vertices, faces, values)
     return vertices, faces, values
 

@@ -1,6 +1,7 @@
 """Operators that change what a head is made of: stone, oil paint, plastic."""
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +26,9 @@ STROKE_WIDTH_MM = 5.6
 STROKE_STRETCH = 0.16
 """How much shorter strokes are once measured along themselves."""
 STROKE_RELIEF_MM = 0.7
-STROKE_DIRECTIONS = np.float32(
-    [(x, y, z) for x in (-1, 0, 1) for y in (-1, 0, 1) for z in (-1, 0, 1) if (x, y, z) > (0, 0, 0)]
+STROKE_DIRECTIONS = np.array(
+    [p for p in product((-1, 0, 1), repeat=3) if p > (0, 0, 0)],
+    np.float32,
 )
 """Thirteen directions, one of each pair of opposite ones."""
 STROKE_DIRECTIONS /= np.linalg.norm(STROKE_DIRECTIONS, axis=1, keepdims=True)
@@ -78,7 +80,7 @@ def van_gogh(surface: HeadSurface, edit: Edit) -> HeadSurface:
     noise, p = noise_of(surface.who.seed), points_of(surface)
     normals = vertex_normals(p, surface.faces)
     swirl = np.stack([noise(p, 120, offset) for offset in (31, 32, 33)], axis=1)
-    swirl += np.float32([0.3, 0.6, 0.2])
+    swirl += np.array([0.3, 0.6, 0.2], np.float32)
     tangent = np.cross(normals, swirl)
     along = STROKE_DIRECTIONS[np.abs(tangent @ STROKE_DIRECTIONS.T).argmax(axis=1)]
     shortened = np.einsum("ij,ij->i", p, along)[:, None] * along
@@ -86,7 +88,7 @@ def van_gogh(surface: HeadSurface, edit: Edit) -> HeadSurface:
     stroke = noise(drawn_out, STROKE_WIDTH_MM, 34)
     fine = noise(drawn_out, 0.5 * STROKE_WIDTH_MM, 35)
 
-    light = normals @ np.float32(PAINTERS_LIGHT)
+    light = normals @ np.array(PAINTERS_LIGHT, np.float32)
     tone = luminance(surface.albedo) ** np.float32(0.4545)
     tone = 0.08 + 0.58 * tone + 0.24 * light + 0.14 * stroke + 0.05 * fine
     target = 0.58 * _palette(tone) + 0.42 * _vivid(surface.albedo)

@@ -1,11 +1,15 @@
 """Meshes that edits add to a head: leaves (animals' and elves' ears), whiskers, a hat [mm]."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headstyle.capture.primitives.shapes import Points, Triple
+
+Mesh = tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]
+"""Vertices `(V, 3)`, triangles `(F, 3)` and one value per vertex `(V,)`."""
 
 SPACING_MM = 2.2
 """About how long the edges of added meshes are."""
@@ -61,17 +65,17 @@ def leaf_mesh(leaf: Leaf) -> tuple[Points, NDArray[np.int64], NDArray[np.float32
     return outward(vertices.reshape(-1, 3), ring_faces(rings, spokes), hollow.ravel())
 
 
-def whisker_mesh(start: Triple, end: Triple, sag: float, radius: float) -> tuple:
+def whisker_mesh(start: Triple, end: Triple, sag: float, radius: float) -> Mesh:
     """A thin hair from start to end that tapers and hangs by `sag` at its end."""
     rings, spokes = 24, 5
     t = np.linspace(0, 1, rings)[:, None, None]
-    start, end = np.asarray(start), np.asarray(end)
-    along = _unit(end - start)
+    first, last = np.asarray(start), np.asarray(end)
+    along = _unit(last - first)
     side = _unit(np.cross(along, (0.0, 1.0, 0.0)))
     above = np.cross(side, along)
     angle = (np.arange(spokes) * 2 * np.pi / spokes)[None, :, None]
     around = np.cos(angle) * side + np.sin(angle) * above
-    axis = start + t * (end - start) - np.array([0, sag, 0]) * t**2
+    axis = first + t * (last - first) - np.array([0, sag, 0]) * t**2
     vertices = axis + radius * (1 - 0.75 * t) * around
     return outward(vertices.reshape(-1, 3), ring_faces(rings, spokes), np.zeros(rings * spokes))
 
@@ -86,7 +90,7 @@ def ring_faces(rings: int, spokes: int) -> NDArray[np.int64]:
     )
 
 
-def outward(vertices: NDArray, faces: NDArray[np.int64], value: NDArray) -> tuple:
+def outward(vertices: NDArray[Any], faces: NDArray[np.int64], value: NDArray[Any]) -> Mesh:
     """The mesh with its triangles turned so that it encloses a positive volume."""
     a, b, c = (vertices[faces[:, i]] - vertices.mean(axis=0) for i in range(3))
     if np.einsum("ij,ij->", a, np.cross(b, c)) < 0:

@@ -49,7 +49,7 @@ def eye_color(surface: HeadSurface, edit: Edit) -> HeadSurface:
     """Irises of a named color."""
     chosen = np.flatnonzero(surface.parts == Part.EYE)
     local = points_of(surface)[chosen]
-    local -= np.float32(surface.frame.eye) * np.stack(
+    local -= np.array(surface.frame.eye, np.float32) * np.stack(
         [np.sign(local[:, 0]), np.ones(len(local)), np.ones(len(local))], axis=1
     ).astype(np.float32)
     x, y, z = local.T
@@ -92,6 +92,8 @@ def _repainted(
         brightness = luminance(old)
         relative = np.clip(brightness / max(float(np.median(brightness)), 1e-4), 0.1, 3)
         target = np.clip(color * relative[:, None] ** np.float32(contrast), 0, 1)
-        amount = np.float32(amount) if np.ndim(amount) == 0 else np.float32(amount)[:, None]
-        albedo[chosen] = old + amount * (target - old)
+        share = np.asarray(amount, np.float32)
+        if share.ndim:
+            share = share[:, None]
+        albedo[chosen] = old + share * (target - old)
     return replace(surface, albedo=albedo)

@@ -1,5 +1,7 @@
 """Solid noise: smooth random values in space, the same for the same seed."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -36,7 +38,7 @@ class Noise:
     ) -> Scalars:
         """Octaves of noise, each half as long and 0.6 times as high; standard deviation 1."""
         weights = 0.6 ** np.arange(octaves)
-        total = sum(
+        total: Any = sum(
             np.float32(weight) * self(points, wavelength / 2**octave, offset + 3.7 * octave)
             for octave, weight in enumerate(weights)
         )

@@ -5,6 +5,7 @@ minimum").
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +15,9 @@ from trimesh.remesh import subdivide
 
 from headstyle.capture.primitives.kernels import summed_crosses
 
-Points = NDArray[np.float32]
+Points = NDArray[np.floating[Any]]
 """Positions [mm]. Shape `(N, 3)`."""
-Scalars = NDArray[np.float32]
+Scalars = NDArray[np.floating[Any]]
 """One value per point. Shape `(N,)`."""
 DistanceFunction = Callable[[Points], Scalars]
 Triple = tuple[float, float, float]
@@ -24,7 +25,7 @@ Triple = tuple[float, float, float]
 
 def ellipsoid(points: Points, center: Triple, radii: Triple) -> Scalars:
     """Distance to an axis-parallel ellipsoid (exact on it, approximate away from it)."""
-    inverse = np.float32(1) / np.float32(radii)
+    inverse = np.float32(1) / np.array(radii, np.float32)
     # Column by column: numpy is slow along axes of three.
     x, y, z = ((points[:, k] - np.float32(center[k])) * inverse[k] for k in range(3))
     length = np.sqrt(x * x + y * y + z * z)
@@ -43,8 +44,8 @@ def round_cone(
     points: Points, start: Triple, end: Triple, start_radius: float, end_radius: float
 ) -> Scalars:
     """Distance to a capsule whose radius grows linearly from start to end."""
-    axis = np.float32(end) - np.float32(start)
-    offset = points - np.float32(start)
+    axis = np.array(end, np.float32) - np.array(start, np.float32)
+    offset = points - np.array(start, np.float32)
     along = np.clip(offset @ axis / (axis @ axis), 0, 1)
     radius = np.float32(start_radius) + along * np.float32(end_radius - start_radius)
     x, y, z = (offset[:, k] - along * axis[k] for k in range(3))
@@ -67,7 +68,7 @@ def difference(first: Scalars, second: Scalars, blend: float) -> Scalars:
     return -union(-first, second, blend)
 
 
-def smoothstep(low: float, high: float, values: Scalars) -> Scalars:
+def smoothstep(low: float, high: float, values: Scalars | np.floating[Any]) -> Scalars:
     """0 below `low`, 1 above `high`, smooth between (`low` > `high` turns it around)."""
     t = np.clip((values - np.float32(low)) / np.float32(high - low), 0, 1)
     return t * t * (3 - 2 * t)
@@ -86,8 +87,8 @@ def mesh_of(
         Vertices [mm], shape `(V, 3)`, and triangles, counter-clockwise from outside, `(F, 3)`.
     """
     coarse_factor = 4
-    low = np.float32(lower)
-    cells = np.ceil((np.float32(upper) - low) / (spacing_mm * coarse_factor)).astype(int)
+    low = np.array(lower, np.float32)
+    cells = np.ceil((np.array(upper, np.float32) - low) / (spacing_mm * coarse_factor)).astype(int)
     coarse_axes = [np.arange(n + 1) * spacing_mm * coarse_factor for n in cells]
     coarse = distance(_grid_points(coarse_axes) + low).reshape([n + 1 for n in cells])
 

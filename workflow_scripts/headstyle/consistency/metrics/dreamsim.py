@@ -121,7 +121,7 @@ def network_input(image: Tensor, overlap: Tensor) -> Tensor:
     return interpolate(square, (SIDE_PX, SIDE_PX), mode="bicubic", antialias=True).clamp(0, 1)
 
 
-def load_network(kind: str, files: list[Path], device: torch.device) -> torch.nn.Module:
+def load_network(kind: str, files: list[Path], device: torch.device) -> Any:
     """DreamSim of a type from its files, all of which are here: the only door to the package.
 
     Raises:

@@ -1,5 +1,7 @@
 """Learned perceptual difference LPIPS of what two views share, and of nothing else."""
 
+from typing import Any
+
 import lpips
 import torch
 from torch import Tensor
@@ -27,7 +29,7 @@ class LpipsCorrected(Lpips):
         return masked_lpips(self.network, batch)
 
 
-def masked_lpips(network: torch.nn.Module, batch: PairBatch) -> Tensor:
+def masked_lpips(network: Any, batch: PairBatch) -> Tensor:
     """Per layer the mean of its differences over the overlap, summed over layers.
 
     Args:

@@ -87,10 +87,11 @@ def find_features(colors: Tensor, foreground: Tensor) -> Features:
     kernel = np.ones((2 * BORDER + 1, 2 * BORDER + 1), np.uint8)
     inner = cv2.erode(foreground.numpy().astype(np.uint8), kernel, borderValue=1)
     gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-    points, descriptors = cv2.SIFT_create().detectAndCompute(gray, inner)
+    points, descriptors = cv2.SIFT.create().detectAndCompute(gray, inner)
     if descriptors is None:
         return np.zeros((0, 2)), np.zeros((0, 128), np.float32)
-    return np.array([point.pt for point in points]) + 0.5, descriptors
+    places = np.array([point.pt for point in points]) + 0.5
+    return places, np.asarray(descriptors, np.float32)
 
 
 def match(first: Features, second: Features) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -89,7 +89,7 @@ class FaceFinder:
             DETECTOR, detector, lambda: cv2.FaceDetectorYN.create(str(detector), "", (320, 320))
         )
         self._detector.setScoreThreshold(MIN_SCORE)
-        self._recognizer = recognizer and _loaded(
+        self._recognizer: Any = recognizer and _loaded(
             RECOGNIZER, recognizer, lambda: cv2.FaceRecognizerSF.create(str(recognizer), "")
         )
 

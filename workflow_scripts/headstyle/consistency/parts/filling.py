@@ -49,7 +49,11 @@ def overlap_crops(batch: PairBatch, multiple: int = 1) -> Iterator[Crops]:
             groups.setdefault((height, width), []).append((row, top, left))
     for (height, width), places in groups.items():
 
-        def cut(maps: Tensor, size=(height, width), places=places) -> Tensor:
+        def cut(
+            maps: Tensor,
+            size: tuple[int, int] = (height, width),
+            places: list[tuple[int, int, int]] = places,
+        ) -> Tensor:
             windows = [maps[i, y : y + size[0], x : x + size[1]] for i, y, x in places]
             # At the frame's right and lower border the rounded crop reaches beyond it.
             missing = [(size[0] - len(w), size[1] - w.shape[1]) for w in windows]
@@ -60,8 +64,8 @@ def overlap_crops(batch: PairBatch, multiple: int = 1) -> Iterator[Crops]:
             return torch.stack(framed).permute(0, 3, 1, 2)
 
         inside = cut(batch.overlap[..., None])
-        images = (continued(cut(image), inside) for image in (batch.target, batch.warped))
-        yield Crops([row for row, *_ in places], *images, inside)
+        target, warped = (continued(cut(image), inside) for image in (batch.target, batch.warped))
+        yield Crops([row for row, *_ in places], target, warped, inside)
 
 
 def continued(images: Tensor, mask: Tensor) -> Tensor:

@@ -97,14 +97,16 @@ def head_pairs(
 ) -> HeadPairs:
     """Warp sources into targets; see `headstyle.consistency.warping.warp_backward`."""
     targets, sources = list(targets), list(sources)
-    surfaces = [
+    target_surfaces, source_surfaces = (
         Surfaces(views.channels[side], views.depth[side], views.sound[side])
         for side in (targets, sources)
-    ]
+    )
     to_source = relative_projections(views.cameras, sources, targets).to(views.depth.device)
     to_target = relative_projections(views.cameras, targets, sources).to(views.depth.device)
-    warped, valid = warp_backward(*surfaces, to_source, to_target, depth_tolerance, round_trip_px)
-    target, warped = (x.permute(0, 3, 1, 2) for x in (surfaces[0].colors, warped))
+    warped, valid = warp_backward(
+        target_surfaces, source_surfaces, to_source, to_target, depth_tolerance, round_trip_px
+    )
+    target, warped = (x.permute(0, 3, 1, 2) for x in (target_surfaces.colors, warped))
     shared = valid[:, None].to(target)
     plain_shared = shared * (target[:, 6:] > 0.5) * (warped[:, 6:] > 0.5)
     return HeadPairs(

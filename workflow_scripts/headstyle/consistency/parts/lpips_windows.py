@@ -9,6 +9,7 @@ computed once. Up to rounding, the values are those of the whole frame.
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -110,7 +111,7 @@ class WindowedLpips:
         network: From `headstyle.losses.lpips_networks.load_network`.
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: Any) -> None:
         network = network.to(memory_format=torch.channels_last)
         self._scaling = network.scaling_layer
         net = network.net
@@ -148,12 +149,13 @@ class WindowedLpips:
     def _windows(self, images: Tensor, place: Box, size: tuple[int, ...]) -> Iterator[Window]:
         """The windows of the layers that are compared, until none depends on the overlap."""
         black = iter(self._black_frame(size, images))
-        window: Window | None = Window(self._scaling(images), place, next(black))
+        window = Window(self._scaling(images), place, next(black))
         for steps in self._slices:
             for step in steps:
-                window = step.window(window, next(black))
-                if window is None:
+                reached = step.window(window, next(black))
+                if reached is None:
                     return
+                window = reached
             yield window
 
     def _black_frame(self, size: tuple[int, ...], like: Tensor) -> list[Tensor]:
@@ -177,6 +179,7 @@ def _distances(features: Tensor, weight: Tensor) -> Tensor:
 def _steps(layers: nn.Sequential) -> list[Step]:
     """The layers as steps, each ReLU with the convolution before it."""
     steps: list[Step] = []
+    layer: Any
     for layer in layers:
         if isinstance(layer, nn.ReLU):
             steps[-1] = replace(steps[-1], run=_rectified(steps[-1].run))
@@ -189,7 +192,7 @@ def _steps(layers: nn.Sequential) -> list[Step]:
     return steps
 
 
-def _convolution(layer: nn.Conv2d, rectified: bool = False) -> Step:
+def _convolution(layer: Any, rectified: bool = False) -> Step:
     def run(features: Tensor) -> Tensor:
         return functional.conv2d(features, layer.weight, layer.bias, layer.stride)
 
@@ -197,7 +200,7 @@ def _convolution(layer: nn.Conv2d, rectified: bool = False) -> Step:
     return Step(_rectified(run) if rectified else run, kernel, stride, padding)
 
 
-def _pool(layer: nn.MaxPool2d) -> Step:
+def _pool(layer: Any) -> Step:
     def run(features: Tensor) -> Tensor:
         return functional.max_pool2d(features, layer.kernel_size, layer.stride)
 
@@ -205,7 +208,7 @@ def _pool(layer: nn.MaxPool2d) -> Step:
     return Step(run, *size, beyond=-math.inf, ceil=layer.ceil_mode)
 
 
-def _expansion(fire: nn.Module) -> Step:
+def _expansion(fire: Any) -> Step:
     """The second half of SqueezeNet's Fire: kernels of 1 and 3 side by side."""
 
     def run(features: Tensor) -> Tensor:

@@ -52,7 +52,7 @@ MAX_SHIFT = np.array([15, 30, 30], dtype=np.float32)
 MAX_STRENGTH_CHANGE = 0.5
 """Largest relative change of a view's strength at per-view randomness 1."""
 
-LabImage = NDArray[np.float32]
+LabImage = NDArray[Any]
 """CIELAB: L* in [0, 100], a* and b* about [-127, 127]. Shape `(H, W, 3)`."""
 Operation = Callable[[LabImage, str], LabImage]
 """Maps an image, given the prompt's identifier, to what it looks like at full strength."""
@@ -85,7 +85,7 @@ def painterly(lab: LabImage, prompt: str) -> LabImage:
     relief = cv2.GaussianBlur(noise, (0, 0), scale)
     along = _edge_direction(lab[..., 0], sigma_px=4 * scale)
     strokes = _smear(np.dstack([lab, relief]), along, length_px=round(7 * scale))
-    painted = strokes[..., :3] * np.float32([1, 1.6, 1.6])
+    painted = strokes[..., :3] * np.array([1, 1.6, 1.6], np.float32)
     painted[..., 0] += 4 * strokes[..., 3] / max(float(strokes[..., 3].std()), 1e-6)
     return painted
 
@@ -198,7 +198,7 @@ class ControlEditor(EditorKind):
         strength = instruction.text_guidance / FULL_TEXT_GUIDANCE
         strength *= 1 + MAX_STRENGTH_CHANGE * float(direction[3])
         colors = _fill_background(view.photograph)
-        lab = cv2.cvtColor(colors, cv2.COLOR_RGB2Lab)
+        lab: LabImage = cv2.cvtColor(colors, cv2.COLOR_RGB2Lab)
         change = strength * (operation(lab, instruction.prompt) - lab) + MAX_SHIFT * direction[:3]
         # Added as a difference, so that the identity returns the photograph to the bit.
         edited = colors + (_to_rgb(lab + change) - _to_rgb(lab))
@@ -248,10 +248,13 @@ def _smear(
             backwards = (direction * heading).sum(axis=2, keepdims=True) < 0
             heading = np.where(backwards, -direction, direction)
             total += _sample(image, position, cv2.INTER_LINEAR)
-    return total / (1 + 2 * length_px)
+    mean: NDArray[Any] = total / (1 + 2 * length_px)
+    return mean
 
 
 def _sample(
     image: NDArray[np.float32], position: NDArray[np.float32], interpolation: int
 ) -> NDArray[np.float32]:
-    return cv2.remap(image, position, None, interpolation, borderMode=cv2.BORDER_REPLICATE)
+    # OpenCV takes a map of pairs without a second one; its annotations do not say so.
+    remap: Any = cv2.remap
+    return remap(image, position, None, interpolation, borderMode=cv2.BORDER_REPLICATE)

@@ -91,10 +91,8 @@ def _blender(with_depth: bool) -> Any:
     """The function that blends a splat into rows `first` to `last` of a tile's memory."""
 
     @intrinsic
-    def blend(  # type: ignore[no-untyped-def]
-        typing, state, first, last, index, x, y, a, b, c, opacity, red, green, blue, depth
-    ):
-        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def blend(typing, state, first, last, index, x, y, a, b, c, opacity, red, green, blue, depth):
+        def generate(context, builder, signature, arguments):
             state, first, last, index, *numbers = arguments
             data = data_of(context, builder, signature.args[0], state)
             ellipse = _Ellipse(builder, numbers[:6])
@@ -171,10 +169,10 @@ def _unblender(absolute: bool) -> Any:
     """The function that takes a splat out of a tile's rows and writes its moments."""
 
     @intrinsic
-    def unblend(  # type: ignore[no-untyped-def]
+    def unblend(
         typing, state, moments, slot, first, last, index, x, y, a, b, c, opacity, red, green, blue
     ):
-        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        def generate(context, builder, signature, arguments):
             state, moments, slot, first, last, index, *numbers = arguments
             data = data_of(context, builder, signature.args[0], state)
             target = data_of(context, builder, signature.args[1], moments)

@@ -10,9 +10,11 @@ from contextlib import contextmanager
 from typing import Any, Union
 
 from llvmlite import ir
-from numba import types
+from numba import extending, types
 from numba.core import cgutils
-from numba.extending import intrinsic
+
+# What it decorates is called without the first argument, which numba adds.
+intrinsic: Any = extending.intrinsic
 
 COUNT = 16
 FLOAT, INT32 = ir.FloatType(), ir.IntType(32)
@@ -205,10 +207,10 @@ def data_of(context: Any, builder: ir.IRBuilder, array_type: Any, array: ir.Valu
 
 
 @intrinsic
-def prefetch(typing, array, index):  # type: ignore[no-untyped-def]
+def prefetch(typing, array, index):
     """Ask for the number at `index` of a contiguous array, flattened, ahead of its use."""
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):
         data = data_of(context, builder, signature.args[0], arguments[0])
         place = builder.gep(data, [arguments[1]])
         flags = [ir.Constant(INT32, flag) for flag in (0, 3, 1)]  # read, keep near, data

@@ -30,7 +30,9 @@ CHUNK = 256
 CAMERA_NUMBERS = 23
 
 
-def camera_table(world_to_camera: Tensor, intrinsics: Tensor, width: int, height: int) -> NDArray:
+def camera_table(
+    world_to_camera: Tensor, intrinsics: Tensor, width: int, height: int
+) -> NDArray[Any]:
     """The cameras as rows of numbers for the kernels. Returns shape `(C, 23)` float64."""
     pose = world_to_camera.detach().numpy().astype(np.float64)
     K = intrinsics.detach().numpy().astype(np.float64)

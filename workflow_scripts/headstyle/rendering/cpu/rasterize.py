@@ -269,7 +269,8 @@ class Rasterization(torch.autograd.Function):
     def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, ...]:
         *tensors, backgrounds, width, height, with_depth, absolute = inputs
         arrays = [tensor.detach().contiguous().numpy() for tensor in tensors]
-        tiling = tile_splats(*arrays, width, height)
+        means2d, conics, rgb, opacities, depths, radii = arrays
+        tiling = tile_splats(means2d, conics, rgb, opacities, depths, radii, width, height)
         shape = (len(tensors[0]), height, width)
         colors, through = torch.empty((*shape, 3)), torch.empty(shape)
         last = np.empty(shape, dtype=np.int32)

@@ -93,7 +93,8 @@ def render_parts(
         projected.colors = torch.cat([projected.colors, depths], dim=-1)
         background = torch.nn.functional.pad(background, (0, 1))
     images, alphas = blend(projected, lists, width, height, background, absolute_gradients)
-    info = {"means2d": projected.means2d, "radii": projected.radii, "depths": projected.depths}
+    info: dict[str, Any] = {"means2d": projected.means2d, "radii": projected.radii}
+    info |= {"depths": projected.depths}
     info |= {"width": width, "height": height, "n_cameras": len(background), "gaussian_ids": None}
     expected = median = None
     if with_depth:
