@@ -18,12 +18,17 @@ scores when every view shows the image of another one. Scenes of other methods m
 unedited, splats and floor.
 """
 
+from typing import TYPE_CHECKING
+
 from headstyle.base.devices import keep_freed_memory
 from headstyle.base.seeds import derived_seed
 from headstyle.base.tables.frames import write_table
 from headstyle.consistency.measuring import measure, read_comparison, remarks, with_labels
 from headstyle.consistency.statistics import read_scores
 from headstyle.workflow.stage import stage
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
 
 if __name__ == "__main__":
     with stage(snakemake) as log:

@@ -15,6 +15,9 @@ from headstyle.report.figures import write_figure
 from headstyle.report.instructions import read_prompts
 from headstyle.workflow.stage import stage
 
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
 _STUDY = result_of("summarize")
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ Output: thresholds  mean of each metric per quality rating
         agreement   rank correlation of each metric with quality
 """
 
+from typing import TYPE_CHECKING
+
 from headstyle.base.tables.frames import write_table
 from headstyle.consistency.statistics import (
     STUDY_STRENGTH_PROMPTS,

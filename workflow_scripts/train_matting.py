@@ -17,6 +17,9 @@ from headstyle.base.devices import has_gpu
 from headstyle.workflow.stage import stage
 from headstyle_training.matting.settings import MattingSettings
 
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
 # Workers are spawned and import this file anew: they have no `snakemake` and need no torch.
 if __name__ == "__main__":
     from headstyle_training.matting.train import train_matting

@@ -17,6 +17,9 @@ from headstyle.base.devices import has_gpu
 from headstyle.workflow.stage import stage
 from headstyle_training.perceptual.settings import PerceptualSettings
 
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
 # Workers are spawned and import this file anew: they have no `snakemake` and need no torch.
 if __name__ == "__main__":
     from headstyle_training.perceptual.train import train_perceptual

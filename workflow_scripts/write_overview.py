@@ -8,6 +8,8 @@ Output: page      HTML
         picture   JPEG
 """
 
+from typing import TYPE_CHECKING
+
 from headstyle.base.errors import result_of
 from headstyle.base.files import read_json
 from headstyle.base.tables.rows import read_rows

@@ -57,9 +57,9 @@ def cache_folder() -> Path:
 
 def _compiled(function: Callable[..., Any], parallel: bool) -> Any:
     folder = cache_folder()
-    before = numba.config.CACHE_DIR
+    before = _numba_settings.CACHE_DIR
     # Changed for this call only: other libraries have a cache folder of their own.
-    numba.config.CACHE_DIR = str(folder)
+    _numba_settings.CACHE_DIR = str(folder)
     try:
         return numba.njit(cache=True, parallel=parallel, error_model="numpy")(function)
     finally:

@@ -10,6 +10,9 @@ from headstyle.report.labels import metric_label
 from headstyle.report.pages import data_uri, page, show_number, table
 from headstyle.report.sheets import stacked_strips
 
+Rows = Sequence[Mapping[str, str]]
+"""Of a table: one mapping from column to text each."""
+
 _STAGES = (
     "One view of each head: the one nearest to the middle of the rig, or the first where cameras "
     "stand all around the head. Left to right: the photograph; its mask (outlined); the "
@@ -145,7 +148,7 @@ def _better_than_baseline(rows: Rows, metrics: Sequence[str]) -> str:
     return f"Avatars that score better than the baseline of their own head: {listed}."
 
 
-def _subject(name: str, entry: Mapping[str, Any], rows, metrics: Sequence[str]) -> str:
+def _subject(name: str, entry: Mapping[str, Any], rows: Rows, metrics: Sequence[str]) -> str:
     poses, baseline = entry["poses"], entry["baseline"]
     total = len(poses["registered"]) + len(poses["dropped"])
     psnr = baseline.get("heldout_psnr")

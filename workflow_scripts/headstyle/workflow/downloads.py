@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from headstyle.base.errors import all_found, fetched
 from headstyle.editing.editors import editor_kind
