@@ -4,8 +4,8 @@ The world is head-centred and metric [m]: x to the viewer's right, y up, z out o
 origin between the ears at eye level. The modules that model the head work in millimetres of the
 same frame.
 
-`identity` draws the traits of a seed, `anatomy`, `hair` and `clothes` give them shape (`shapes`
-turns that into meshes), `mouth` moves the lips, `paint` colours them, `surface` and `head` put them
-together, `operators` edits what results, `lighting` lights it, `rig` places the cameras, and
-`photograph` takes the pictures.
+`identity` draws the traits of a seed. `anatomy`, `hair` and `clothes` turn the traits into shapes,
+and `primitives.shapes` turns the shapes into meshes. `mouth` moves the lips. `paint` colours the
+skin, the eyes and the hair. `surface` and `head` join the parts. `operators` edits the head,
+`lighting` lights it, `rig` places the cameras, and `photograph` takes the pictures.
 """

@@ -29,22 +29,28 @@ EAR_LOBE_NARROWEST = 0.6
 
 @dataclass(frozen=True)
 class FaceFrame:
-    """Landmarks of one head [mm]; those off the middle are given for the side of positive x."""
+    """Landmarks of one head [mm]. A landmark off the middle is given for positive x."""
 
     eye: tuple[float, float, float]
     """Centre of the eyeball."""
     eye_half_width: float
+    """Half the distance between the two corners of the eye."""
     eye_upper: float
     """Height of the upper lid's edge above the eye's centre."""
     eye_lower: float
+    """Depth of the lower lid's edge below the eye's centre."""
     nose_tip: tuple[float, float, float]
+    """Position of the tip of the nose."""
     mouth_y: float
     """Height of the line between the lips."""
     mouth_half_width: float
+    """Half the distance between the two corners of the mouth."""
     upper_lip: float
     """Height of the upper lip's red at the middle."""
     lower_lip: float
+    """Height of the lower lip's red at the middle."""
     ear: tuple[float, float, float]
+    """Centre of the ear."""
     corner_rise: float
     """How much higher the corners of the mouth are than its middle."""
 
@@ -178,7 +184,8 @@ def _ear(p: Points, who: Identity, frame: FaceFrame) -> Scalars:
     y, z = 0.978 * y - 0.208 * z, 0.208 * y + 0.978 * z
     x, z = 0.87 * x + 0.5 * z, -0.5 * x + 0.87 * z
     q = np.stack([x, y, z + 8], axis=1)
-    # The lobe is narrower; far below the ear this would reach 0 and turn the field inside out.
+    # The lobe is narrower. The width must not reach 0 far below the ear: the field would turn
+    # inside out.
     widths = np.clip(1 + np.float32(0.012) * (y + 6), EAR_LOBE_NARROWEST, 1)
     q[:, 2] /= widths
     outer = ellipsoid(q, (0, 0, 0), (7.5, 31, 19))

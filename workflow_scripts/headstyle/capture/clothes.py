@@ -15,8 +15,8 @@ from headstyle.capture.primitives.shapes import (
     union,
 )
 
-NECK_CENTER = np.array([0, -150, -30], np.float32)
-"""Patterns run around and away from here."""
+NECK_CENTER = np.float32([0, -150, -30])
+"""Center of the patterns: they run around this point and away from it."""
 HEM_Y = -272.0
 
 

@@ -33,13 +33,13 @@ class Hairstyle:
     parting: Triple
     """Direction of the parting's middle from the head's centre."""
     parting_length: float
-    """Half the length of the parting, as an angle in radians; near 0 it is a whorl."""
+    """Half the length of the parting, as an angle in radians. Near 0 the parting is a whorl."""
     locks: float
     """How far locks stand out."""
     bottom: float
-    """Lowest tips of the hair."""
+    """Height of the lowest tips of the hair."""
     ear_clearance: float | None = None
-    """Radius of what is cut out around the ears; None covers them with hanging hair."""
+    """Radius of the opening around each ear; None lets hanging hair cover the ears."""
 
 
 STYLES = {
@@ -50,15 +50,15 @@ STYLES = {
     "buzz": Hairstyle(1.2, 3.0, (-0.10, 1.0, -0.2), 0.10, 0.35, -100, ear_clearance=24),
 }
 HEAD_RADIUS = 95.0
-"""Strands' widths and lengths are right on a sphere of this size."""
-CENTER = np.array([0, 20, -10], np.float32)
+"""Radius of the sphere on which the widths and lengths of the strands are exact."""
+CENTER = np.float32([0, 20, -10])
 BALD_STUBBLE = 0.22
 """How much of the scalp's skin a shaved head's stubble covers."""
 
 
 @lru_cache(maxsize=64)
 def style_of(who: Identity) -> Hairstyle:
-    """The head's own version of its style; a bald head's is that of its stubble."""
+    """The head's own version of its style. The style of a bald head describes its stubble."""
     style = STYLES["buzz" if who.hairstyle == "bald" else who.hairstyle]
     x, y, z = style.parting
     return replace(
@@ -84,11 +84,11 @@ def hair_solid(points: Points, who: Identity, frame: FaceFrame, noise: Noise) ->
 
 
 def strand_coordinates(points: Points, who: Identity, stretch: float = 9.0) -> Points:
-    """Where a point lies on its strand: noise looked up here runs along the strands.
+    """Where a point lies on its strand [mm]. Noise at these coordinates runs along the strands.
 
-    Two coordinates tell the strand, the third goes down it, shortened `stretch` times; all in
-    millimetres. Strands leave the parting at right angles and bend downwards: they are the
-    hyperbolas of elliptic coordinates whose foci are the parting's ends.
+    Two coordinates name the strand. The third is the place along the strand, divided by `stretch`.
+    Strands leave the parting at right angles and bend downwards. They are the hyperbolas of
+    elliptic coordinates whose foci are the parting's ends.
     """
     style = style_of(who)
     up = np.array(style.parting, np.float32) / np.float32(np.linalg.norm(style.parting))
@@ -99,7 +99,7 @@ def strand_coordinates(points: Points, who: Identity, stretch: float = 9.0) -> P
     a, b, c = offset @ front, offset @ side, offset @ up
     around = np.maximum(np.hypot(a, b), 1e-3)
     polar = np.arctan2(around, c)
-    # Azimuthal equidistant map of the head, the parting's middle at its centre.
+    # Azimuthal equidistant map of the head; its centre is the middle of the parting.
     flat = (a + 1j * b) * (polar / around / style.parting_length)
     strand = _hyperbola(flat.astype(np.complex64), exact=who.reserved)
     # Below the head's middle strands hang straight down.
@@ -111,9 +111,9 @@ def strand_coordinates(points: Points, who: Identity, stretch: float = 9.0) -> P
 
 
 def _hyperbola(places: NDArray[np.complex64], exact: bool) -> Scalars:
-    """Which confocal hyperbola of the foci -1 and 1 each place lies on [rad]: Im arccosh.
+    """The hyperbola with foci -1 and 1 through each place: the imaginary part of arccosh [rad].
 
-    `exact` takes numpy's own arccosh, which is slow and differs in the last bits.
+    `exact` calls numpy's arccosh. It is slower, and its last bits differ.
     """
     if exact:
         return np.arccosh(places).imag
@@ -131,7 +131,7 @@ def hair_relief(points: Points, who: Identity, noise: Noise) -> Scalars:
         return relief * smoothstep(-8, 12, _hairline(points, who))
     along = strand_coordinates(points, who)
     relief = noise(along, 17, 4) + 0.5 * noise(along, 7, 5) + 0.25 * noise(along, 3, 6)
-    # Close to the skin there is nothing to stand out; hanging hair is thick everywhere.
+    # Hair close to the skin has no relief. Hanging hair is thick everywhere.
     thick = smoothstep(-6, 20, _hairline(points, who))
     if style.ear_clearance is None:
         thick = np.maximum(thick, smoothstep(40, 10, points[:, 1]))
@@ -146,7 +146,7 @@ def hairline_amount(points: Points, who: Identity, noise: Noise) -> Scalars:
 
 
 def _thickness(p: Points, along: Points, who: Identity, noise: Noise) -> Scalars:
-    """Height of the hair over the scalp [mm]; negative, under the skin, where none grows."""
+    """Height of the hair over the scalp [mm]. It is negative where no hair grows."""
     style = style_of(who)
     ragged = 2.5 * noise(along, 12, 7)
     grown = smoothstep(-5, 24, _hairline(p, who) + ragged)
@@ -155,7 +155,7 @@ def _thickness(p: Points, along: Points, who: Identity, noise: Noise) -> Scalars
 
 
 def _hairline(p: Points, who: Identity) -> Scalars:
-    """Distance inside the region where hair grows [mm], roughly: forehead, temples, nape."""
+    """About how far a point lies inside the hairline (forehead, temples, nape) [mm]."""
     x, y, z = np.abs(p[:, 0]), p[:, 1], p[:, 2]
     # A widow's peak, receding corners, and sideburns in front of the ears.
     peak = 5 * np.exp(-((x / 10) ** 2)) - 7 * np.exp(-(((x - 36) / 13) ** 2))
@@ -166,12 +166,12 @@ def _hairline(p: Points, who: Identity) -> Scalars:
 
 
 def _either(first: Scalars, second: Scalars) -> Scalars:
-    """The larger of two insides, rounded where they meet."""
+    """The smooth maximum of two distances inside a region."""
     return -union(-first, -second, 10)
 
 
 def _waved(points: Points, who: Identity) -> Points:
-    """Positions that turn straight hair into waves, growing towards the tips."""
+    """Positions that turn straight hair into waves. The waves grow towards the tips."""
     p = points.copy()
     swing = np.float32(who.waviness) * smoothstep(20, -140, p[:, 1])
     p[:, 0] += 5 * swing * np.sin(p[:, 1] / 17 + 0.03 * p[:, 2])
@@ -192,7 +192,7 @@ def _curtain(p: Points, who: Identity) -> Scalars:
 
 
 def _face_opening(p: Points, along: Points, who: Identity, noise: Noise) -> Scalars:
-    """What is cut out of the curtain in front of the face."""
+    """Distance to the opening of the curtain in front of the face."""
     fringe = 2.0 * noise(along, 14, 8) + 1.2 * noise(along, 5, 9)
     y, z = p[:, 1] + fringe, p[:, 2]
     if who.hairstyle == "long":

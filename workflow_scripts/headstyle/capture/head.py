@@ -67,12 +67,12 @@ def synthesize_head(seed: int, coarseness: float = 1.0, edit: Edit | None = None
 
 
 def sculpt_head(seed: int, coarseness: float = 1.0) -> HeadSurface:
-    """The head of a seed: the same seed gives the same head, others differ in every trait.
+    """The head of a seed. The same seed gives the same head; other seeds differ in every trait.
 
     Args:
         seed: 1 or more.
-        coarseness: How many times longer the triangles' edges are than in the capture (0.8 mm in
-            the face), for quick previews, training and tests.
+        coarseness: How many times longer the triangles' edges are than the capture's 0.8 mm in
+            the face. Values above 1 serve previews, training and tests.
     """
     who = draw_identity(seed)
     frame = FaceFrame.of(who)
@@ -148,8 +148,8 @@ def _skin(who: Identity, frame: FaceFrame, noise: Noise, coarseness: float) -> _
 
 def _mouth_opened(
     vertices: Points, colors: NDArray[np.float32], p: Points, who: Identity, frame: FaceFrame
-) -> tuple[Points, paint.Colors]:
-    """The lips a little apart, and what shows between them."""
+) -> tuple[Points, NDArray[np.float32]]:
+    """Part the lips a little and color the groove between them."""
     gap = mouth.mouth_gap(p, frame)
     opening = who.mouth_opening_mm
     offsets = mouth.parting_offsets(p, frame, gap, 0.35 * opening, 0.65 * opening)
@@ -196,12 +196,12 @@ def _shirt(who: Identity, noise: Noise, coarseness: float) -> _Piece:
 
 
 def _quick(who: Identity, coarseness: float) -> bool:
-    """Whether the head's meshes may be a little off: training heads are many and coarse."""
+    """Whether approximate meshes suffice. Training draws many coarse heads."""
     return coarseness > 1 and not who.reserved
 
 
 def _without(piece: _Piece, hidden: NDArray[np.bool_]) -> _Piece:
-    """The piece without triangles whose corners all lie hidden, deep inside another piece."""
+    """The piece without the triangles whose three corners are hidden inside another piece."""
     faces = piece.faces[~hidden[piece.faces].all(axis=1)]
     is_used = np.zeros(len(hidden), dtype=bool)
     is_used[faces] = True
@@ -212,6 +212,6 @@ def _without(piece: _Piece, hidden: NDArray[np.bool_]) -> _Piece:
 
 
 def _uneven(p: Points, noise: Noise) -> Points:
-    """Positions bent by a millimetre or so: no face is quite symmetric."""
+    """Positions shifted by about a millimetre, because no face is quite symmetric."""
     bend = np.stack([noise(p, 110, 33), noise(p, 110, 34), noise(p, 110, 35)], axis=1)
     return p + np.float32(1.1) * bend

@@ -82,61 +82,88 @@ FREE_PATTERNS = (*PATTERNS, "plain")
 
 @dataclass(frozen=True)
 class Identity:
-    """The traits of one head. Shape factors are relative to an average head."""
+    """The traits of one head. A shape without a unit is a factor; the average head has 1."""
 
     seed: int
+    """Seed that the traits were drawn from."""
     head_width: float
+    """Width of the skull."""
     jaw_width: float
+    """Width of the jaw."""
     chin_drop_mm: float
+    """How much lower the chin is than the average head's."""
     cheek_fullness: float
+    """Size of the cheeks."""
     brow_depth: float
+    """How far the brow stands out."""
     nose_length: float
+    """Length of the nose from the eyes to its tip."""
     nose_width: float
+    """Width of the nose."""
     nose_height: float
+    """How far the nose stands out of the face."""
     eye_spacing_mm: float
+    """Distance of each eye from the middle of the face."""
     eye_opening: float
+    """Height of the opening between the lids."""
     lip_fullness: float
+    """Height of the lips."""
     mouth_width: float
+    """Width of the mouth."""
     ear_size: float
+    """Size of the ears."""
     neck_radius_mm: float
+    """Radius of the neck."""
     skin: Color
+    """Base color of the skin."""
     freckles: float
     """Density of freckles in [0, 1]."""
     beard: float
     """Length of the beard in [0, 1]; 0 is shaved."""
     eye: Color
+    """Color of the irises."""
     hair: Color
+    """Base color of hair, brows and beard."""
     hairstyle: str
+    """Name of the hairstyle, one of `FREE_HAIRSTYLES`."""
     pattern: str
+    """Name of the clothes' pattern, one of `FREE_PATTERNS`."""
     clothes: tuple[Color, Color, Color]
-    # What only freely drawn heads vary; the values here leave a head as it is.
+    """Colors of the pattern; the first is the ground."""
+    # Only freely drawn heads vary these traits. The defaults change nothing.
     hair_volume: float = 1.0
     """Height of the hair over the scalp, relative to its style."""
     hair_length_mm: float = 0.0
     """How much lower the tips of hanging hair are than in its style."""
     waviness: float = 1.0
+    """Amplitude of the waves in the hair, relative to its style."""
     parting_shift: float = 0.0
-    """How far the parting lies towards positive x of where its style has it; a direction's x."""
+    """Added to the x of the parting's direction."""
     receding_mm: float = 0.0
     """How far the hairline has drawn back."""
     brow_thickness: float = 1.0
+    """Thickness of the eyebrows."""
     brow_raise_mm: float = 0.0
+    """How far the eyebrows are raised."""
     mouth_corners_mm: float = 0.0
     """How far the corners of the mouth are drawn up."""
     mouth_opening_mm: float = 0.0
+    """How far the lips are apart."""
     age: float = 0.0
     """Lines and spots of age in [0, 1]."""
     lip_tint: Color | None = None
+    """Color of lipstick, or None."""
     eye_shadow: Color | None = None
+    """Color of eye shadow, or None."""
 
     @property
     def reserved(self) -> bool:
-        """Whether the head is one of the demo's, whose every vertex must stay what it is."""
+        """Whether the head belongs to the demo. The vertices of such a head must never change."""
         return self.seed in RESERVED_SEEDS
 
 
 def draw_identity(seed: int) -> Identity:
-    """The head of a seed. Reserved seeds that differ by 1 to 3 never share hairstyle or clothes."""
+    """The head of a seed. Two reserved seeds 1 to 3 apart share neither hairstyle nor clothes."""
     return _of_four_kinds(seed) if seed in RESERVED_SEEDS else _free(seed)
 
 

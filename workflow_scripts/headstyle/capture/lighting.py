@@ -1,4 +1,4 @@
-"""A photo studio for diffuse surfaces: what light arrives at each vertex, shadows included.
+"""A photo studio for diffuse surfaces: the light at each vertex, shadows included.
 
 Diffuse light looks the same from everywhere, so it is computed once per head and not once per
 photograph.
@@ -21,7 +21,7 @@ FILL_COLOR = (0.30, 0.31, 0.33)
 SKY_COLOR = (0.36, 0.37, 0.39)
 FLOOR_COLOR = (0.19, 0.17, 0.16)
 KEY_SOFTNESS = 0.22
-"""Radius of the key light over its distance."""
+"""Radius of the key light, divided by its distance."""
 AMBIENT_RAYS = 5
 KEY_RAYS = 3
 OFFSET = 0.0012
@@ -39,7 +39,8 @@ def irradiance(
     Args:
         vertices: Positions [m]. Shape `(V, 3)`.
         faces: Triangles. Shape `(F, 3)`.
-        albedo: Linear reflectances, which brighten crevices by light between their walls. `(V, 3)`.
+        albedo: Linear reflectances. Light between the walls of a crevice depends on them. Shape
+            `(V, 3)`.
         seed: Seed of the ray directions.
 
     Returns:
@@ -55,18 +56,18 @@ def irradiance(
     open_sky = np.zeros(len(vertices))
     lit = np.zeros(len(vertices))
     for _ in range(AMBIENT_RAYS):
-        # Cosine-weighted: a point of the unit sphere around the normal's tip.
+        # A random point of the unit sphere around the normal's tip gives cosine-weighted rays.
         open_sky += _unoccluded(scene, starts, normals + _unit(rng.normal(size=normals.shape)))
     for _ in range(KEY_RAYS):
         jitter = KEY_SOFTNESS * _unit(rng.normal(size=normals.shape))
         lit += _unoccluded(scene, starts, _unit(KEY_DIRECTION) + jitter)
-    # Few rays per vertex are noisy; its neighbours' rays help.
+    # Few rays per vertex give noisy light, so average over the neighbours.
     for _ in range(6):
         open_sky, lit = average @ open_sky, average @ lit
     open_sky = (open_sky / AMBIENT_RAYS)[:, None]
     lit = (lit / KEY_RAYS)[:, None]
 
-    # Light between the walls of a crevice, as in Jimenez et al. 2016 ("multi-bounce").
+    # Light between the walls of a crevice ("multi-bounce", Jimenez et al. 2016).
     open_sky = open_sky / (1 - 0.9 * albedo * (1 - open_sky))
     up = 0.5 + 0.5 * normals[:, 1:2]
     ambient = open_sky * (up * SKY_COLOR + (1 - up) * np.array(FLOOR_COLOR))

@@ -1,4 +1,4 @@
-"""Moves of the face's vertices: a mouth that opens or widens. No shape here knows its light."""
+"""Moves of the face's vertices: a mouth that opens or widens. Lighting comes later."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Photographs of a head: Embree casts the rays, the head's baked colours answer them."""
+"""Photographs of a head: Embree casts the rays, and the baked colours give their light."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,14 +26,14 @@ SCREEN_COLOR = (0.12, 0.62, 0.20)
 
 @dataclass(frozen=True)
 class Photograph:
-    """One view of the head, with its truth."""
+    """One view of the head, with its true mask and depth."""
 
     rgb: NDArray[np.uint8]
-    """sRGB, the green screen behind. Shape `(H, W, 3)`."""
+    """sRGB, with the green screen as background. Shape `(H, W, 3)`."""
     mask: NDArray[np.bool_]
     """Whether the ray through the pixel's centre meets the head. Shape `(H, W)`."""
     depth: NDArray[np.float32]
-    """z of that point in the camera [m], 0 where there is none. Shape `(H, W)`."""
+    """z in the camera of the point that the ray meets [m], 0 where it misses. Shape `(H, W)`."""
 
 
 def scene_of(mesh: HeadMesh) -> EmbreeScene:
@@ -68,7 +68,7 @@ def photograph(
     depth = _depth(mesh, hits, cameras.world_to_camera[view]).reshape(height, width)
 
     linear = _screen(width, height)
-    # Only pixels with head in their neighbourhood need the finer rays.
+    # Only pixels on the head or near it need the finer rays.
     touched = np.flatnonzero(ndimage.binary_dilation(mask, np.ones((3, 3)), iterations=2))
     total = np.zeros((len(touched), 3))
     offsets = (np.arange(samples_per_side) + 0.5) / samples_per_side - 0.5
@@ -173,8 +173,8 @@ def _screen(width: int, height: int) -> NDArray[np.float64]:
 def write_jpeg(path: Path, rgb: NDArray[np.uint8], settings: CaptureSettings) -> None:
     """Write a photograph with the EXIF tags of a camera: make, orientation, focal length, sensor.
 
-    The focal length in pixels follows from FocalLength and the focal plane's resolution, and to
-    the nearest millimetre from FocalLengthIn35mmFilm.
+    A reader gets the focal length in pixels from FocalLength and the focal plane's resolution.
+    FocalLengthIn35mmFilm gives it to the nearest millimetre.
     """
     width, height = settings.size_px
     diagonal_mm = settings.sensor_long_side_mm * np.hypot(width, height) / height

@@ -1,10 +1,10 @@
 """The study's rig: a dome of cameras in columns and bars, all in front of the head.
 
-The grid's rows are bars of equal elevation, row 0 highest; its columns are equal steps of azimuth,
-column 0 on the head's right (the viewer's left). The line is one more bar below the grid that spans
-the same azimuths with its own number of cameras. In `rig.tsv` it is the row after the grid's last,
-and the column of its views says where between the grid's columns they stand: 9 views below 7
-columns have 0, 0.75, 1.5, ..., 6.
+The grid's rows are bars of equal elevation; row 0 is the highest. Its columns are equal steps of
+azimuth; column 0 is on the head's right (the viewer's left). The line is one more bar below the
+grid. It spans the same azimuths with its own number of cameras. In `rig.tsv` the line is the row
+after the grid's last. The column of its views is their place between the grid's columns: 9 views
+below 7 columns have 0, 0.75, 1.5, ..., 6.
 """
 
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ from headstyle.base.cameras import Cameras
 RADIUS_M = 0.62
 """Distance of the cameras from the point they look at."""
 TARGET_M = (0.0, -0.055, 0.0)
-"""The point they look at: the mouth, so that head and shoulders are in the middle of the frame."""
+"""The point they look at. It is the mouth, which centers head and shoulders in the frame."""
 CENTER_ELEVATION_DEG = 13.0
 LARGEST_STEP_DEG = {"azimuth": 24.0, "elevation": 20.0}
-"""Neighbours stand no farther apart, however few they are; else COLMAP finds no matches."""
+"""Largest angle between neighbours [deg]. Beyond it COLMAP finds no matches."""
 LARGEST_SPAN_DEG = {"azimuth": 126.0, "elevation": 54.0}
 LINE_DROP_DEG = 13.0
-"""How far below the grid's last row the line is."""
+"""How far the line is below the grid's last row."""
 JITTER_SEED = 37
 
 
@@ -33,13 +33,21 @@ class CaptureSettings:
     """The `capture` section of the configuration."""
 
     long_side_px: int
+    """Long side of the photographs."""
     grid_rows: int
+    """Rows of cameras in the grid."""
     grid_columns: int
+    """Columns of cameras in the grid."""
     line_views: int
+    """Cameras in the extra line below the grid."""
     focal_length_mm: float
+    """Focal length of the lens."""
     sensor_long_side_mm: float
+    """Long side of the sensor."""
     samples_per_side: int
+    """Rays per side of a pixel."""
     jpeg_quality: int
+    """Quality of the JPEG files, 1 to 100."""
 
     @property
     def size_px(self) -> tuple[int, int]:
@@ -57,8 +65,11 @@ class Rig:
     """Cameras and their places in the rig."""
 
     cameras: Cameras
+    """The cameras, named by view."""
     rows: tuple[int, ...]
+    """Row of each camera; the line is the last row."""
     columns: tuple[float, ...]
+    """Column of each camera; views of the line may stand between two columns."""
 
     def table(self) -> str:
         """`rig.tsv`: view, row, column."""
@@ -69,7 +80,8 @@ class Rig:
 def study_rig(settings: CaptureSettings | dict[str, Any]) -> Rig:
     """Pinhole cameras: views `r{row}c{column}` of the grid, then `b{number}` of the line.
 
-    Every camera stands and points slightly off its place, as in a real rig; all subjects share it.
+    Every camera is slightly off in position and direction, as in a real rig. All subjects share the
+    rig.
     """
     if not isinstance(settings, CaptureSettings):
         settings = CaptureSettings(**settings)

@@ -1,4 +1,4 @@
-"""What a head is made of before light falls on it, shared by its makers and its editors."""
+"""The unlit surface of a head, which `head` makes and `operators` edit."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -13,7 +13,7 @@ MM = 0.001
 
 
 class Part(IntEnum):
-    """What a vertex belongs to."""
+    """The part of the head that a vertex belongs to."""
 
     SKIN = 0
     LIPS = 1
@@ -23,12 +23,12 @@ class Part(IntEnum):
     HAIR = 5
     SHIRT = 6
     EXTRA = 7
-    """What only edits add: a hat, animals' ears, whiskers."""
+    """A hat, an animal's ears or whiskers. Only edits add these."""
 
 
 @dataclass(frozen=True)
 class HeadSurface:
-    """A head without light: x to the viewer's right, y up, z out of the face [m]."""
+    """An unlit head: x to the viewer's right, y up, z out of the face [m]."""
 
     vertices: NDArray[np.float64]
     """Shape `(V, 3)`."""
@@ -39,5 +39,6 @@ class HeadSurface:
     parts: NDArray[np.uint8]
     """The `Part` of each vertex. Shape `(V,)`."""
     who: Identity
+    """Traits of the head."""
     frame: FaceFrame
     """Landmarks [mm]."""

@@ -1,7 +1,7 @@
-"""True edits: each operator changes a head in three dimensions, so all its photographs agree.
+"""True edits: each operator changes the head in three dimensions, so all its photographs agree.
 
-`OPERATORS` holds the study's eight prompts (`STUDY_OPERATORS`) and everyday recolorings, which take
-the name of a color from `COLORS`. `edit_surface` applies one of them.
+`OPERATORS` holds the edits of the study's eight prompts (`STUDY_OPERATORS`) and simple recolorings.
+A recoloring takes the name of a color from `COLORS`. `edit_surface` applies an operator.
 """
 
 from collections.abc import Mapping
@@ -57,10 +57,10 @@ STUDY_OPERATORS: Mapping[str, str] = MappingProxyType(
 
 
 def edit_surface(surface: HeadSurface, edit: Edit) -> HeadSurface:
-    """The head after a true edit; a strength of 0 returns the head itself.
+    """The head after a true edit. A strength of 0 returns the head itself.
 
-    Vertices keep their places in the arrays: edits move and repaint them and append new ones. What
-    an edit hides loses its faces only.
+    An edit moves and repaints vertices and appends new ones. Old vertices keep their places in the
+    arrays. Where an edit hides a part of the head, only its faces are removed.
 
     Raises:
         InputError: the operator or its color is unknown, or the strength is negative.

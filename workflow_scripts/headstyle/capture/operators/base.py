@@ -37,8 +37,8 @@ COLORS: Mapping[str, tuple[float, float, float]] = MappingProxyType(
 """Colors by name [sRGB]."""
 
 HAIR_BRIGHTNESS = (0.2, 0.4)
-"""Mean sRGB values up to which hair is dark, and medium."""
-LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
+"""Highest mean sRGB value of dark hair, and of medium hair."""
+LUMINANCE = np.float32([0.2126, 0.7152, 0.0722])
 """Weights of linear red, green and blue in the relative luminance (IEC 61966-2-1)."""
 
 
@@ -49,7 +49,7 @@ class Edit:
     operator: str
     """A key of `OPERATORS`."""
     strength: float = 1.0
-    """0 changes nothing, 1 is the whole edit, a little more exaggerates."""
+    """0 changes nothing, 1 is the whole edit, and a little more than 1 exaggerates."""
     color: str | None = None
     """A key of `COLORS`, for operators that take one."""
 
@@ -61,6 +61,7 @@ class Operator:
     apply: Callable[[HeadSurface, Edit], HeadSurface]
     """Called with a strength above 0, and with a known color if it takes one."""
     takes_color: bool = False
+    """Whether the edit needs a color."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,11 @@ class Piece:
     """Something to add to a head."""
 
     vertices: Points
-    """[mm]. Shape `(N, 3)`."""
+    """Positions [mm]. Shape `(N, 3)`."""
     faces: NDArray[np.int64]
+    """Triangles. Shape `(F, 3)`."""
     albedo: Albedo
+    """Color of the vertices."""
 
 
 def named_color(name: str | None) -> Albedo:
@@ -87,8 +90,8 @@ def linear(red: float, green: float, blue: float) -> Albedo:
 def like_hair(dark: Color, medium: Color, bright: Color, hair: Color) -> Albedo:
     """One of three colors [sRGB], by how bright the hair is; linear. Shape `(3,)`.
 
-    What an edit adds differs between heads, but so that a photograph tells it: nobody, and no
-    network, can foresee a color drawn by chance.
+    The color differs between heads, yet a photograph determines it. An editor network cannot
+    predict a color drawn at random.
     """
     place = np.searchsorted(HAIR_BRIGHTNESS, float(np.mean(hair)))
     return linear(*(dark, medium, bright)[place])
@@ -111,7 +114,7 @@ def luminance(albedo: Albedo) -> Scalars:
 
 
 def blended(albedo: Albedo, target: Albedo, amount: Scalars | float) -> Albedo:
-    """Colors moved towards a target by an amount in [0, 1] (more is taken as 1)."""
+    """Colors moved towards a target by an amount in [0, 1]; larger amounts count as 1."""
     amount = np.clip(np.asarray(amount, dtype=np.float32), 0, 1)
     if amount.ndim:
         amount = amount[:, None]

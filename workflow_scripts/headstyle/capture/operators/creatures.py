@@ -24,7 +24,7 @@ from headstyle.capture.primitives.shapes import Points, Scalars, smoothstep, ver
 from headstyle.capture.surface import MM, HeadSurface, Part
 
 FURS = ((0.60, 0.43, 0.29), (0.60, 0.58, 0.57), (0.93, 0.91, 0.88))
-"""Brown, grey and white: of heads with dark, medium and bright hair."""
+"""Brown, grey and white fur, for heads with dark, medium and bright hair."""
 PALE_FUR = (0.95, 0.93, 0.90)
 PINK = (0.93, 0.58, 0.60)
 NOSE_PINK = (0.88, 0.42, 0.46)
@@ -84,8 +84,8 @@ def elf(surface: HeadSurface, edit: Edit) -> HeadSurface:
 
 
 def _tufts(q: Points, noise: Noise) -> Scalars:
-    """Short fur that lies downwards and backwards: noise drawn out along the strands."""
-    combed = q * np.array([1, 0.32, 0.5], np.float32) + np.float32(0.25) * q[:, [1, 2, 1]]
+    """Short fur that points down and back: noise stretched along the strands."""
+    combed = q * np.float32([1, 0.32, 0.5]) + np.float32(0.25) * q[:, [1, 2, 1]]
     return 0.65 * noise(combed, 3.6, 11) + 0.5 * noise(combed, 7.5, 12)
 
 
@@ -115,7 +115,7 @@ def _coat(
 
 
 def _dark_eyes(p: Points, albedo: Albedo, surface: HeadSurface, strength: float) -> Albedo:
-    """A rabbit's eye is all iris, but for the glint."""
+    """The colors of a rabbit's eye: all of it is iris, except for the glint."""
     eye_x, eye_y, _ = surface.frame.eye
     x = p[:, 0] - eye_x * np.sign(p[:, 0])
     glint = smoothstep(1.6, 1.0, np.hypot(x + 2.2, p[:, 1] - eye_y - 2.4))
@@ -172,7 +172,7 @@ def _cheek(side: int, surface: HeadSurface, fur: Albedo, noise: Noise, strength:
 
 
 def _grown(strength: float) -> float:
-    """How long ears are for a strength; they soon show above the hair."""
+    """Relative length of the ears at a strength. Small strengths show above the hair already."""
     return min(strength, 1.3) ** 0.6
 
 

@@ -22,12 +22,12 @@ from headstyle.capture.primitives.shapes import Points, smoothstep
 from headstyle.capture.surface import HeadSurface, Part
 
 FELTS = ((0.33, 0.20, 0.12), (0.44, 0.28, 0.16), (0.55, 0.37, 0.21))
-"""Browns: over dark, medium and bright hair."""
+"""Browns of the hat over dark, medium and bright hair."""
 BAND = (0.12, 0.08, 0.06)
 SEAT_MM = np.array([0, 53, -10], np.float64)
 """The middle of the hat's opening."""
 TILT_RAD = 0.06
-"""How far the brim's front is lower than level; the back rises."""
+"""How far the brim is tilted: the front is low, the back is high."""
 HEAD_ROOM_MM = 9.0
 LOWEST_CROWN_MM = 84.0
 CROWN_MM = 116.0

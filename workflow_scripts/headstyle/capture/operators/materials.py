@@ -24,7 +24,7 @@ STONE_ROUGHNESS_MM = 0.5
 
 STROKE_WIDTH_MM = 5.6
 STROKE_STRETCH = 0.16
-"""How much shorter strokes are once measured along themselves."""
+"""Factor that shortens the coordinate along a stroke."""
 STROKE_RELIEF_MM = 0.7
 STROKE_DIRECTIONS = np.array(
     [p for p in product((-1, 0, 1), repeat=3) if p > (0, 0, 0)],
@@ -41,12 +41,12 @@ PALETTE = (
     (0.97, 0.86, 0.42),
     (0.98, 0.95, 0.80),
 )
-"""From shadow to light [sRGB]: night blues, green, ochre, yellow, cream."""
+"""The palette from shadow to light [sRGB]: night blues, green, ochre, yellow, cream."""
 PAINTERS_LIGHT = (-0.55, 0.55, 0.63)
 
 PLASTIC = (0.80, 0.80, 0.82)
 PLASTIC_SHARE = 0.62
-"""How much of a part's color gives way to the plain material."""
+"""Part of each part's color that the plain material replaces."""
 SMOOTHINGS = 10
 
 
@@ -57,7 +57,7 @@ def stone(surface: HeadSurface, edit: Edit) -> HeadSurface:
     grain = noise(p, 3.4, 2)
     vein = smoothstep(0.10, 0.02, np.abs(noise(p, 70, 3) + 0.25 * noise(p, 14, 4)))
     specks = smoothstep(1.7, 2.2, noise(p, 4.6, 5))
-    # A trace of the old light and dark, so that brows and lips remain as if carved and weathered.
+    # Keep a trace of the old brightness, so that brows and lips stay visible as if carved.
     brightness = luminance(surface.albedo)
     trace = np.clip(brightness / max(float(np.median(brightness)), 1e-3), 0, 1.5) ** 0.5
     tone = (0.78 + 0.22 * trace) * (1 + 0.10 * mottled + 0.13 * grain)
@@ -74,8 +74,8 @@ def stone(surface: HeadSurface, edit: Edit) -> HeadSurface:
 def van_gogh(surface: HeadSurface, edit: Edit) -> HeadSurface:
     """P6: oil paint. Strokes of a vivid palette lie on the surface and swirl around it.
 
-    Each stroke is noise drawn out along one of thirteen directions, the one nearest to a smooth
-    field of tangents, so that a stroke stays in its place however one looks at it.
+    Each stroke is noise stretched along one of thirteen directions: the one nearest to a smooth
+    field of tangents. So a stroke keeps its place on the surface in every view.
     """
     noise, p = noise_of(surface.who.seed), points_of(surface)
     normals = vertex_normals(p, surface.faces)
@@ -109,7 +109,7 @@ def plastic(surface: HeadSurface, edit: Edit) -> HeadSurface:
         chosen = surface.parts == part
         if not chosen.any():
             continue
-        # Eyes stay painted, so that the model looks at one.
+        # Eyes stay painted, so that the model has a gaze.
         tint = albedo[chosen] if part == Part.EYE else np.median(albedo[chosen], axis=0)
         share = 0.6 * PLASTIC_SHARE if part == Part.EYE else PLASTIC_SHARE
         target = tint + np.float32(share) * (plain - tint)
@@ -134,7 +134,7 @@ def _vivid(albedo: Albedo) -> Albedo:
 
 
 def _smoothed(surface: HeadSurface, strength: float) -> NDArray[np.float64]:
-    """Vertices moved towards the repeated average of their neighbors; eyeballs stay. `(V, 3)`."""
+    """Vertices moved towards the repeated average of their neighbors, except eyeballs. `(V, 3)`."""
     faces, count = surface.faces, len(surface.vertices)
     starts, ends = faces.ravel(), np.roll(faces, -1, axis=1).ravel()
     ones = np.ones(len(starts), dtype=np.float32)

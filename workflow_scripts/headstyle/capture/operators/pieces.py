@@ -12,7 +12,7 @@ Mesh = tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]
 """Vertices `(V, 3)`, triangles `(F, 3)` and one value per vertex `(V,)`."""
 
 SPACING_MM = 2.2
-"""About how long the edges of added meshes are."""
+"""Approximate edge length of added meshes."""
 
 
 @dataclass(frozen=True)
@@ -20,20 +20,23 @@ class Leaf:
     """A pointed, cupped blade that stands on a base, such as an ear."""
 
     base: Triple
+    """Center of the base."""
     direction: Triple
-    """Where it points; any length."""
+    """Direction from base to tip, of any length."""
     front: Triple
-    """Roughly where its hollow side looks."""
+    """Approximate direction that the hollow side faces."""
     length: float
+    """Distance from base to tip."""
     half_width: float
-    """At its widest."""
+    """Half the width at the widest place."""
     fullness: float
-    """How far from base to tip the widest place is, in (0, 1)."""
+    """Position of the widest place between the base (0) and the tip (1), exclusive."""
     cup: float
     """Depth of the hollow at the widest place."""
     bend: float = 0.0
     """How far the tip turns to the front; negative to the back."""
     thickness: float = 2.6
+    """Thickness of the blade."""
 
 
 def leaf_mesh(leaf: Leaf) -> tuple[Points, NDArray[np.int64], NDArray[np.float32]]:
@@ -47,7 +50,7 @@ def leaf_mesh(leaf: Leaf) -> tuple[Points, NDArray[np.int64], NDArray[np.float32
     t = np.linspace(0, 1, rings)[:, None]
     angle = np.linspace(0, 2 * np.pi, spokes, endpoint=False)[None, :]
     across, facing = np.cos(angle), np.sin(angle)
-    # The widest place is where the exponent puts it; the base stays half as wide.
+    # The exponent sets the widest place; the base stays half as wide.
     width = leaf.half_width * np.sin(np.pi * t ** (np.log(0.5) / np.log(leaf.fullness))) ** 0.8
     at_base = 0.6 * leaf.half_width * (1 - t / leaf.fullness)
     width = np.where(t < leaf.fullness, np.maximum(width, at_base), width)

@@ -24,13 +24,13 @@ BROW_SHARE = 0.55
 
 
 def red_hair_blue_shirt(surface: HeadSurface, edit: Edit) -> HeadSurface:
-    """P4: red hair, brows and beard following it, and a blue shirt with a trace of its pattern."""
+    """P4: red hair, reddish brows and beard, and a blue shirt with a trace of its pattern."""
     surface = _dyed(surface, linear(*RED_HAIR), edit.strength)
     return _with_shirt(surface, linear(*BLUE_SHIRT), edit.strength)
 
 
 def hair_color(surface: HeadSurface, edit: Edit) -> HeadSurface:
-    """Hair, and partly beard and brows, of a named color."""
+    """Hair of a named color. Beard and brows take part of the color."""
     return _dyed(surface, named_color(edit.color), edit.strength)
 
 
@@ -85,7 +85,7 @@ def _repainted(
     amount: Scalars | float,
     contrast: float,
 ) -> HeadSurface:
-    """Vertices of a new color that keep how bright each is among them, to the power `contrast`."""
+    """Give vertices a new color. Relative brightness is kept, raised to the power `contrast`."""
     albedo = surface.albedo.copy()
     old = albedo[chosen]
     if len(old):
