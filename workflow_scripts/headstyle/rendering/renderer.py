@@ -1,8 +1,9 @@
-"""Images and depth of a splat scene, by one function on both kinds of machine.
+"""Images and depth of a splat scene, on CUDA and on the CPU.
 
-On CUDA `render` calls gsplat, on the CPU headstyle's own rasterizer; the tensors' device decides.
-Both follow the same rules: near plane 0.01, low-pass of 0.3 px^2, alpha in [1/255, 0.999], a pixel
-ends before its transmittance reaches 1e-4, pixel centers at +0.5.
+`render` calls gsplat for tensors on CUDA and headstyle's own rasterizer for tensors on the CPU.
+Both follow the same rules. The near plane is at 0.01. Projected splats get a low-pass of 0.3 px^2.
+Alpha lies in [1/255, 0.999]. A pixel is finished before its transmittance reaches 1e-4. Pixel
+centers lie at +0.5.
 """
 
 from collections.abc import Iterator
@@ -18,8 +19,9 @@ from headstyle.base.cameras import Cameras
 from headstyle.base.images import RgbaImage
 
 Splats = torch.nn.ParameterDict
-"""A scene, by gsplat's names: `means` (N, 3) in world units, `scales` (N, 3) natural logarithms,
-`quats` (N, 4) wxyz of any length, `opacities` (N,) logits, `sh0` (N, 1, 3), `shN` (N, K - 1, 3)."""
+"""The tensors of a scene, with gsplat's names: `means` (N, 3) in world units, `scales` (N, 3) as
+natural logarithms, `quats` (N, 4) wxyz of any length, `opacities` (N,) as logits, `sh0` (N, 1, 3),
+`shN` (N, K - 1, 3)."""
 
 
 Parts = tuple[Tensor, Tensor, Tensor | None, Tensor | None, dict[str, Any]]
@@ -31,11 +33,11 @@ class Rendering:
     """C views of a scene."""
 
     colors: Tensor
-    """Colors times alpha, plus the background that shines through. Shape `(C, H, W, 3)`."""
+    """Colors times alpha, plus the background's share. Shape `(C, H, W, 3)`."""
     alphas: Tensor
     """Opacity of the pixel in [0, 1]. Shape `(C, H, W)`."""
     expected_depth: Tensor | None
-    """Mean z of what is seen, 0 where alpha is nearly 0; no gradient. Shape `(C, H, W)`."""
+    """Mean z of the visible splats, 0 where alpha is nearly 0; no gradient. Shape `(C, H, W)`."""
     median_depth: Tensor | None
     """z of the splat at which the transmittance passes 1/2, 0 where none does; no gradient.
     Shape `(C, H, W)`."""
@@ -62,9 +64,9 @@ def render(
         splats: The scene; its tensors' device chooses the renderer.
         world_to_camera: Poses, OpenCV axes. Shape `(C, 4, 4)`.
         intrinsics: Pinhole matrices K [px]. Shape `(C, 3, 3)`.
-        width: Of the images [px].
-        height: Of the images [px].
-        sh_degree: Degree of the harmonics to use; None uses all that the splats have.
+        width: Width of the images [px].
+        height: Height of the images [px].
+        sh_degree: Degree of the harmonics to use; None uses the splats' highest degree.
         background: Color behind the splats, shape `(3,)` or `(C, 3)`; None is black.
         with_depth: Whether to compute the two depths (slower).
         absolute_gradients: Whether the backward pass also leaves `info["means2d"].absgrad`
@@ -96,7 +98,7 @@ def check_splats(splats: Splats | dict[str, Tensor]) -> int:
     """Check the shapes of a scene's tensors and return the degree of its harmonics.
 
     Raises:
-        ValueError: naming the tensor that has a wrong shape.
+        ValueError: a tensor has a wrong shape. The message names the tensor.
     """
     count = len(splats["means"])
     shapes = {"means": (3,), "scales": (3,), "quats": (4,), "opacities": (), "sh0": (1, 3)}
@@ -160,7 +162,7 @@ def _render_cpu(
     with_depth: bool,
     absolute_gradients: bool,
 ) -> Parts:
-    # Imported here because numba takes half a second, which jobs on the GPU need not wait for.
+    # Imported here because numba takes half a second to import, and jobs on the GPU do not need it.
     from headstyle.rendering.cpu.project import Projection, camera_table
     from headstyle.rendering.cpu.rasterize import Rasterization
 
@@ -188,7 +190,7 @@ def _render_cpu(
 
 
 def _render_cuda(*arguments: Any) -> Parts:
-    # Imported here because compiling gsplat, which a job without a GPU cannot, is far off.
+    # Imported here because the import compiles gsplat, which fails on a machine without a GPU.
     from headstyle.rendering.cuda.rasterize import render_parts
 
     return render_parts(*arguments)

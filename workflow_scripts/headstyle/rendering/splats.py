@@ -26,19 +26,19 @@ def splats_from_points(
     seed: int,
     min_count: int = 0,
 ) -> Splats:
-    """Start a scene with one round splat per point, as large as its neighbors are far.
+    """Start a scene with one round splat per point, as large as the distance to its neighbors.
 
     Args:
         points: Positions in the world. Shape `(N, 3)`.
         colors: Their colors in [0, 1]. Shape `(N, 3)`.
         sh_degree: Highest degree of the harmonics to make room for, 0 to 3.
-        seed: Of the random orientations and of the added points.
-        min_count: With fewer points than this, copies of them moved by about their neighbors'
-            distance are added.
+        seed: Seed of the random orientations and of the added points.
+        min_count: Smallest number of splats. If there are fewer points, copies are added, each
+            moved by about the distance to its neighbors.
 
     Returns:
-        Trainable float32 tensors on the CPU; scales are the root mean square distance to the
-        three nearest neighbors, opacities 0.1.
+        Trainable float32 tensors on the CPU. Scales are the root mean square distance to the
+        three nearest neighbors; opacities are 0.1.
 
     Raises:
         InputError: there are fewer than four points, or positions that are not finite.
@@ -75,7 +75,7 @@ def neighbor_distances(points: NDArray[np.float64]) -> NDArray[np.float64]:
     """Root mean square distance of each point to its three nearest neighbors. Shape `(N,)`."""
     distances, _ = KDTree(points).query(points, k=NEIGHBORS + 1)
     spacing = np.sqrt(np.mean(distances[:, 1:] ** 2, axis=1))
-    # Points at one place would become splats of no size.
+    # Several points at one place would become splats of size zero.
     return np.maximum(spacing, 1e-4 * np.median(spacing) + 1e-12)
 
 
@@ -90,10 +90,10 @@ def to_splats(arrays: dict[str, NDArray[np.floating]]) -> Splats:
 
 
 def write_ply(path: str | Path, splats: Splats) -> None:
-    """Write a scene in the common 3DGS layout (binary, float32), whole or not at all.
+    """Write a scene in the common 3DGS layout (binary, float32) in one atomic step.
 
-    Scales stay logarithms and opacities logits, as that layout has them; f_rest holds all of red,
-    then green, then blue.
+    As in that layout, scales are logarithms and opacities are logits. f_rest holds all values of
+    red, then of green, then of blue.
     """
     check_splats(splats)
     arrays = {name: value.detach().cpu().numpy() for name, value in splats.items()}
@@ -119,10 +119,10 @@ def write_ply(path: str | Path, splats: Splats) -> None:
 
 
 def write_splat(path: str | Path, splats: Splats) -> None:
-    """Write a scene in the `.splat` format of web viewers (gsplat's exporter), whole or not at all.
+    """Write a scene in the `.splat` format of web viewers (gsplat's exporter) in one atomic step.
 
-    32 bytes a splat: position and size as float32, color, opacity and rotation as 8-bit numbers;
-    colors that depend on the direction are left out.
+    A splat takes 32 bytes: position and size as float32, color, opacity and rotation as 8-bit
+    numbers. Colors that depend on the direction are left out.
     """
     from gsplat import export_splats
 

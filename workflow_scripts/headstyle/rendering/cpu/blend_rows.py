@@ -1,7 +1,7 @@
 """Blending one splat into the rows of one tile, and its gradients: 16 pixels at a time.
 
-The rules are gsplat 1.5.3's: alpha at most 0.999, skipped below 1/255, and a pixel is finished
-before the splat that would bring its transmittance to 1e-4 or less.
+The rules are those of gsplat 1.5.3. Alpha is at most 0.999. A splat with an alpha below 1/255 is
+skipped. A pixel is finished before the splat that would bring its transmittance to 1e-4 or less.
 """
 
 from typing import Any
@@ -25,13 +25,13 @@ MAX_ALPHA, ALPHA_CUT, MIN_TRANSMITTANCE = 0.999, 1 / 255, 1e-4
 LOG2_E = 1.4426950408889634
 LOWEST_EXPONENT = -120.0
 
-# Channels of a tile's row in the forward pass. OPEN is the transmittance of pixels still to be
-# blended and 0 for finished ones, THROUGH what is left in the end, LAST the index of the last
-# splat blended. EXPECTED is the sum of weight times depth, MEDIAN a depth.
+# Channels of a tile's row in the forward pass. OPEN is the transmittance of a pixel that is still
+# blended, and 0 for a finished pixel. THROUGH is the final transmittance. LAST is the index of the
+# last splat blended. EXPECTED is the sum of weight times depth. MEDIAN is a depth.
 OPEN, THROUGH, RED, GREEN, BLUE, LAST, EXPECTED, MEDIAN = range(8)
 FORWARD_ROW = 8 * COUNT
-# Channels in the backward pass. BEHIND_SPLAT is the transmittance behind the splat, D_RED to
-# D_BLUE the gradient of the image, BEHIND what is seen behind the splat times that gradient.
+# Channels in the backward pass. BEHIND_SPLAT is the transmittance behind the splat. D_RED to D_BLUE
+# are the gradient of the image. BEHIND is the color behind the splat times that gradient.
 BEHIND_SPLAT, D_RED, D_GREEN, D_BLUE, BEHIND, LAST_SPLAT = range(6)
 BACKWARD_ROW = 6 * COUNT
 # Sums per splat and tile. With s the gradient of the exponent -sigma at a pixel and (dx, dy) the
@@ -48,7 +48,7 @@ class _Ellipse:
         self.builder, self.y, self.opacity = builder, y, opacity
         self.a, self.b, self.c = a, b, c
         self.dx = x - Lanes.counting(builder)
-        # Of the exponent to base 2: what depends on the column, and factors of dy and dy^2.
+        # Parts of the exponent to base 2: the column's term, and the factors of dy and dy^2.
         self.column = self.dx * self.dx * (a * (-0.5 * LOG2_E))
         self.cross = self.dx * (b * -LOG2_E)
         self.square = c * (-0.5 * LOG2_E)
@@ -58,7 +58,7 @@ class _Ellipse:
         return self.y - self.builder.sitofp(row, FLOAT)
 
     def alpha(self, dy: Lanes) -> tuple[Lanes, Lanes]:
-        """Alpha in a row, 0 where it is below the cut; and as it was before its upper limit."""
+        """Alpha in a row, 0 where it is below the cut, and alpha before the upper limit."""
         exponent = self.column + dy * (self.cross + self.square * dy)
         exponent = exponent.at_most(0.0).at_least(LOWEST_EXPONENT)
         unlimited = self.opacity * exponent.exp2()
@@ -67,7 +67,7 @@ class _Ellipse:
 
 
 def _blend(row: Floats, alpha: Lanes, index: ir.Value, color: list[Lanes]) -> tuple[Lanes, Lanes]:
-    """Blend alphas into a row; returns each pixel's weight and its transmittance before."""
+    """Blend alphas into a row. Returns each pixel's weight and its transmittance before that."""
     before = row.load(OPEN)
     after = before * (1.0 - alpha)
     goes_on = after > MIN_TRANSMITTANCE
@@ -160,7 +160,7 @@ def _unblend(
     d_alpha = before * toward - behind * inverse
     row.store(BEHIND_SPLAT, before)
     row.store(BEHIND, behind + weight * toward)
-    # Where alpha is at its upper limit nothing but the color moves the image.
+    # Where alpha is at its upper limit, only the color has a gradient.
     s = (unlimited <= MAX_ALPHA).select(alpha * d_alpha, 0.0)
     sums.add(ellipse, dy, s, [weight * gradient for gradient in gradients])
 

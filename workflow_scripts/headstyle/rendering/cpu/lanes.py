@@ -1,8 +1,9 @@
 """Arithmetic on 16 float32 lanes at once, for numba functions.
 
-Numba's own loops become vector instructions only when the compiler can prove a lot. These classes
-write the vector instructions directly: inside an `@intrinsic`, `Lanes` computes with 16 numbers
-as if they were one, on any processor (the compiler splits them into what the processor has).
+The compiler turns numba's loops into vector instructions only in simple cases. These classes write
+the vector instructions directly. Inside an `@intrinsic`, `Lanes` computes with 16 numbers as if
+they were one. This works on any processor: the compiler splits the vectors to the processor's
+width.
 """
 
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ intrinsic: Any = extending.intrinsic
 COUNT = 16
 FLOAT, INT32 = ir.FloatType(), ir.IntType(32)
 VECTOR, INT_VECTOR = ir.VectorType(FLOAT, COUNT), ir.VectorType(INT32, COUNT)
-# Multiply and add may be one instruction; nothing else may be reordered.
+# The compiler may fuse a multiplication and an addition. It may reorder nothing else.
 FUSED = ("contract",)
 
 # 2^f on [-1/2, 1/2], fitted for the least relative error (8e-8).
@@ -31,8 +32,8 @@ _EXP2_POLYNOMIAL = (
     0.009675540961325169,
     0.0013276466634124517,
 )
-# Adding and subtracting 1.5 * 2^23 rounds a small float32 to the nearest integer, which is then
-# also found in the low bits of the sum.
+# Adding and subtracting 1.5 * 2^23 rounds a small float32 to the nearest integer. The low bits of
+# the sum hold that integer too.
 _ROUNDER = 12582912.0
 
 Operand = Union["Lanes", float, ir.Value]
@@ -207,8 +208,8 @@ def data_of(context: Any, builder: ir.IRBuilder, array_type: Any, array: ir.Valu
 
 
 @intrinsic
-def prefetch(typing, array, index):
-    """Ask for the number at `index` of a contiguous array, flattened, ahead of its use."""
+def prefetch(typing, array, index):  # type: ignore[no-untyped-def]
+    """Fetch the number at flat `index` of a contiguous array into the cache before its use."""
 
     def generate(context, builder, signature, arguments):
         data = data_of(context, builder, signature.args[0], arguments[0])

@@ -2,8 +2,8 @@
 
 The formulas are those of gsplat 1.5.3: perspective projection with a locally linear camera (EWA,
 Zwicky et al. 2001), a low-pass of 0.3 px^2, opacity-aware radii (Radl et al. 2024), and spherical
-harmonics plus one half, clamped at zero. The arithmetic is in float64 whatever the arrays hold;
-each splat is computed by one thread in a fixed order, so results do not depend on the threads.
+harmonics plus one half, clamped at zero. The arithmetic is always in float64. One thread computes
+each splat in a fixed order, so results do not depend on the number of threads.
 """
 
 import math
@@ -21,12 +21,12 @@ from headstyle.rendering.spherical_harmonics import sh_bases, sh_gradient
 NEAR_PLANE = 0.01
 LOW_PASS_PX2 = 0.3
 ALPHA_CUT = 1.0 / 255.0
-# Where the alpha of an opaque splat falls below 1/255, in standard deviations.
+# Distance at which the alpha of an opaque splat falls below 1/255 [standard deviations].
 MAX_EXTENT = 3.33
 # Splats per task of a thread.
 CHUNK = 256
-# A camera as one row of numbers: rotation (9), translation (3), fx, fy, cx, cy, limits of x/z and
-# of y/z (4) inside which the projection is differentiated, center in the world (3).
+# A camera is one row of numbers: rotation (9), translation (3), fx, fy, cx, cy, limits of x/z and
+# y/z (4), and center in the world (3). The projection is differentiated only inside the limits.
 CAMERA_NUMBERS = 23
 
 
@@ -41,7 +41,8 @@ def camera_table(
     table[:, 9:12] = pose[:, :3, 3]
     focal, principal = K[:, [0, 1], [0, 1]], K[:, [0, 1], [2, 2]]
     table[:, 12:14], table[:, 14:16] = focal, principal
-    # Beyond the image by 0.15 of its size the linearization would explode (as in gsplat).
+    # The limits lie 0.15 of the image's size beyond its border (as in gsplat). Farther out the
+    # linearization would explode.
     size = np.array([width, height], dtype=np.float64)
     slack = 0.15 * size / focal
     table[:, 16:18] = -principal / focal - slack
@@ -120,7 +121,7 @@ def _direction(camera, mean):
 
 @kernel
 def _project_one(camera, size, mean, opacity, axes, scratch, mean2d, conic, radius):
-    """Project one splat into one camera; returns its depth, or 0 where it is not in the image."""
+    """Project one splat into one camera. Returns its depth, or 0 if it is not in the image."""
     x, y, z, u, v = _to_camera(camera, mean)
     if z < NEAR_PLANE or opacity < ALPHA_CUT:
         return 0.0
@@ -345,7 +346,7 @@ class Projection(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         *parameters, opacities, colors, radii = ctx.saved_tensors
         means, quats, scales, logits, sh0, shN = (p.contiguous() for p in parameters)
-        # NumPy asks the system for large pages, PyTorch does not: fewer page faults.
+        # NumPy asks the system for large pages and so has fewer page faults than PyTorch.
         results = [
             torch.from_numpy(np.empty(p.shape, dtype=np.float32))
             for p in (means, quats, scales, logits, sh0, shN)

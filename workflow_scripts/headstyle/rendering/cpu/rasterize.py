@@ -1,8 +1,8 @@
 """Blending of projected splats into images on the CPU, with gradients.
 
-Tiles of 16x16 pixels are blended in parallel, front to back; a row of a tile is 16 lanes of a
-vector (`blend_rows`). The backward pass writes the gradients of each splat in each tile to a place
-of its own and adds them per splat in a fixed order, so its result does not depend on the number of
+Tiles of 16x16 pixels are blended in parallel, front to back. A row of a tile is 16 lanes of a
+vector (`blend_rows`). The backward pass stores the gradients of each splat in each tile separately.
+Then it adds them per splat in a fixed order, so its result does not depend on the number of
 threads.
 """
 
@@ -28,11 +28,11 @@ from headstyle.rendering.cpu.lanes import prefetch
 from headstyle.rendering.cpu.tiles import RECORD, TILE, Tiling, tile_splats
 
 HALF, ONE, ZERO = np.float32(0.5), np.float32(1), np.float32(0)
-# Alpha below which a pixel shows nothing and has no expected depth.
+# A pixel with a smaller alpha shows nothing and has no expected depth.
 NOTHING = np.float32(0.5 / 255)
-# A finished tile is noticed every so many splats.
+# Splats between two checks whether the tile is finished.
 CHECK_EVERY = 16
-# Splats are fetched into the cache so many before they are needed.
+# A splat is fetched into the cache this many splats before its use.
 AHEAD = 4
 # First lanes of the channels that the numba code below reads and writes.
 OPEN, THROUGH, RED, LAST, EXPECTED, MEDIAN = (
@@ -48,13 +48,13 @@ BEHIND_SPLAT, D_RED, BEHIND, LAST_SPLAT = (
 def _tile_corner(task, shape, threads):
     """Tile of a task, its view, and the row and column of its first pixel.
 
-    A thread works on consecutive tasks. It gets every `threads`-th tile, so that each thread's work
-    is spread over the images and tiles that follow each other still share splats in the cache.
+    A thread works on consecutive tasks and gets every `threads`-th tile. So each thread's work is
+    spread over the images, and consecutive tiles share splats in the cache.
     """
     views, height, width = shape
     across, down = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
     count = views * across * down
-    # The first `longer` threads take one tile more than the others.
+    # Each of the first `longer` threads takes one tile more than the others.
     share, longer = count // threads, count % threads
     thread = min(task // (share + 1), longer)
     if thread == longer and share > 0:
@@ -257,12 +257,13 @@ def reduce_moments(
 class Rasterization(torch.autograd.Function):
     """Ellipses to images.
 
-    Takes means2d `(C, N, 2)`, conics `(C, N, 3)`, colors `(C, N, 3)`, opacities `(N,)`, then
-    without gradient depths `(C, N)`, radii `(C, N, 2)`, backgrounds `(C, 3)`, width, height,
-    whether depth is wanted and whether means2d shall get the attribute `absgrad` (C, N, 2) in the
-    backward pass: the sum over pixels of the absolute gradients, as gsplat calls it. Returns
-    colors `(C, H, W, 3)`, alphas, expected depth and median depth `(C, H, W)`; the depths carry
-    no gradient and are empty where not wanted.
+    Takes means2d `(C, N, 2)`, conics `(C, N, 3)`, colors `(C, N, 3)` and opacities `(N,)`. Then
+    come arguments without gradient: depths `(C, N)`, radii `(C, N, 2)`, backgrounds `(C, 3)`,
+    width, height, whether to compute depth, and whether the backward pass sets `means2d.absgrad`
+    (C, N, 2). That attribute is gsplat's sum over pixels of the absolute gradients.
+
+    Returns colors `(C, H, W, 3)`, alphas, expected depth and median depth `(C, H, W)`. The depths
+    carry no gradient; they are empty if depth is not computed.
     """
 
     @staticmethod

@@ -1,7 +1,7 @@
 """Which splat covers which 16x16 tile of which view, nearest first; for the CPU rasterizer.
 
-A splat covers a tile when its alpha reaches 1/255 at a pixel center there, found exactly from the
-ellipse and not from its bounding box. All orders are fixed by depth, then by the splat's index.
+A splat covers a tile if its alpha reaches 1/255 at a pixel center of the tile. This is computed
+from the ellipse itself, not from its bounding box. Splats are ordered by depth, then by index.
 """
 
 import math
@@ -16,7 +16,7 @@ from headstyle.base.compiled import kernel, parallel_kernel
 TILE = 16
 # One row of `Tiling.records`: x, y, conic a, b, c, opacity, red, green, blue, depth, cut, -.
 RECORD = 12
-# Pixels added around an ellipse, more than rounding can lose.
+# Margin around an ellipse [px]. It is larger than any rounding error.
 MARGIN_PX = 1e-3
 
 
@@ -27,7 +27,7 @@ class Tiling:
     splats: NDArray[np.int64]
     """Index c * N + n of each visible splat, view by view, nearest first. Shape `(P,)`."""
     records: NDArray[np.float32]
-    """What the kernels read of each visible splat. Shape `(P, 12)`."""
+    """The numbers of each visible splat that the kernels read. Shape `(P, 12)`."""
     slots: NDArray[np.int64]
     """Splat p owns the intersections `slots[p] : slots[p + 1]`. Shape `(P + 1,)`."""
     tiles: NDArray[np.int64]
@@ -135,7 +135,7 @@ def _gather(splats, means2d, conics, colors, opacities, depths, width, height, r
         for k in range(3):
             record[2 + k], record[6 + k] = conics[c, n, k], colors[c, n, k]
         record[5], record[9] = opacities[n], depths[c, n]
-        # Slightly beyond alpha = 1/255, where the kernels cut exactly.
+        # A little beyond alpha = 1/255. The kernels apply the exact limit.
         record[10] = 2 * math.log(255.0 * opacities[n]) + 1e-4
         record[11] = 0
         first, last = _tile_rows(record, height)

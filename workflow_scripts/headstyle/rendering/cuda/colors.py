@@ -1,7 +1,7 @@
 """Colors of splats from their spherical harmonics on CUDA: one kernel forward, one backward.
 
-gsplat's own copies all harmonics once per view. Here a view reads them where they are, and the
-backward pass adds the views up in registers. Bases and signs as in `spherical_harmonics`.
+gsplat's own function copies all harmonics once per view. Here each view reads them in place, and
+the backward pass sums over the views in registers. Bases and signs as in `spherical_harmonics`.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ from headstyle.rendering import spherical_harmonics
 
 # Splats of one program.
 BLOCK = 128
-# Their number changes at every refinement, which must not compile the kernels anew.
+# The number of splats changes at every refinement. The kernels must not be compiled again for it.
 SIZES = ["count", "views"]
 C0 = tl.constexpr(spherical_harmonics.C0)
 C1 = tl.constexpr(spherical_harmonics.C1)
@@ -166,7 +166,7 @@ def colors_backward(
             seen = _seen(radii, view, n, count)
             x, y, z, inverse = _direction(means, poses, view, n, seen)
             place = 3 * (view * count + n) + channel
-            # A color at its lower bound does not change.
+            # A color at its lower bound has no gradient.
             shown = seen & (tl.load(colors + place, mask=seen, other=0.0) > 0)
             d = tl.load(d_colors + place, mask=shown, other=0.0)
             b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11, b12, b13, b14, b15 = _bases(x, y, z)

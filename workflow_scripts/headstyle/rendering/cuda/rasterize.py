@@ -1,8 +1,9 @@
-"""Rendering on CUDA: gsplat's steps in a row, for small scenes that are rendered many times.
+"""Rendering on CUDA: the steps of gsplat's `rasterization`, for small scenes rendered many times.
 
-gsplat's `rasterization` waits for the device to invert the poses and copies the harmonics per view;
-these are its parts, with the eyes from the poses' transpose and the colors by `triton_colors`. One
-wait is left: gsplat asks how many tiles the splats reach before it allocates their list.
+gsplat's `rasterization` waits for the device to invert the poses, and it copies the harmonics per
+view. This module calls the same steps. It takes the eyes from the poses' transpose and the colors
+from `cuda.colors`. One wait is left: gsplat counts the tiles that the splats reach before it
+allocates their list.
 """
 
 from dataclasses import dataclass
@@ -24,19 +25,20 @@ from headstyle.base.devices import has_triton
 
 # Widths of gsplat's tiles [px]: its kernels need whole warps of 32 pixels, so none below 8.
 SMALL_TILE, LARGE_TILE = 8, 16
-# Tiles of 16 px from which on they are that large. Where there are 13,824 (9 views of 512x765 px,
-# 200,000 splats) an H200 trains 13 % faster with tiles of 8 px; more were not measured.
+# Tiles are 16 px wide if the images have at least so many of them, else 8 px. With 13,824 tiles of
+# 16 px (9 views of 512x765 px, 200,000 splats) an H200 trains 13 % faster at 8 px. Larger numbers
+# were not measured.
 MANY_TILES = 16_384
-# Alpha below which a pixel shows nothing and has no expected depth.
+# A pixel with a smaller alpha shows nothing and has no expected depth.
 NOTHING = 0.5 / 255
 
 
 @dataclass
 class Projected:
-    """Splats as C views of one size see them."""
+    """Splats projected into C views of one size."""
 
     means2d: Tensor
-    """Centers [px], whose gradient is retained. Shape `(C, N, 2)`."""
+    """Centers [px]. Their gradient is retained. Shape `(C, N, 2)`."""
     conics: Tensor
     """Inverse covariances [1/px^2]: xx, xy, yy. Shape `(C, N, 3)`."""
     colors: Tensor
@@ -54,21 +56,21 @@ class TileLists:
     """Which splats each tile blends, front to back."""
 
     width: int
-    """Of a tile, and its height [px]."""
+    """Width and height of a tile [px]."""
     offsets: Tensor
     """Where the list of each tile starts. Shape `(C, rows, columns)`."""
     splats: Tensor
     """The lists, one after the other: indices into `(C, N)`."""
     shown: Tensor | None = None
-    """Tiles to blend at all; None is all. Shape `(C, rows, columns)`."""
+    """Which tiles are blended; None blends all. Shape `(C, rows, columns)`."""
 
 
 def tile_width(width: int, height: int, views: int) -> int:
-    """Width of the tiles [px] for so many views of a size [px].
+    """Width of the tiles [px] for this number of views and this size [px].
 
-    A block of threads works through the list of one tile. Where there are few tiles the GPU waits
-    for the longest lists; tiles of half the width have shorter ones, and threads that look at
-    fewer splats in vain. Where tiles abound, larger ones save entries, which must be sorted.
+    A block of threads works through the list of one tile. With few tiles the GPU waits for the
+    longest lists. Smaller tiles have shorter lists, and their threads read fewer splats that do not
+    cover their pixel. With many tiles, larger ones mean fewer list entries to sort.
     """
     tiles = views * -(-width // LARGE_TILE) * -(-height // LARGE_TILE)
     return SMALL_TILE if tiles < MANY_TILES else LARGE_TILE
@@ -85,7 +87,7 @@ def render_parts(
     with_depth: bool,
     absolute_gradients: bool,
 ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None, dict[str, Any]]:
-    """The fields of a `Rendering`; arguments as of `render`, checked there."""
+    """The fields of a `Rendering`. The arguments are those of `render`, which checks them."""
     projected = project(splats, world_to_camera, intrinsics, width, height, sh_degree)
     lists = list_tiles(projected, width, height, tile_width(width, height, len(background)))
     if with_depth:
@@ -113,7 +115,7 @@ def project(
     height: int,
     sh_degree: int,
 ) -> Projected:
-    """Where each view sees the splats, and in which colors; arguments as of `render`."""
+    """Project the splats into each view and compute their colors. Arguments as in `render`."""
     opacities = torch.sigmoid(splats["opacities"])
     radii, means2d, depths, conics, _ = fully_fused_projection(
         splats["means"], None, splats["quats"], torch.exp(splats["scales"]),
@@ -127,12 +129,12 @@ def project(
 
 
 def list_tiles(projected: Projected, width: int, height: int, tile: int) -> TileLists:
-    """Sort the splats into the tiles of images of a size [px]; waits for the device.
+    """List for each tile of the images the splats that reach it; waits for the device.
 
     Args:
         projected: Splats in the views.
-        width: Of the images [px].
-        height: Of the images [px].
+        width: Width of the images [px].
+        height: Height of the images [px].
         tile: Width of a tile [px].
     """
     tiles = (-(-width // tile), -(-height // tile))
@@ -149,16 +151,16 @@ def blend(
     background: Tensor,
     absolute_gradients: bool,
 ) -> tuple[Tensor, Tensor]:
-    """Images `(C, H, W, K)` and alphas `(C, H, W)` of what the tiles list.
+    """Blend the tiles' splats into images `(C, H, W, K)` and alphas `(C, H, W)`.
 
-    Takes a background of the colors' K channels `(C, K)`.
+    The background has the K channels of the colors: shape `(C, K)`.
     """
     images, alphas = rasterize_to_pixels(
         projected.means2d, projected.conics, projected.colors, projected.opacities,
         width, height, lists.width, lists.offsets, lists.splats,
         backgrounds=background, masks=lists.shown, absgrad=absolute_gradients,
     )  # fmt: skip
-    # Unlike an index, this has a view for its gradient, too.
+    # The gradient of this is a view of memory; the gradient of indexing would be a copy.
     return images, alphas.squeeze(-1)
 
 
@@ -181,9 +183,9 @@ def splat_colors(splats: Any, world_to_camera: Tensor, radii: Tensor, sh_degree:
 def median_depth(projected: Projected, lists: TileLists, width: int, height: int) -> Tensor:
     """Depth of the splat at which the transmittance passes 1/2 `(C, H, W)`, else 0.
 
-    gsplat lists, pixel by pixel and front to back, the splats that it blends; their alphas are
-    computed again and multiplied up along each pixel's list. Meant for evaluation: it holds all
-    fragments of a view in memory.
+    gsplat lists the splats that each pixel blends, front to back. This function computes their
+    alphas again and multiplies the transmittances along each list. It is meant for evaluation: it
+    holds all fragments of a view in memory.
     """
     means2d, opacities = projected.means2d, projected.opacities
     views, count = means2d.shape[:2]
