@@ -1,4 +1,4 @@
-"""The networks of LPIPS, with the weights of files: the only door to the lpips package's class.
+"""The networks of LPIPS with weights from files. Only this module uses the lpips package's class.
 
 Source: Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", CVPR
 2018, version 0.1 of its authors' package.
@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from headstyle.base.errors import InputError, first_line
 
-# The backbones' files on torchvision's site, under the names that torch gives them in its cache.
+# Names of the backbones' files, both on torchvision's site and in torch's cache.
 BACKBONES = {
     "squeeze": "squeezenet1_1-b8a52dc0.pth",
     "alex": "alexnet-owt-7be5be79.pth",
@@ -25,10 +25,10 @@ DOWNLOADS = "https://download.pytorch.org/models"
 
 
 def find_backbone(net: str, weights: str | Path | None = None) -> Path:
-    """The backbone's file: `weights` if given, else where torch keeps its downloads.
+    """The backbone's file: `weights` if given, else the file in torch's folder of downloads.
 
     Raises:
-        InputError: the net is unknown or the file is missing, with where to get it.
+        InputError: the net is unknown or the file is missing. The message tells where to get it.
     """
     if net not in BACKBONES:
         raise InputError(f"metrics.lpips_net: {net!r} is not one of {', '.join(BACKBONES)}")
@@ -36,15 +36,16 @@ def find_backbone(net: str, weights: str | Path | None = None) -> Path:
     if path.is_file():
         return path
     raise InputError(
-        f"{path} is missing: LPIPS needs the {net} backbone; download {DOWNLOADS}/{BACKBONES[net]} "
-        "to that place, name its file in metrics.lpips_weights, or take lpips out of metrics.names"
+        f"{path} is missing, but LPIPS needs the {net} backbone; download "
+        f"{DOWNLOADS}/{BACKBONES[net]} to that place, name its file in metrics.lpips_weights, or "
+        "take lpips out of metrics.names"
     )
 
 
 def download_backbone(net: str, weights: str | None = None) -> list[Path]:
-    """The backbone where it is looked for, if need be from torchvision's site.
+    """The backbone's file (see `find_backbone`), downloaded from torchvision's site if missing.
 
-    Its name holds its digest, which is checked.
+    The file's name contains its digest, and the download is checked against it.
     """
     name = BACKBONES[net]
     path = Path(weights or Path(torch.hub.get_dir(), "checkpoints", name))
@@ -61,7 +62,7 @@ def package_network(net: str, seed: int = 0) -> Any:
     """The lpips package's network with random weights: squeeze, alex or vgg."""
     import lpips
 
-    # The package would download the backbone, and draws random weights: keep both inside.
+    # By itself the package would download the backbone and change the global random state.
     with warnings.catch_warnings(), torch.random.fork_rng():
         warnings.simplefilter("ignore")
         torch.manual_seed(seed)
@@ -85,7 +86,7 @@ def load_network(net: str, backbone: Path) -> torch.nn.Module:
     network.load_state_dict(torch.load(heads, weights_only=True, map_location="cpu"), strict=False)
     try:
         state = torch.load(backbone, weights_only=True, map_location="cpu")
-        # Layer `features.7.bias` is `sliceK.7.bias` in the package.
+        # torchvision's layer `features.7.bias` has the name `sliceK.7.bias` in the package.
         network.net.load_state_dict(
             {key: state["features." + key.partition(".")[2]] for key in network.net.state_dict()}
         )
@@ -112,7 +113,7 @@ def load_mini(path: Path) -> torch.nn.Module:
         raise InputError(
             f"{path} cannot be read ({reason}); get it from the repository again"
         ) from None
-    # The package names its linear heads twice.
+    # The package lists its linear heads under two names.
     missing = [name for name in missing if not name.startswith(("lins.", "scaling_layer."))]
     if missing or unexpected:
         raise InputError(

@@ -16,20 +16,20 @@ from headstyle.base.seeds import derived_seed
 from headstyle.losses.lpips_networks import find_backbone, load_mini, load_network
 
 PATCHES, PATCH_PX = 16, 32
-"""Patches in an iteration and their side, as in Instruct-NeRF2NeRF."""
+"""Number of patches in an iteration, and their side [px], as in Instruct-NeRF2NeRF."""
 
 
 class PatchLpips:
     """Weighted LPIPS of patches at random places of rendered views and their targets."""
 
     def __init__(self, network: nn.Module, weight: float, seed: int) -> None:
-        """The places come from `seed` and the iteration alone."""
+        """Draw the patches' places from `seed` and the iteration."""
         self.network = network
         self.weight = weight
         self.seed = seed
 
     def __call__(self, rendered: Tensor, target: Tensor, iteration: int) -> Tensor:
-        """The term of the loss for views `(C, H, W, 3)` in [0, 1], a scalar."""
+        """The term of the loss, a scalar, for views `(C, H, W, 3)` in [0, 1]."""
         views, height, width, _ = rendered.shape
         side = (min(PATCH_PX, height), min(PATCH_PX, width))
         generator = torch.Generator().manual_seed(derived_seed(self.seed, "patches", iteration))
@@ -47,7 +47,7 @@ class PatchLpips:
 
 
 def lpips_file(stylization: Mapping[str, Any]) -> Path | None:
-    """The weights that the config's section `stylization` asks for; None if it has no such term.
+    """The file of the weights that `stylization` needs, or None if its LPIPS weight is 0.
 
     Raises:
         InputError: the file is missing.
@@ -62,7 +62,7 @@ def lpips_file(stylization: Mapping[str, Any]) -> Path | None:
 def make_perceptual_loss(
     stylization: Mapping[str, Any], seed: int, device: str
 ) -> PatchLpips | None:
-    """The term that the config's section `stylization` asks for, or None.
+    """The perceptual term of the config's section `stylization`, or None if its weight is 0.
 
     Raises:
         InputError: the weights are missing or damaged.

@@ -1,4 +1,4 @@
-"""How far two images are apart: the training loss, PSNR and SSIM. Images are sRGB in [0, 1]."""
+"""Differences of two images: the training loss, PSNR and SSIM. Images are sRGB in [0, 1]."""
 
 from functools import cache
 from typing import Any
@@ -15,8 +15,8 @@ def photometric_loss(rendered: Tensor, target: Tensor, ssim_weight: float) -> Te
     """(1 - w) L1 + w (1 - SSIM), as in 3D Gaussian splatting.
 
     Args:
-        rendered: What is optimized. Shape `(C, H, W, 3)`.
-        target: What it should become; gets no gradient. Shape `(C, H, W, 3)`.
+        rendered: Rendered images, which are optimized. Shape `(C, H, W, 3)`.
+        target: Target images, which get no gradient. Shape `(C, H, W, 3)`.
         ssim_weight: w in [0, 1].
 
     Returns:
@@ -39,14 +39,14 @@ def photometric_loss(rendered: Tensor, target: Tensor, ssim_weight: float) -> Te
 def on_background(
     alphas: Tensor, colors: Tensor, masks: Tensor, slots: Tensor, background: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Some of the target images on a background, and how far rendered alphas are from their masks.
+    """The rendered views' targets on a background, and the error of the rendered alphas.
 
     Args:
-        alphas: Rendered ones, the only input that gets a gradient. Shape `(C, H, W)`.
-        colors: Of all targets, premultiplied. Shape `(S, H, W, 3)`.
-        masks: Of all targets. Shape `(S, H, W)`.
-        slots: Which of them the rendered views are. Shape `(C,)`.
-        background: Shape `(3,)`.
+        alphas: Rendered alphas, the only input that gets a gradient. Shape `(C, H, W)`.
+        colors: Premultiplied colors of all targets. Shape `(S, H, W, 3)`.
+        masks: Masks of all targets. Shape `(S, H, W)`.
+        slots: Index of each rendered view among the targets. Shape `(C,)`.
+        background: Color behind the targets. Shape `(3,)`.
 
     Returns:
         Colors `(C, H, W, 3)`, and the mean of |alpha - mask|, a scalar.
@@ -90,10 +90,10 @@ def foreground_scores(rendered: Tensor, target: Tensor, mask: Tensor) -> tuple[f
 
 
 def color_corrected(rendered: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """The rendered image after the affine map of its colors that suits the target best.
+    """The rendered image after the affine map of its colors that fits the target best.
 
-    What is left of the difference is not exposure or white balance. Least squares over the pixels
-    of `mask`; takes images `(H, W, 3)` and a boolean mask `(H, W)`, returns an image.
+    The map removes differences of exposure and white balance. It is the least-squares fit over the
+    pixels of `mask`. Takes images `(H, W, 3)` and a boolean mask `(H, W)`, returns an image.
     """
     ones = torch.ones_like(rendered[..., :1])
     inputs = torch.cat([rendered, ones], dim=-1)
@@ -104,7 +104,7 @@ def color_corrected(rendered: Tensor, target: Tensor, mask: Tensor) -> Tensor:
 
 
 def _is_plain(images: Tensor) -> bool:
-    """Whether the CPU's kernels take these images."""
+    """Whether the CPU's kernels can process these images."""
     return images.device.type == "cpu" and images.dtype == torch.float32 and images.shape[-1] == 3
 
 
@@ -114,7 +114,7 @@ def _window(channels: int, device: torch.device, dtype: torch.dtype) -> Tensor:
 
 
 def _blur(images: Tensor) -> Tensor:
-    """Gaussian window over `(C, H, W, K)`; channels last is also the fast layout on the CPU."""
+    """Gaussian window over `(C, H, W, K)`. Channels last is the fast layout on the CPU."""
     channels = images.shape[-1]
     window = _window(channels, images.device, images.dtype)
     stacked = images.permute(0, 3, 1, 2)
@@ -132,7 +132,7 @@ def _blur(images: Tensor) -> Tensor:
 
 
 class _Ssim(torch.autograd.Function):
-    """SSIM with its gradient written out: 5 blurred maps forward and 3 backward."""
+    """SSIM with an explicit gradient: 5 blurred maps forward, 3 backward."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, y: Tensor) -> Tensor:

@@ -1,8 +1,9 @@
 """The training loss on the CPU: L1 and SSIM of two images, and the gradient, row by row.
 
-What `losses.photometric_loss` computes, by the same formulas; as tensor operations they take longer
-than the rasterizer. An image is blurred across, then down, and all of it stays in the cache. Rows
-are worked at by all threads and added up in one order: the number of threads changes no byte.
+The formulas are those of `losses.photometric.photometric_loss`. As tensor operations they would
+take longer than the rasterizer. An image is blurred across, then down, and stays in the cache. The
+threads share the rows, and the rows' sums are added in a fixed order. So the number of threads
+changes no byte.
 """
 
 from typing import Any
@@ -21,8 +22,8 @@ CHANNELS = 3
 HALF = WINDOW // 2
 # Values of a row that a window reaches to either side.
 REACH = HALF * CHANNELS
-# Values of a row that are compared together: a constant, so that the compiler sees how far apart
-# the parts of their memory are, and works at many at a time.
+# Values of a row that are compared together. It is a constant, so that the compiler knows the
+# memory layout and uses vector instructions.
 BLOCK = 1024
 ONE, TWO = np.float32(1), np.float32(2)
 SMALL_1, SMALL_2 = np.float32(C1), np.float32(C2)
@@ -30,7 +31,7 @@ SMALL_1, SMALL_2 = np.float32(C1), np.float32(C2)
 
 @kernel
 def _add(total, weight, first, second):
-    """Add the weighted sum of two rows. Loops that write one row run at many values at a time."""
+    """Add the weighted sum of two rows. A loop that writes a single row is compiled to vectors."""
     for j in range(len(total)):
         total[j] += weight * (first[j] + second[j])
 
@@ -48,9 +49,9 @@ def _blur_across(row, weights, total):
 
 @kernel
 def _blur_down(rows, middle, first, weights, nothing, total):
-    """Blur down to a part, from `first` on, of the row `middle` of an image `(H, L)`.
+    """Blur a part of the row `middle` of an image `(H, L)` vertically; the part starts at `first`.
 
-    There is `nothing` beyond the image.
+    Beyond the image the values are those of `nothing`.
     """
     end = first + len(total)
     for j in range(len(total)):
@@ -81,7 +82,7 @@ def moments_across(x, y, weights, moments):
 
 @kernel
 def _compare(x, y, ssim_weight, state):
-    """Turn the blurred moments of values, `BLOCK` at most, into the SSIM's slopes and the loss."""
+    """Turn the blurred moments of up to `BLOCK` values into the SSIM's slopes and the loss."""
     for j in range(len(x)):
         mean_x, mean_y = state[j], state[BLOCK + j]
         means, both = mean_x * mean_y, mean_x * mean_x + mean_y * mean_y
@@ -99,7 +100,7 @@ def _compare(x, y, ssim_weight, state):
 
 @parallel_kernel
 def loss_down(x, y, weights, moments, ssim_weight, slopes, losses):
-    """Blur the moments down the columns; note each row's loss and its slopes by the moments."""
+    """Blur the moments down the columns; store each row's loss and its slopes by the moments."""
     height, length = x.shape
     nothing = np.zeros(BLOCK, dtype=np.float32)
     for row in prange(height):
@@ -149,12 +150,12 @@ def gradient_down(x, y, weights, blurred, ssim_weight, share, gradient):
 class PhotometricLoss(torch.autograd.Function):
     """(1 - w) L1 + w (1 - SSIM) of float32 images `(C, H, W, 3)` on the CPU, a scalar.
 
-    Takes the rendered images, the targets, which get no gradient, and w.
+    Takes the rendered images, the targets and w. Only the rendered images get a gradient.
     """
 
     @staticmethod
     def forward(ctx: Any, rendered: Tensor, target: Tensor, ssim_weight: float) -> Tensor:
-        # As the images are in the cache: the gradient, too.
+        # Compute the gradient too while the images are in the cache.
         wanted = ctx.needs_input_grad[0]
         gradient = torch.empty_like(rendered, memory_format=torch.contiguous_format)
         images = [x.detach().contiguous().flatten(2).numpy() for x in (rendered, target, gradient)]
@@ -177,7 +178,7 @@ def _loss_and_gradient(
     ssim_weight: np.float32,
     wanted: bool,
 ) -> float:
-    """The loss of images `(C, H, L)`; fills its gradient by the rendered ones where wanted."""
+    """The loss of images `(C, H, L)`. Fills the gradient by the rendered images if requested."""
     weights = window_weights(torch.device("cpu"), torch.float32).numpy()
     moments = np.empty((4, *rendered.shape[1:]), dtype=np.float32)
     slopes = np.empty_like(moments[:3])
@@ -187,7 +188,7 @@ def _loss_and_gradient(
         moments_across(x, y, weights, moments)
         loss_down(x, y, weights, moments, ssim_weight, slopes, own_losses)
         if wanted:
-            # The moments' memory is used again.
+            # Reuse the moments' memory.
             slopes_across(slopes, weights, moments[:3])
             gradient_down(x, y, weights, moments[:3], ssim_weight, share, own_gradient)
     return float(losses.sum() / max(rendered.size, 1))

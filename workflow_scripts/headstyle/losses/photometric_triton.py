@@ -1,8 +1,9 @@
 """The training loss as four kernels on CUDA: L1 and SSIM of two images, and the gradient.
 
-What `losses.photometric_loss` computes, by the same formulas. Its 40 launches cost a GPU more than
-the arithmetic does. The images are blurred across, then down; each pass reads 11 neighbors from the
-cache. The forward pass leaves the derivatives by the blurred moments behind for the backward pass.
+The formulas are those of `losses.photometric.photometric_loss`, whose 40 kernel launches cost a GPU
+more time than the arithmetic. The images are blurred across, then down; each pass reads 11
+neighbors from the cache. The forward pass stores the derivatives by the blurred moments for the
+backward pass.
 """
 
 from typing import Any
@@ -15,10 +16,10 @@ from torch.autograd.function import once_differentiable
 
 from headstyle.losses.ssim_window import C1, C2, WINDOW, window_weights
 
-# Pixels of one program: rows, and values (three channels beside each other) in a row.
+# Size of one program's block: rows, and values in a row (a pixel has three values side by side).
 ROWS, COLUMNS = 8, 64
 CHANNELS = 3
-# So many that the 44 values which a pixel loads at once stay in registers.
+# Number of warps at which the 44 values that a pixel loads at once stay in registers.
 WARPS = 8
 # One compiled kernel serves any number of views.
 SIZES = ["rows", "height"]
@@ -66,7 +67,7 @@ def loss_down(
     x, y, weights, moments, slopes, partial, rows, length, height, ssim_weight, share,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, C1: tl.constexpr, C2: tl.constexpr,
 ):  # fmt: skip
-    """Blur the moments down the columns, add up the loss, and note its slopes by the moments."""
+    """Blur the moments down the columns, sum the loss, and store its slopes by the moments."""
     row, column, inside = _place(rows, length, ROWS, COLUMNS)
     place = row * length + column
     plane = rows * length
@@ -158,7 +159,7 @@ def gradient_down(
 class PhotometricLoss(torch.autograd.Function):
     """(1 - w) L1 + w (1 - SSIM) of contiguous float32 images `(C, H, W, 3)`, a scalar.
 
-    Takes the rendered images, the targets, which get no gradient, and w.
+    Takes the rendered images, the targets and w. Only the rendered images get a gradient.
     """
 
     @staticmethod

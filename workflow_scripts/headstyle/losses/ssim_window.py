@@ -5,7 +5,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-# Structural similarity of Wang et al. 2004 with the window that 3DGS uses.
+# Wang et al. 2004, with the window of 3DGS.
 WINDOW, SIGMA = 11, 1.5
 C1, C2 = 0.01**2, 0.03**2
 

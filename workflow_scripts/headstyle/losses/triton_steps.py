@@ -1,8 +1,8 @@
-"""Small steps of an iteration as one kernel each on CUDA, where operators would be eight.
+"""Small steps of an iteration on CUDA, each as one kernel instead of about eight operators.
 
-A view of moderate size keeps a GPU busy for less time than the host takes to start its kernels, so
-their number counts. The formulas are those of `losses.on_background`, `exposure.Exposures.apply`
-and `densification.add_gradients`.
+For a view of moderate size the GPU works for less time than the host takes to start the kernels. So
+fewer kernels save time. The formulas are those of `photometric.on_background`,
+`exposure.Exposures.apply` and `densification.add_gradients`.
 """
 
 from typing import Any
@@ -22,7 +22,7 @@ def composite(
     alphas, colors, masks, slots, background, target, signs, partial, total, pixels, share,
     BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Put targets on a background; add up |alpha - mask| times `share`, and note the signs."""
+    """Put targets on a background, sum |alpha - mask| times `share`, and store the signs."""
     p = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside = p < total
     source = tl.load(slots + p // pixels, mask=inside, other=0) * pixels + p % pixels
@@ -41,9 +41,9 @@ def composite(
 class Targets(torch.autograd.Function):
     """Targets on a background `(C, H, W, 3)`, and the mean of |alpha - mask|, a scalar.
 
-    Takes the rendered alphas `(C, H, W)`, then without gradient the premultiplied colors
-    `(S, H, W, 3)` and masks `(S, H, W)` of all views of that size, the views' places among them
-    `(C,)`, and the background `(3,)`.
+    Takes the rendered alphas `(C, H, W)`. Then come arguments without gradient: the premultiplied
+    colors `(S, H, W, 3)` and masks `(S, H, W)` of all views of that size, the rendered views'
+    indices among them `(C,)`, and the background `(3,)`.
     """
 
     @staticmethod
@@ -72,7 +72,7 @@ class Targets(torch.autograd.Function):
 
 @triton.jit
 def _exposed_pixels(alphas, logarithms, views, pixels, BLOCK: tl.constexpr):
-    """This program's pixels, which lie in one image, with its gains' place and what they let by."""
+    """This program's pixels, the place of their image's gains, and the background's share."""
     n = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside = n < pixels
     p = tl.program_id(1) * pixels + n
@@ -84,7 +84,7 @@ def _exposed_pixels(alphas, logarithms, views, pixels, BLOCK: tl.constexpr):
 def expose(
     colors, alphas, logarithms, views, background, found, pixels, BLOCK: tl.constexpr
 ):  # fmt: skip
-    """Multiply the colors of images by their views' gains, but not the background's share."""
+    """Multiply the colors of images by their views' gains, except for the background's share."""
     p, inside, place, through = _exposed_pixels(alphas, logarithms, views, pixels, BLOCK)
     for channel in tl.static_range(3):
         gain = tl.exp(tl.load(logarithms + place + channel))
@@ -114,10 +114,10 @@ def expose_backward(
 
 
 class Exposed(torch.autograd.Function):
-    """Images `(C, H, W, 3)` as their views were exposed; what shines through stays.
+    """Images `(C, H, W, 3)` times their views' gains; the background's share does not change.
 
-    Takes the images, their alphas `(C, H, W)` and the logarithms of all views' gains `(V, 3)`, then
-    without gradient which views they are `(C,)` and the background `(3,)`.
+    Takes the images, their alphas `(C, H, W)` and the logarithms of all views' gains `(V, 3)`. Then
+    come arguments without gradient: the images' views `(C,)` and the background `(3,)`.
     """
 
     @staticmethod
@@ -148,7 +148,7 @@ class Exposed(torch.autograd.Function):
 def note_gradients(
     gradients, radii, sums, counts, half_width, half_height, count, views, BLOCK: tl.constexpr
 ):
-    """Add the length of each splat's image gradient, and the views that see it."""
+    """Add the length of each splat's image gradient, and count the views that see the splat."""
     n = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside = n < count
     length, seen = tl.zeros((BLOCK,), tl.float32), tl.zeros((BLOCK,), tl.float32)
@@ -167,9 +167,10 @@ def note_gradients(
 def add_lengths(
     gradients: Tensor, radii: Tensor, sums: Tensor, counts: Tensor, half: tuple[float, float]
 ) -> None:
-    """Add to `sums` and `counts` `(N,)` what the views' gradients and radii `(C, N, 2)` tell.
+    """Add the gradients' lengths to `sums` and the views that see a splat to `counts`, `(N,)` each.
 
-    `half` is what the gradients along x and y are multiplied by.
+    Takes the views' gradients and radii `(C, N, 2)`. `half` is the factor of the gradients along x
+    and y.
     """
     views, count = radii.shape[:2]
     if count:
