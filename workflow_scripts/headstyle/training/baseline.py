@@ -36,7 +36,7 @@ from headstyle.training.trainers import make_trainer
 
 logger = logging.getLogger("headstyle")
 
-# Rows of the history of a whole training.
+# Number of rows in the history of a training.
 HISTORY_ROWS = 200
 
 
@@ -63,9 +63,10 @@ def train_on_views(
         points: Sparse points of the foreground. Shape `(N, 3)`.
         colors: Their colors in [0, 1]. Shape `(N, 3)`.
         settings: The schedule.
-        seed: Of initialization, order of the views and backgrounds.
-        device: Where to train.
-        checkpoints: Folder from which an interrupted training goes on; removed at the end.
+        seed: Seed of the initialization, the order of the views and the backgrounds.
+        device: Device to train on.
+        checkpoints: Folder of the checkpoint. An interrupted training continues from it, and a
+            complete training removes it.
 
     Returns:
         The trainer after its last iteration, with the chosen splats and the history.
@@ -96,9 +97,9 @@ def prepare_training(
     seed: int,
     device: str = "cpu",
 ) -> tuple[SplatTrainer, Selection]:
-    """A trainer before its first iteration, and what chooses among its iterations.
+    """A trainer before its first iteration, and the object that selects the best iteration.
 
-    Takes what `train_on_views` does.
+    The arguments are those of `train_on_views`.
     """
     training, _ = split_views(len(cameras), settings.holdout_every)
     training, choosing = split_for_selection(training, settings.selection_every)
@@ -118,7 +119,7 @@ def prepare_training(
 
 
 def _iterate(trainer: SplatTrainer, selection: Selection, saved: Checkpoints, seed: int) -> None:
-    """All iterations that are left, one view each."""
+    """Run all remaining iterations, each on one view."""
     iterations = trainer.settings.iterations
     every = max(1, iterations // HISTORY_ROWS)
     order = itertools.islice(
@@ -139,10 +140,10 @@ def _iterate(trainer: SplatTrainer, selection: Selection, saved: Checkpoints, se
 def write_renders(
     splats: Splats, cameras: Cameras, renders: str | Path, depth: str | Path
 ) -> dict[str, RgbaImage]:
-    """Render all views to `renders/{view}.png` and `depth/{view}.npz`, each folder whole.
+    """Render all views to `renders/{view}.png` and `depth/{view}.npz`, each folder in one step.
 
-    The depth files hold `median` and `expected`, float32 z, 0 where there is no surface. Returns
-    the images by view, before their rounding to 8 bits.
+    The depth files hold `median` and `expected`: z as float32, 0 where there is no surface. Returns
+    the images by view, before they are rounded to 8 bits.
     """
     images = {}
     with whole_folder(renders) as render_folder, whole_folder(depth) as depth_folder:
@@ -171,11 +172,14 @@ def score_views(
 ) -> dict[str, Any]:
     """PSNR and SSIM over the foreground of each view, and their means for `metrics.json`.
 
-    Both images are composited on black. `psnr` and `ssim` compare the render as it is; `_exposed`
-    with the view's exposure, which is learned in training views and in held-out ones predicted from
-    the training views around them; `_corrected` after an affine correction of its colors to the
-    photograph's, which leaves all differences of exposure and white balance out. Means of held-out
-    views are None where there are none; `exposures` None leaves `_exposed` out.
+    Both images are composited on black. `psnr` and `ssim` compare the render itself. The scores
+    named `_exposed` compare the render after the view's exposure was applied. The exposure of a
+    training view is learned; that of a held-out view is predicted from nearby training views. The
+    scores named `_corrected` compare the render after an affine map of its colors was fitted to the
+    photograph. The map removes differences of exposure and white balance.
+
+    Means over held-out views are None if no view is held out. If `exposures` is None, there are no
+    scores named `_exposed`.
     """
     _, held = split_views(len(cameras), holdout)
     gains = exposures.gains(cameras) if exposures else None
@@ -204,7 +208,7 @@ def score_views(
 
 
 def _scores(image: RgbaImage, render: RgbaImage) -> dict[str, Any]:
-    """Foreground scores of one view; None where it has no foreground, as JSON knows no NaN."""
+    """Foreground scores of one view. They are None if it has no foreground: JSON has no NaN."""
     target, rendered = torch.from_numpy(image), torch.from_numpy(render)
     mask = target[..., 3] > FOREGROUND_ALPHA
     shown, wanted = (image[..., :3] * image[..., 3:] for image in (rendered, target))

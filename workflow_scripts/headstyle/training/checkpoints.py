@@ -1,7 +1,8 @@
 """Checkpoints of a training: everything that its next iterations depend on, in one file.
 
-A safetensors file whose metadata holds what is no tensor as JSON, so that state and description
-appear together or not at all. Of its tensors, `splats.*` is the scene and `moments.*` Adam's state.
+The file has the safetensors format. The tensors `splats.*` are the scene, and `moments.*` are
+Adam's state. The metadata holds the rest of the state as JSON. One file is written in one step, so
+tensors and metadata always belong together.
 """
 
 import hashlib
@@ -36,13 +37,13 @@ class Checkpoints:
     """The checkpoint of one training in a folder of its own; only the latest is kept."""
 
     def __init__(self, folder: str | Path | None, every_s: float, task: str) -> None:
-        """Without a folder, or with `every_s` 0, nothing is written.
+        """Write nothing if there is no folder or `every_s` is 0.
 
         Args:
-            folder: Where the checkpoint lies; not an output of any rule, so that nothing deletes it
-                when a training is interrupted.
+            folder: Folder of the checkpoint. It is no rule's output, because Snakemake deletes the
+                outputs of an interrupted job.
             every_s: Seconds between checkpoints.
-            task: Digest of what is trained; a checkpoint of another task is not resumed.
+            task: Digest of the views and settings. A checkpoint of another task is not resumed.
         """
         self.folder = Path(folder) if folder and every_s else None
         self.every_s = every_s
@@ -52,7 +53,7 @@ class Checkpoints:
         self._written = time.monotonic()
 
     def resume(self, trainer: SplatTrainer, selection: Selection) -> None:
-        """Continue from the checkpoint if there is one of the same task; log which happens."""
+        """Continue from the checkpoint if there is one of the same task, and log the decision."""
         if self.folder is None or not (self.folder / FILE).exists():
             return
         path = self.folder / FILE
@@ -89,9 +90,9 @@ class Checkpoints:
         self._written = time.monotonic()
 
     def note(self) -> str:
-        """Where the last good state is, for messages."""
+        """Text for messages: where the last good checkpoint is."""
         if self.iteration is None:
-            return "there is no checkpoint before it"
+            return "there is no earlier checkpoint"
         return f"the last good checkpoint, of iteration {self.iteration}, is in {self.folder}"
 
     def remove(self) -> None:
@@ -101,7 +102,7 @@ class Checkpoints:
 
 
 def state_of(trainer: SplatTrainer) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and, as JSON can hold it, the rest of a trainer's state."""
+    """A trainer's state: the tensors, and the rest as values that JSON can hold."""
     tensors = {f"splats.{name}": value for name, value in trainer.splats.items()}
     for name, optimizer in trainer.optimizers.items():
         tensors |= _moments(name, optimizer)
@@ -123,7 +124,7 @@ def state_of(trainer: SplatTrainer) -> tuple[dict[str, Tensor], dict[str, Any]]:
 def restore(
     trainer: SplatTrainer, tensors: Mapping[str, Tensor], described: Mapping[str, Any]
 ) -> None:
-    """Put a trainer into the state that `state_of` told."""
+    """Put a trainer into a state that `state_of` returned."""
     for name, optimizer in trainer.optimizers.items():
         trainer.splats[name] = torch.nn.Parameter(tensors[f"splats.{name}"].to(trainer.device))
         _restore_moments(name, optimizer, trainer.splats[name], tensors)
@@ -150,8 +151,8 @@ def task_digest(
     settings: TrainingSettings,
     *rest: object,
 ) -> str:
-    """Digest of everything that a training depends on, as far as it can differ between runs."""
-    # When checkpoints are written changes nothing of what is trained.
+    """Digest of everything that a training depends on and that can differ between runs."""
+    # The time between checkpoints does not change the training.
     chosen = {**asdict(settings), "checkpoint_every_s": None}
     digest = hashlib.sha256(json.dumps([chosen, cameras.names, *rest], default=str).encode())
     for array in (cameras.sizes, cameras.intrinsics, cameras.world_to_camera, points, colors):

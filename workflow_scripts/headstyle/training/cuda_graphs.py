@@ -1,4 +1,4 @@
-"""Functions recorded as CUDA graphs: many short kernels, started by the host at once."""
+"""Functions recorded as CUDA graphs: the host starts many short kernels with one call."""
 
 import threading
 import warnings
@@ -11,7 +11,8 @@ Replay = Callable[[], Any]
 Record = Callable[[Callable[[], None]], Replay]
 
 RECORDING = threading.Lock()
-"""Held during a recording; other threads hold it while they use the device, or might end it."""
+"""Held during a recording. Other threads hold it while they use the device: their calls could break
+the recording."""
 
 
 class Graphs:
@@ -20,18 +21,19 @@ class Graphs:
     def __init__(self, device: torch.device) -> None:
         self.stream = torch.cuda.Stream(device)
         self.pool = torch.cuda.graph_pool_handle()
-        # Memory that no graph uses any more cannot be shared again; this graph stays.
+        # The graphs' pool of memory is lost when no graph uses it. This first graph keeps it alive.
         self.first = self(lambda: torch.zeros(1, device=device).add_(1))
 
-    def __call__(self, function: Callable[[], object]) -> Replay:
-        """Record what a function starts on the device, without doing it."""
+    def __call__(self, function: Callable[[], None]) -> Replay:
+        """Record the kernels that a function starts, without running them."""
         graph = torch.cuda.CUDAGraph()
         current = torch.cuda.current_stream(self.stream.device)
         self.stream.wait_stream(current)
         with RECORDING, torch.cuda.stream(self.stream), warnings.catch_warnings():
-            # Earlier iterations added gradients up on the usual stream; both wait for each other.
+            # PyTorch warns because earlier iterations accumulated gradients on the current stream.
+            # The two streams wait for each other, so the warning does not apply.
             warnings.filterwarnings("ignore", message="The AccumulateGrad node's stream")
-            # `torch.cuda.graph` would collect garbage and empty the cache, for a tenth of a second.
+            # `torch.cuda.graph` would also collect garbage and empty the cache, which takes 0.1 s.
             graph.capture_begin(pool=self.pool, capture_error_mode="thread_local")
             try:
                 function()

@@ -1,6 +1,6 @@
-"""Adding and removing splats while they are trained: gsplat's default strategy, repaired.
+"""Adding and removing splats during the training: gsplat's default strategy with its errors fixed.
 
-Between refinements it only adds up statistics on the device and never waits for it.
+Between refinements it only accumulates statistics on the device and never waits for it.
 """
 
 from collections.abc import Iterator
@@ -23,14 +23,15 @@ Optimizers = dict[str, torch.optim.Optimizer]
 class CappedStrategy(DefaultStrategy):  # type: ignore[misc]  # gsplat has no types
     """gsplat's default strategy that never grows beyond `max_splats` splats.
 
-    Where more splats ask to be split or duplicated than there is room for, those with the largest
-    gradients are.
+    If more splats qualify to be split or duplicated than the limit allows, those with the largest
+    gradients are chosen.
     """
 
     max_splats: int | None = None
+    """Largest number of splats; None sets no limit."""
 
     def observes(self, iteration: int) -> bool:
-        """Whether the strategy wants the absolute gradients of this iteration."""
+        """Whether the strategy needs the absolute gradients of this iteration."""
         return iteration < self.refine_stop_iter
 
     def acts(self, iteration: int) -> bool:
@@ -59,16 +60,16 @@ class CappedStrategy(DefaultStrategy):  # type: ignore[misc]  # gsplat has no ty
         rate: float,
         seed: int,
     ) -> None:
-        """Note the gradients of an iteration, and refine and reset when it is time.
+        """Add up the gradients of an iteration; refine and reset in the iterations set for it.
 
         Args:
             splats: The scene, changed in place with its optimizers.
-            optimizers: One per tensor of the scene.
-            state: From `initialize_state`.
-            iteration: Counted from 0.
-            infos: Of the iteration's renderings, after the backward pass.
-            rate: Not used (the step size of the means).
-            seed: Of the positions of split splats.
+            optimizers: One optimizer per tensor of the scene.
+            state: State from `initialize_state`.
+            iteration: Number of the iteration, from 0.
+            infos: `Rendering.info` of the iteration's renderings, after the backward pass.
+            rate: Step size of the means. This strategy does not use it.
+            seed: Seed of the positions of split splats.
         """
         if not self.observes(iteration):
             return
@@ -90,7 +91,8 @@ class CappedStrategy(DefaultStrategy):  # type: ignore[misc]  # gsplat has no ty
             room = max(self.max_splats - len(params["means"]), 0)
             mean = state["grad2d"] / state["count"].clamp_min(1)
             order = torch.argsort(mean, descending=True, stable=True)
-            # Each splat that grows makes one more; those without room have no gradient to show.
+            # Each split or duplication adds one splat. Beyond the limit, a gradient of 0 prevents
+            # it.
             state["grad2d"][order[room:]] = 0
         return super()._grow_gs(params, optimizers, state, step)
 
@@ -99,8 +101,9 @@ class CappedStrategy(DefaultStrategy):  # type: ignore[misc]  # gsplat has no ty
 def add_gradients(state: dict[str, Any], infos: list[dict[str, Any]]) -> None:
     """Add to each splat's sum of image gradients and to the count of views that see it.
 
-    As gsplat: the absolute gradients of all views of an iteration, in units of half the image and
-    times the views. Nothing here depends on values, so that the host need not wait for the device.
+    As in gsplat, these are the absolute gradients of all views of an iteration, in units of half
+    the image, times the number of views. No branch depends on values, so the host need not wait for
+    the device.
     """
     views = sum(info["n_cameras"] for info in infos)
     for info in infos:
@@ -115,25 +118,26 @@ def add_gradients(state: dict[str, Any], infos: list[dict[str, Any]]) -> None:
             add_lengths(gradients, info["radii"], state["grad2d"], state["count"], half)
             continue
         across, down = gradients.unbind(-1)
-        # Zero where the splat is not seen.
+        # The gradient is 0 for a splat that the view does not see.
         size = torch.hypot(across * half[0], down * half[1])
         seen = (info["radii"] > 0).all(dim=-1)
         for key, values in (("grad2d", size), ("count", seen)):
-            # The sum of one row is the row, for one kernel less.
+            # A single view needs no sum, which saves a kernel.
             state[key] += values[0] if len(values) == 1 else values.sum(dim=0)
 
 
 def reset_opacities(splats: Splats, optimizers: Optimizers, value: float) -> None:
     """Lower all opacities to at most `value` and forget their optimizer's moments.
 
-    gsplat 1.5.3's own strategy never does (`step % every == 0 & step > 0` is always false there).
+    gsplat 1.5.3's own strategy never does this: its condition `step % every == 0 & step > 0` is
+    always false.
     """
     reset_opa(params=splats, optimizers=optimizers, state={}, value=value)
 
 
 @contextmanager
 def seeded(device: torch.device, seed: int) -> Iterator[None]:
-    """Let what draws from the global generators, as gsplat does, depend on `seed` alone."""
+    """Seed the global random generators, which gsplat uses, and restore their state at the end."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield

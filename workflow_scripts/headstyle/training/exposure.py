@@ -1,9 +1,10 @@
 """Exposure of each training view: photographs of one scene differ in brightness and white balance.
 
-As the exposure compensation of 3D Gaussian splatting's code (Kerbl et al. 2024, "A hierarchical 3D
-Gaussian representation", section 5.1), but one gain per channel instead of an affine map of the
-colors: it explains as much, and tells more about the views between. The logarithms of the gains are
-0 on average at every moment, so a scene rendered without any has the colors of the average view.
+This follows the exposure compensation of 3D Gaussian splatting's code (Kerbl et al. 2024, "A
+hierarchical 3D Gaussian representation", section 5.1). There it is an affine map of the colors;
+here it is one gain per channel. Gains fit the training views as well, and predict other views
+better. The logarithms of the gains always have mean 0. So a scene rendered without gains has the
+colors of the average view.
 """
 
 import numpy as np
@@ -18,14 +19,14 @@ from headstyle.training.optimizers import adam
 
 # The step size falls by this factor over the training.
 DECAY = 0.1
-# The influence of a training camera on the exposure predicted for another one falls with this power
-# of their distance (Shepard 1968). On vespasian, where the exposure of each training view was
+# The exposure of another camera is a mean over the training cameras. Their weight falls with this
+# power of the distance (Shepard 1968). On the capture vespasian, with each training view's exposure
 # predicted from the others, no power from 1 to 8 and no number of neighbors did better.
 POWER = 3
 
 
 class Exposures:
-    """Gains of the colors per training view; never applied to what the workflow renders."""
+    """Gains of the colors per training view. The workflow's own renders never use them."""
 
     def __init__(self, cameras: Cameras, rate: float, device: torch.device) -> None:
         """Start with gains of 1 for the views of `cameras`; `rate` is Adam's step size."""
@@ -36,13 +37,13 @@ class Exposures:
         self.optimizer = adam(self.logarithms, rate, "exposures")
 
     def apply(self, colors: Tensor, alphas: Tensor, background: Tensor, views: Tensor) -> Tensor:
-        """The rendered views as their photographs show them; the background stays.
+        """The rendered views times their gains; the background's share does not change.
 
         Args:
-            colors: Rendered on `background`. Shape `(C, H, W, 3)`.
-            alphas: Shape `(C, H, W)`.
-            background: Shape `(3,)`.
-            views: Which views they are. Shape `(C,)`.
+            colors: Colors rendered on `background`. Shape `(C, H, W, 3)`.
+            alphas: Rendered alphas. Shape `(C, H, W)`.
+            background: Color behind the splats. Shape `(3,)`.
+            views: Indices of the views. Shape `(C,)`.
         """
         if colors.is_cuda and has_triton():
             from headstyle.losses.triton_steps import Exposed
@@ -53,19 +54,19 @@ class Exposures:
         return torch.lerp(behind, colors, gains)
 
     def set_rate(self, progress: float) -> None:
-        """Choose the step size; `progress` in [0, 1] is the part of the training that is done."""
+        """Set the step size for `progress`, the part of the training that is done, in [0, 1]."""
         self.optimizer.param_groups[0]["lr"] = self.rate * DECAY**progress
 
     @torch.no_grad()
     def center(self) -> None:
-        """Make the gains 1 on (geometric) average, after a step of the optimizer."""
-        self.logarithms.sub_(self.logarithms.mean(dim=0))
+        """Scale the gains to a geometric mean of 1, after a step of the optimizer."""
+        self.logarithms -= self.logarithms.mean(dim=0)
 
     def gains(self, cameras: Cameras) -> NDArray[np.float32]:
         """Gains of any views of the scene. Shape `(C, 3)`.
 
-        Those of training views are what was learned; others are predicted as the mean of these,
-        weighted by how near the cameras are, so never from their own pixels.
+        Training views have their learned gains. For other views the gains are predicted: a mean of
+        the learned ones, weighted by the cameras' distance. So a view's own pixels are never used.
         """
         learned = self.logarithms.detach().cpu().numpy()
         found = np.empty((len(cameras), 3), np.float32)
@@ -75,7 +76,7 @@ class Exposures:
                 row[:] = learned[places[name]]
                 continue
             distances = np.linalg.norm(self.cameras.centers - center, axis=1)
-            # Nearly alone where a training camera is at the same place.
+            # A training camera at the same place gets nearly all of the weight.
             weights = np.maximum(distances / max(distances.max(), 1e-12), 1e-4) ** -POWER
             row[:] = weights @ learned / weights.sum()
         return np.exp(found)

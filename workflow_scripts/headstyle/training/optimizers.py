@@ -1,4 +1,4 @@
-"""Adam for splats: one fused call per tensor, and the state that gsplat's strategies edit."""
+"""Adam for splats: one fused call per tensor, with the state that gsplat's strategies change."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 EPSILON = 1e-15
-"""As in 3D Gaussian splatting: gradients of single splats are tiny."""
+"""Adam's epsilon, as in 3D Gaussian splatting: the gradients of single splats are tiny."""
 
 
 def adam(parameter: torch.nn.Parameter, rate: float, name: str) -> torch.optim.Optimizer:
@@ -26,11 +26,11 @@ def adam(parameter: torch.nn.Parameter, rate: float, name: str) -> torch.optim.O
 def adam_step(
     optimizers: Sequence[torch.optim.Optimizer], rates: Sequence[Tensor] | None = None
 ) -> None:
-    """One step of each of the optimizers made by `adam`, and no gradient any more.
+    """Make one step of each optimizer that `adam` made, and clear the gradients.
 
-    What `optimizer.step()` computes, without its bookkeeping, which costs the host more than the
-    kernel costs the device. A tensor without gradient stays. `rates`, scalars on the device and one
-    for each optimizer, stand in for the step sizes.
+    The result is that of `optimizer.step()`. Its bookkeeping is left out, because it takes the host
+    longer than the kernel takes the device. A tensor without a gradient does not change. `rates`,
+    if given, replace the step sizes: one scalar on the device per optimizer.
     """
     groups = [optimizer.param_groups[0] for optimizer in optimizers]
     sizes = [group["lr"] for group in groups] if rates is None else rates

@@ -1,12 +1,14 @@
-"""Iterations on one view as CUDA graphs: the host records their kernels once and then only replays.
+"""Iterations on one view as CUDA graphs: the host records their kernels once, then replays them.
 
-One small view keeps a GPU busy for less time than a host takes to start the iteration's 70 kernels.
-Only gsplat's list of tiles, whose length the host must know, stands between two graphs: projection
-and colors before it; blending, loss, gradients and optimizers after it. The list is copied into a
-longer one, which ends in a row of tiles below the image that are never blended.
+For one small view, the GPU works for less time than the host takes to start the iteration's 70
+kernels. The host must know the length of gsplat's list of tiles. So an iteration has two graphs.
+The first projects the splats and computes their colors. The second blends, computes loss and
+gradients, and steps the optimizers. Between them the list is copied into a longer one of fixed
+length. The longer list ends in a row of tiles below the image, which are never blended.
 
-A graph knows its tensors by their addresses, the step sizes by tensors of their own. Iterations
-that refine, regularize or check are done as ever, and after them the splats may be other tensors.
+A graph refers to its tensors by their addresses. Step sizes are tensors, so that they can change.
+Iterations that refine, regularize or check run without graphs. After such an iteration the splats
+may be other tensors, and new graphs are recorded.
 """
 
 import logging
@@ -33,17 +35,17 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("headstyle")
 
-# Room for so many times the entries that the lists had when it was made.
+# Length of the fixed list, relative to the length of the list at the recording.
 ROOM = 1.3
-# Iterations between those that are done as ever.
+# Every so many iterations, one runs without graphs.
 ORDINARY_EVERY = 10
 
 
 class RecordedSteps:
-    """Does a trainer's iterations from recordings where it can."""
+    """Replays recorded iterations of a trainer where this is possible."""
 
     def __init__(self, trainer: "SplatTrainer", record: Record | None = None) -> None:
-        """Record with CUDA graphs, or with what `record` makes of a function."""
+        """Record with CUDA graphs, or with `record`, which turns a function into its replay."""
         self.trainer = trainer
         self.record: Record | None = record or Graphs(trainer.device)
         self._known: list[Any] = []
@@ -52,12 +54,13 @@ class RecordedSteps:
         """Iterations that were replayed."""
 
     def step(self, view: int, background: Tensor) -> Tensor | None:
-        """Do an iteration and return its loss, or None where it must be done as ever."""
+        """Replay an iteration and return its loss; None if the trainer must do it itself."""
         if self.record is None or not self._possible():
             return None
         known = self._taken_for_granted()
         if not same(known, self._known):
-            # Done as ever once, so that every kernel is compiled and loaded before it is recorded.
+            # Run once without graphs, so that every kernel is compiled and loaded before the
+            # recording.
             self._known = known
             self._recordings.clear()
             return None
@@ -97,15 +100,15 @@ class RecordedSteps:
         )
 
     def _taken_for_granted(self) -> list[Any]:
-        """What a recording depends on beside the values of tensors."""
+        """Everything that must stay the same for a recording to remain valid."""
         trainer = self.trainer
-        # Refining puts other tensors in the place of all, those of the optimizers included.
+        # A refinement replaces all tensors, those of the optimizers too.
         tensors = [*trainer.splats.values(), *trainer.strategy_state.values()]
         return [*tensors, trainer.active_sh_degree, trainer.observing]
 
 
 def same(first: list[Any], second: list[Any]) -> bool:
-    """Whether two lists hold the same objects, tensors, and equal other values."""
+    """Whether two lists hold the same tensors (by identity) and equal other values."""
     return len(first) == len(second) and all(
         a is b if torch.is_tensor(a) or torch.is_tensor(b) else a == b
         for a, b in zip(first, second, strict=True)
@@ -113,12 +116,12 @@ def same(first: list[Any], second: list[Any]) -> bool:
 
 
 class Recording:
-    """One iteration on any view of a size, as two recordings and the tensors that feed them."""
+    """One iteration on any view of one size: two recordings and their input tensors."""
 
     def __init__(
         self, trainer: "SplatTrainer", size: tuple[int, int], view: int, record: Record
     ) -> None:
-        """Record; nothing of the trainer changes. `view` tells how long the lists may be."""
+        """Record an iteration without changing the trainer. `view` sets the length of the lists."""
         self.trainer, self.size = trainer, size
         device = trainer.device
         self.view = torch.tensor([view], device=device)
@@ -138,8 +141,8 @@ class Recording:
         self.learn = record(self._learn)
 
     def replay(self, view: int, background: Tensor) -> Tensor | None:
-        """Do an iteration and return its loss; None, and nothing done, where the lists are full."""
-        # All that can be told before the host waits for the lists keeps the device from waiting.
+        """Do an iteration and return its loss. If the lists are too short, do nothing: None."""
+        # Set all inputs before the host waits for the lists. Then the device waits less.
         self.view.fill_(view)
         self.background.copy_(background)
         for i, optimizer in enumerate(self.trainer.all_optimizers()):
@@ -169,7 +172,7 @@ class Recording:
         )
 
     def _listed(self) -> TileLists:
-        """The lists of the present view, with a row of tiles below the image."""
+        """The lists of the current view, with a row of tiles below the image."""
         assert self.projected is not None
         width, height = self.size
         tile = tile_width(width, height, 1)

@@ -1,8 +1,9 @@
 """Splats as samples of a Markov chain: gsplat's strategy `mcmc`, on every device.
 
 Kheradmand et al., "3D Gaussian Splatting as Markov Chain Monte Carlo" (NeurIPS 2024). Splats that
-became transparent move onto opaque ones, new ones join them up to a limit, and all are disturbed a
-little in every iteration. gsplat's object holds the settings; its own operations need CUDA.
+became transparent move onto opaque ones. New splats are added up to a limit. Noise is added to all
+positions in every iteration. gsplat's class holds the settings; the operations are written anew,
+because gsplat's own need CUDA.
 """
 
 import math
@@ -17,9 +18,9 @@ from torch import Tensor
 from headstyle.rendering.renderer import Splats
 from headstyle.training.densification import Optimizers, seeded
 
-# More splats than these at one place are computed as these (as in gsplat).
+# Largest number of splats at one place; a larger number counts as this one (as in gsplat).
 MOST_AT_ONE_PLACE = 51
-# Splats are disturbed where their opacity is below about this (eq. 10 of the paper).
+# Noise moves splats whose opacity is below about this (eq. 10 of the paper).
 STILL_OPACITY, STEEPNESS = 0.005, 100
 
 
@@ -28,11 +29,11 @@ class RelocatingStrategy(MCMCStrategy):  # type: ignore[misc]  # gsplat has no t
     """gsplat's strategy `mcmc` with the project's interface."""
 
     def initialize_state(self, scene_scale: float = 1.0) -> dict[str, Any]:
-        """Nothing to keep between iterations."""
+        """An empty state: the strategy keeps nothing between iterations."""
         return {}
 
     def observes(self, iteration: int) -> bool:
-        """Gradients do not matter here."""
+        """False: the strategy does not use gradients."""
         return False
 
     def acts(self, iteration: int) -> bool:
@@ -50,7 +51,7 @@ class RelocatingStrategy(MCMCStrategy):  # type: ignore[misc]  # gsplat has no t
         rate: float,
         seed: int,
     ) -> None:
-        """Relocate and add when it is time, and disturb the means by `rate` times the noise."""
+        """Relocate and add splats if it is time; add noise, times `rate`, to the means."""
         with seeded(splats["means"].device, seed):
             if self.acts(iteration):
                 self._relocate_gs(splats, optimizers)
@@ -79,11 +80,11 @@ class RelocatingStrategy(MCMCStrategy):  # type: ignore[misc]  # gsplat has no t
 
 
 def shared_opacity_and_scale(opacities: Tensor, copies: Tensor) -> tuple[Tensor, Tensor]:
-    """What each of several equal splats at one place must be to look like the one that was there.
+    """Opacity and scale of equal splats at one place that together look like a single splat.
 
     Args:
-        opacities: Of the one splat, in (0, 1). Shape `(N,)`.
-        copies: How many take its place, at least 1. Shape `(N,)`.
+        opacities: Opacity of the single splat, in (0, 1). Shape `(N,)`.
+        copies: Number of splats that replace it, at least 1. Shape `(N,)`.
 
     Returns:
         The opacity of each, and the factor of its scales (eq. 9 of the paper). Shape `(N,)` each.
@@ -107,7 +108,7 @@ def shared_opacity_and_scale(opacities: Tensor, copies: Tensor) -> tuple[Tensor,
 
 @torch.no_grad()
 def disturb_means(splats: Splats, size: float) -> None:
-    """Move nearly transparent splats by chance, along their own extent (eq. 8 of the paper)."""
+    """Add noise to the means of nearly transparent splats, shaped like them (eq. 8)."""
     opacities = torch.sigmoid(splats["opacities"])
     weight = torch.sigmoid(STEEPNESS * (STILL_OPACITY - opacities)) * size
     rotation = rotations(splats["quats"])
@@ -131,7 +132,7 @@ def rotations(quats: Tensor) -> Tensor:
 def _share(
     splats: Splats, optimizers: Optimizers, chosen: Tensor, least: float, places: Tensor | None
 ) -> None:
-    """Let the `chosen` splats share their place with copies, at `places` or appended."""
+    """Replace the `chosen` splats by equal copies; store the copies at `places` or append them."""
     count = len(splats["means"])
     copies = torch.bincount(chosen, minlength=count)[chosen] + 1
     opacity, factor = shared_opacity_and_scale(torch.sigmoid(splats["opacities"][chosen]), copies)

@@ -1,7 +1,7 @@
 """The views that a scene is trained on, resident on the device: cameras and target images.
 
-An iteration must not wait for the device, so nothing here copies from the host once a batch of
-views was used before.
+An iteration must not wait for the device. So only the first use of a batch of views copies data
+from the host.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from torch import Tensor
 from headstyle.base.cameras import Cameras
 from headstyle.base.images import RgbaImage
 
-# Random batches are not worth remembering beyond this.
+# Largest number of batches that are kept. Random batches rarely repeat.
 MOST_BATCHES = 4096
 
 
@@ -23,15 +23,17 @@ class Batch:
     """Views of one size that are rendered together."""
 
     width: int
+    """Width of the images [px]."""
     height: int
+    """Height of the images [px]."""
     views: Tensor
     """Indices into the cameras. Shape `(C,)`."""
     slots: Tensor
-    """Their places among the images of this size. Shape `(C,)`."""
+    """Indices among the images of this size. Shape `(C,)`."""
     world_to_camera: Tensor
-    """Shape `(C, 4, 4)`."""
+    """Poses of the cameras. Shape `(C, 4, 4)`."""
     intrinsics: Tensor
-    """Shape `(C, 3, 3)`."""
+    """Pinhole matrices K [px]. Shape `(C, 3, 3)`."""
 
     def __len__(self) -> int:
         return len(self.views)
@@ -56,14 +58,14 @@ class ResidentViews:
         self._colors, self._alphas = {}, {}
         for (width, height), count in counts.items():
             shape = (count, height, width)
-            # Kept premultiplied, as the renderer's colors are.
+            # Colors are stored premultiplied, as the renderer returns them.
             self._colors[width, height] = torch.zeros((*shape, 3), device=device)
             self._alphas[width, height] = torch.zeros(shape, device=device)
         self._given: set[str] = set()
         self._batches: dict[tuple[int, ...], list[Batch]] = {}
 
     def replace(self, images: Mapping[str, RgbaImage]) -> None:
-        """Take other target images for the given views (straight alpha, `(H, W, 4)`).
+        """Replace the target images of the given views (straight alpha, `(H, W, 4)`).
 
         Raises:
             ValueError: an image has another size than its camera.

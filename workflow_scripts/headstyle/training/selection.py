@@ -1,7 +1,8 @@
-"""Which iteration's splats a training keeps: the last one's, or those that views choose.
+"""Selection of the iteration whose splats a training keeps.
 
-A training on few views ends by learning them by heart. Views that are neither trained on nor held
-out for evaluation can tell when: choosing by the held-out views would make their scores too good.
+A training on few views overfits in the end. Selection views show when: they are neither trained on
+nor held out for evaluation. Selecting by the held-out views would make their scores too good.
+Without selection views, the splats of the last iteration are kept.
 """
 
 import logging
@@ -21,29 +22,29 @@ from headstyle.training.exposure import Exposures, exposed
 
 logger = logging.getLogger("headstyle")
 
-# How often in a training the views are asked.
+# Number of evaluations on the selection views during a training.
 LOOKS = 30
 
 
 class Selection:
-    """The best splats so far by the foreground PSNR of views of their own; else the last ones."""
+    """The best splats so far, by the foreground PSNR of the selection views."""
 
     def __init__(self, cameras: Cameras, images: Sequence[RgbaImage], iterations: int) -> None:
-        """Choose by the given views, a few times in so many iterations."""
+        """Evaluate on the given selection views several times within `iterations`."""
         self.cameras = cameras
         self.images = [torch.from_numpy(image) for image in images]
         self.every = max(1, iterations // LOOKS)
         self.psnr = -np.inf
         self.iteration: int | None = None
-        """Iteration of the best splats; None where no views choose."""
+        """Iteration of the best splats; None without selection views."""
         self.splats: dict[str, Tensor] = {}
 
     def look(
         self, splats: Splats, iteration: int, last: bool, exposures: Exposures | None = None
     ) -> None:
-        """Remember the splats if they are the best yet; does nothing most of the time.
+        """Keep the splats if they are the best so far. Most iterations are not evaluated.
 
-        With exposures, the views are judged with those predicted for them.
+        If there are exposures, the renders are evaluated with the views' predicted exposures.
         """
         if not self.images or not (last or iteration % self.every == 0):
             return
@@ -56,7 +57,7 @@ class Selection:
             self.splats = {name: tensor.detach().clone() for name, tensor in splats.items()}
 
     def choose(self, splats: Splats) -> Splats:
-        """The best splats, or the given ones where no views choose."""
+        """The best splats; without selection views, the given ones."""
         if self.iteration is None:
             return splats
         logger.info("keeping the splats of iteration %d: %.2f dB", self.iteration, self.psnr)
@@ -66,15 +67,15 @@ class Selection:
         )
 
     def tensors(self) -> dict[str, Tensor]:
-        """The best splats by the names they have in a checkpoint."""
+        """The best splats, with their names in a checkpoint."""
         return {f"best.{name}": value for name, value in self.splats.items()}
 
     def described(self) -> dict[str, Any]:
-        """The rest of the state."""
+        """The rest of the state, as values that JSON can hold."""
         return {"iteration": self.iteration, "psnr": self.psnr if self.splats else None}
 
     def restore(self, tensors: Mapping[str, Tensor], described: Mapping[str, Any]) -> None:
-        """Take the state of a checkpoint."""
+        """Restore the state from a checkpoint."""
         self.iteration = described["iteration"]
         if self.iteration is not None:
             self.psnr = described["psnr"]
@@ -84,10 +85,10 @@ class Selection:
 
 
 def split_for_selection(training: Sequence[int], every: int) -> tuple[list[int], list[int]]:
-    """Views to train on and every n-th of them to choose by, from the middle of the first n on.
+    """Split views into those to train on and the selection views: every n-th, from the n/2-th on.
 
     Raises:
-        InputError: nothing is left to train on or to choose by.
+        InputError: no view is left to train on or to select by.
     """
     if not every:
         return list(training), []
@@ -96,7 +97,7 @@ def split_for_selection(training: Sequence[int], every: int) -> tuple[list[int],
     if not left or not choosing:
         raise InputError(
             f"baseline.selection_every = {every} leaves {len(left)} of {len(training)} views to "
-            f"train on and {len(choosing)} to choose by; change it or set it to 0"
+            f"train on and {len(choosing)} to select by; change it or set it to 0"
         )
     return left, choosing
 

@@ -1,8 +1,9 @@
 """Optimization of a splat scene to images: one loop for baselines and avatars.
 
-3D Gaussian splatting (Kerbl et al. 2023) with gsplat's strategies of densification; foregrounds are
-composited on a random background, which, with a loss on alpha, keeps splats inside the masks. An
-iteration on a GPU waits for the device only where gsplat counts the splats in the tiles.
+The method is 3D Gaussian splatting (Kerbl et al. 2023) with gsplat's densification strategies. The
+foregrounds are composited on a random background. Together with a loss on alpha, this keeps splats
+inside the masks. An iteration on a GPU waits for the device only once: while gsplat counts the
+splats in the tiles.
 """
 
 import math
@@ -42,16 +43,16 @@ __all__ = [
 
 # As in splatfacto, the splats' shapes are regularized at every tenth iteration.
 REGULARIZE_EVERY = 10
-# Looking at all splats, and on a GPU at the loss, waits for the device: now and then is enough.
+# Iterations between checks of all splats, and on a GPU of the loss. A check waits for the device.
 CHECK_EVERY = 50
-# A loss on images in [0, 1] beyond this means that the scene flew apart.
+# A larger loss, on images in [0, 1], means that the training diverged.
 EXPLODED = 100.0
-# The logit of a splat that is left out: too transparent to be drawn.
+# Opacity logit of a splat that dropout leaves out. It is too transparent to be drawn.
 LEFT_OUT = -20.0
 
 
 class DivergedError(InputError):
-    """A training whose scene became useless: not finite, exploded, or empty."""
+    """The training diverged: a value is not finite, the loss is huge, or no splat is left."""
 
 
 @dataclass(frozen=True)
@@ -59,25 +60,30 @@ class HistoryRow:
     """The state of a training after one iteration."""
 
     iteration: int
+    """Iterations done."""
     loss: float
+    """Loss of the iteration."""
     psnr: float
+    """Mean PSNR of the iteration's views on black [dB]."""
     splats: int
+    """Number of splats."""
     seconds: float
+    """Training time so far [s]."""
 
 
 class Replayer(Protocol):
-    """Does a trainer's iterations on one view in its place, where it can."""
+    """Replays a trainer's iterations on one view where this is possible."""
 
     def step(self, view: int, background: Tensor) -> Tensor | None:
-        """Do an iteration and return its loss, or None where the trainer must do it."""
+        """Replay an iteration and return its loss; None if the trainer must do it itself."""
         ...
 
 
 class SplatTrainer:
     """Optimizes splats toward the target images of calibrated views.
 
-    Owns the splats, their Adam optimizers (fresh), and the densification. Everything random comes
-    from `seed`; on the CPU two runs give the same bytes.
+    It owns the splats, new Adam optimizers, and the densification. All random numbers come from
+    `seed`; on the CPU two runs give the same bytes.
     """
 
     def __init__(
@@ -107,7 +113,7 @@ class SplatTrainer:
         self.iteration = 0
         """Iterations done."""
         self.kept_iteration: int | None = None
-        """Iteration whose splats were kept where views chose; None where the last one's are."""
+        """Iteration whose splats the selection views chose; None if the last splats are kept."""
         self.history: list[HistoryRow] = []
         self.extent = scene_extent(cameras)
         self.optimizers = {
@@ -128,19 +134,19 @@ class SplatTrainer:
         self.generator = torch.Generator(self.device).manual_seed(seed)
         self._black = torch.zeros(3, device=self.device)
         self.replayer: Replayer | None = None
-        """What does iterations on one view faster; see `headstyle.training.trainers`."""
+        """Replays iterations on one view; see `headstyle.training.trainers`."""
         self.extra_loss: Callable[[Tensor, Tensor, int], Tensor] | None = None
-        """A further term of the loss: of rendered views, their targets `(C, H, W, 3)` on the same
-        background, and the iterations done."""
+        """An additional term of the loss. It takes rendered views, their targets on the same
+        background, `(C, H, W, 3)` each, and the number of iterations done."""
         self._started = time.monotonic()
 
     def replace_targets(self, targets: Mapping[str, RgbaImage]) -> None:
-        """Train the given views toward other images from now on (straight alpha, `(H, W, 4)`)."""
+        """Replace the target images of the given views (straight alpha, `(H, W, 4)`)."""
         self.resident.replace(targets)
 
     @property
     def seconds(self) -> float:
-        """Time since the start, that before a checkpoint included."""
+        """Training time [s], including the time before a checkpoint."""
         return time.monotonic() - self._started
 
     @seconds.setter
@@ -160,13 +166,13 @@ class SplatTrainer:
 
     @property
     def observing(self) -> bool:
-        """Whether the strategy looks at the absolute gradients of this iteration."""
+        """Whether the strategy needs the absolute gradients of this iteration."""
         return self.strategy is not None and self.strategy.observes(self.iteration)
 
     def step(self, views: Sequence[int]) -> Tensor:
-        """One iteration on the given views (indices into `cameras`), rendered in one batch.
+        """Do an iteration on the given views (indices into `cameras`), rendered in one batch.
 
-        Views of different sizes make one batch per size. Returns the loss, a detached scalar: the
+        Views of different sizes form one batch per size. Returns the loss, a detached scalar: the
         mean over the views plus the regularizers.
 
         Raises:
@@ -179,7 +185,7 @@ class SplatTrainer:
         if self.replayer and len(views) == 1:
             loss = self.replayer.step(views[0], background)
             if loss is not None:
-                # What the strategy wants to know of the rendering was noted in the recording.
+                # The replay has already added its gradients to the strategy's state.
                 self._end_iteration([])
                 return loss
         splats = self._splats_of_this_iteration()
@@ -199,7 +205,7 @@ class SplatTrainer:
         return loss
 
     def _end_iteration(self, infos: list[dict[str, Any]]) -> None:
-        """Let the strategy do its part, after renderings of which `infos` tell."""
+        """Call the strategy with the `info` of the iteration's renderings."""
         if self.strategy:
             rate = self.optimizers["means"].param_groups[0]["lr"]
             self.strategy.after_step(
@@ -214,7 +220,7 @@ class SplatTrainer:
         self.iteration += 1
 
     def record(self, loss: Tensor, views: Sequence[int]) -> HistoryRow:
-        """Add a row to the history, with the mean PSNR of `views` on black as they are now."""
+        """Add a row to the history, with the current mean PSNR of `views` on black."""
         values = torch.stack([self._psnr(view) for view in views])
         row = HistoryRow(
             self.iteration,
@@ -245,18 +251,18 @@ class SplatTrainer:
         )
 
     def all_optimizers(self) -> list[torch.optim.Optimizer]:
-        """Those of the splats and, last, that of the exposures if they are trained."""
+        """The optimizers of the splats, then the optimizer of the exposures if they are trained."""
         rest = [self.exposures.optimizer] if self.exposures else []
         return [*self.optimizers.values(), *rest]
 
     def update(self, rates: Sequence[Tensor] | None = None) -> None:
-        """Take one step of all optimizers; `rates` stand in for their step sizes."""
+        """Take one step of all optimizers; `rates`, if given, replace their step sizes."""
         adam_step(self.all_optimizers(), rates)
         if self.exposures:
             self.exposures.center()
 
     def _set_rates(self) -> None:
-        """Give the optimizers the step sizes of this iteration."""
+        """Set the optimizers' step sizes for this iteration."""
         rates, progress = self.settings.learning_rates, self.progress
         chosen = {name: getattr(rates, name) * rates.decay**progress for name in self.optimizers}
         chosen["means"] = rates.means * self.extent * (rates.means_final / rates.means) ** progress
@@ -266,7 +272,7 @@ class SplatTrainer:
             self.exposures.set_rate(progress)
 
     def _splats_of_this_iteration(self) -> dict[str, Tensor]:
-        """All splats, or a random part of them, more opaque (DropGaussian, Park et al. 2025)."""
+        """All splats. Dropout takes a random part, more opaque (DropGaussian, Park et al. 2025)."""
         splats, dropout = dict(self.splats.items()), self.settings.dropout
         if dropout:
             logits = splats["opacities"]
@@ -276,7 +282,7 @@ class SplatTrainer:
         return splats
 
     def image_loss(self, rendering: Rendering, batch: Batch, background: Tensor) -> Tensor:
-        """The loss on one batch, rendered on `background` `(3,)`: of colors and of alphas."""
+        """The loss of colors and alphas on one batch, rendered on `background` `(3,)`."""
         every_target = self.resident.all_targets((batch.width, batch.height))
         target, alpha_loss = on_background(rendering.alphas, *every_target, batch.slots, background)
         colors = rendering.colors
@@ -290,7 +296,7 @@ class SplatTrainer:
         return loss
 
     def regularizers(self) -> list[Tensor]:
-        """The terms of the loss that depend on the splats alone, at this iteration."""
+        """The terms of this iteration's loss that depend only on the splats."""
         settings, terms = self.settings, []
         scales = self.splats["scales"]
         if settings.scale_regularization and self.iteration % REGULARIZE_EVERY == 0:
@@ -318,7 +324,7 @@ class SplatTrainer:
             raise self._diverged(f"the loss rose to {value:.4g}")
         if thorough and (broken := self.broken_tensor()):
             raise self._diverged(
-                f"the splats' {broken} are no longer finite, the loss is {value:.4g}"
+                f"the splats' {broken} are no longer finite, and the loss is {value:.4g}"
             )
 
     def _diverged(self, reason: str) -> DivergedError:
@@ -328,7 +334,7 @@ class SplatTrainer:
         )
 
     def broken_tensor(self) -> str | None:
-        """Name of a tensor of the scene that holds a value which is not finite, or None."""
+        """Name of a tensor of the scene with a value that is not finite, or None."""
         names = list(self.splats)
         finite = [torch.isfinite(value.detach()).all() for value in self.splats.values()]
         broken = torch.stack(finite).logical_not().tolist()
@@ -336,7 +342,7 @@ class SplatTrainer:
 
 
 def scene_extent(cameras: Cameras) -> float:
-    """Radius of the cameras around their center times 1.1, in world units (as in 3DGS)."""
+    """1.1 times the largest distance of a camera from their center, in world units (as in 3DGS)."""
     centers = cameras.centers
     return 1.1 * float(np.linalg.norm(centers - centers.mean(axis=0), axis=1).max())
 
@@ -349,10 +355,12 @@ def random_order(views: Sequence[int], seed: int) -> Iterator[int]:
 
 
 def split_views(count: int, holdout_every: int) -> tuple[list[int], list[int]]:
-    """Views to train on and views held out: every n-th from the first on; n = 0 holds out none.
+    """Split views into training views and held-out views: every n-th, beginning with the first.
+
+    With n = 0 no view is held out.
 
     Raises:
-        InputError: nothing is left to train on.
+        InputError: no view is left to train on.
     """
     held = [i for i in range(count) if holdout_every and i % holdout_every == 0]
     training = [i for i in range(count) if i not in held]
@@ -383,7 +391,7 @@ def _strategy(settings: TrainingSettings, views: int) -> CappedStrategy | Reloca
         grow_grad2d=refine.densify_gradient,
         grow_scale3d=refine.densify_size,
         reset_every=refine.reset_opacity_every,
-        # After a reset every view is seen once before splats are judged by their opacity.
+        # After a reset, every view is trained once before splats are removed by their opacity.
         pause_refine_after_reset=min(views + refine.every, refine.reset_opacity_every - 1),
         absgrad=True,
         max_splats=settings.max_splats,

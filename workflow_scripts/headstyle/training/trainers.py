@@ -1,4 +1,4 @@
-"""Trainers as a device runs them best."""
+"""Construction of trainers: with recorded iterations where the device can replay them."""
 
 from collections.abc import Mapping
 
@@ -19,13 +19,13 @@ def make_trainer(
     seed: int,
     device: str | torch.device = "cpu",
 ) -> SplatTrainer:
-    """A trainer that replays recorded iterations where the device and the settings allow it.
+    """A trainer. It replays recorded iterations if the device and the settings allow it.
 
-    Args and errors as of `SplatTrainer`.
+    Arguments and errors are those of `SplatTrainer`.
     """
     trainer = SplatTrainer(splats, cameras, targets, settings, seed, device)
     if settings.cuda_graphs and trainer.device.type == "cuda":
-        # Imported here because gsplat is far off where there is no GPU.
+        # Imported here because the import needs gsplat, which fails on a machine without a GPU.
         from headstyle.training.recorded_steps import RecordedSteps
 
         trainer.replayer = RecordedSteps(trainer)
