@@ -1,4 +1,4 @@
-"""Whether the metrics measure what they claim: ladders of known inconsistency, and traps."""
+"""Calibration of the metrics by ladders of known inconsistency and by traps, which are harmless."""
 
 CALIBRATED = config["calibration"]["captures"]
 CALIBRATED = SUBJECTS if CALIBRATED is None else CALIBRATED

@@ -1,4 +1,4 @@
-"""Photographs of the procedural heads, for subjects whose source is `procedural`, and their edits."""
+"""Photographs of procedural heads and their true edits, for subjects with source `procedural`."""
 
 
 rule synthesize_capture:
@@ -24,7 +24,7 @@ rule synthesize_capture:
         "../workflow_scripts/synthesize_capture.py"
 
 
-# What a perfect edit looks like, known for procedural heads alone: the head is edited, not its views.
+# The true edit: the head itself is edited, not its views. Only procedural heads have one.
 rule photograph_true_edits:
     input:
         rig=rules.synthesize_capture.output.rig,
@@ -44,11 +44,11 @@ rule photograph_true_edits:
     params:
         seed=lambda wildcards: int(subjects[wildcards.subject]["seed"]),
         operator=lambda wildcards: prompts[wildcards.prompt]["operator"],
-        # The views are smaller than the photographs: a coarser head shows the same.
+        # The views are smaller than the photographs, so a coarser mesh gives the same images.
         coarseness=2.0,
         samples_per_side=config["capture"]["samples_per_side"],
         library=library_digest("photograph_true_edits"),
     message:
-        "Photographing {wildcards.subject} truly edited by prompt {wildcards.prompt}"
+        "Photographing the true edit of {wildcards.subject} by prompt {wildcards.prompt}"
     script:
         "../workflow_scripts/photograph_true_edits.py"

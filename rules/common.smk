@@ -1,4 +1,4 @@
-"""Reads and checks the configuration and the tables; short functions that rules ask for inputs."""
+"""Reads and checks the configuration and the tables. Defines functions for the rules' inputs."""
 
 import os
 import runpy
@@ -101,7 +101,7 @@ try:
     subjects, prompts = read_study()
     photographs = read_photographs(subjects)
 except InputError as error:
-    # An exception of Snakemake's would bury the sentence under places in this file.
+    # A traceback would hide the message among lines of this file.
     sys.exit(f"Error: {error}")
 
 R = config["results_dir"].rstrip("/")
@@ -114,7 +114,7 @@ PROCEDURAL = [s for s in SUBJECTS if subjects[s]["source"] == "procedural"]
 
 
 onstart:
-    # Held until this process ends, however it ends; Snakemake's own lock survives a kill.
+    # This process holds the claim until it ends in any way. Snakemake's own lock survives a kill.
     try:
         globals()["results_claim"] = claim_folder(R)
     except InputError as error:
@@ -126,7 +126,7 @@ PARSED_AT = time.time()
 
 
 onerror:
-    # Other jobs may have gone on for hours since: what failed is said once more at the end.
+    # Other jobs may have run for hours after the failure, so describe it again at the end.
     print(describe_failures(f"{R}/logs", PARSED_AT), end="", file=sys.stderr)
 
 
@@ -138,12 +138,12 @@ wildcard_constraints:
 
 @cache
 def library_digest(script):
-    """Digest of all library modules that a stage script uses: editing one reruns the stage."""
+    """Digest of all library modules that a stage script uses. Editing one reruns the stage."""
     return provenance.library_digest(LIBRARY / f"{script}.py")
 
 
 def keys_of(section, *keys):
-    """Some keys of a section of the configuration, for a rule that depends on no others."""
+    """Some keys of a section of the configuration, for a rule that depends only on these."""
     return {key: config[section][key] for key in keys}
 
 
@@ -152,24 +152,24 @@ def share_of_cores(jobs):
     return max(1, available_cores(workflow) // max(1, jobs))
 
 
-# GPUs a training job claims: one where this machine has any. Cluster profiles set their own.
+# GPUs that a training job claims: one if this machine has a GPU. Cluster profiles set their own.
 GPUS_PER_JOB = int(has_gpu())
 
 
 def subject_folder(subject):
-    """Where the photographs of a subject are."""
+    """Folder of a subject's photographs."""
     if subjects[subject]["source"] == "procedural":
         return f"{R}/{subject}/capture"
     return subjects[subject]["photographs"]
 
 
 def subject_photographs(wildcards):
-    """What the masks of a subject are made from: its photographs, or the index of its capture."""
+    """Input of a subject's masks: its photographs, or the index of its procedural capture."""
     return photographs.get(wildcards.subject, f"{R}/{wildcards.subject}/capture/rig.tsv")
 
 
 def subject_rig(wildcards):
-    """The file with row and column of each view, where there is one."""
+    """The file with row and column of each view, if there is one."""
     if wildcards.subject in PROCEDURAL:
         return f"{R}/{wildcards.subject}/capture/rig.tsv"
     return subjects[wildcards.subject].get("rig") or []

@@ -1,4 +1,4 @@
-"""Weights for machines without a network: asked for by name, where there is one."""
+"""Downloads of weights, for later use without a network. They run only as a named target."""
 
 
 rule models:

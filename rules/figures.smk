@@ -1,15 +1,15 @@
-"""Which figures, pages and tables there are, and where each stands in the report."""
+"""The list of figures, pages and tables, and the place of each in the report."""
 
 import hashlib
 import json
 
 from headstyle.avatars.schedules import later_passes
 
-# What only human ratings can fill is neither drawn nor shown without them.
+# Figures and tables that need human ratings are made only if there are ratings.
 RATED = bool(config["summary"]["ratings"])
 STUDY_FIGURES = ["by_prompt", "by_subject", "excess", "low_high", *(["by_quality"] * RATED)]
-# The first page shows the headline score and the study's own metrics, which readers know, or the
-# first that there are.
+# The first page shows these metrics: the headline score and those of the study. If none of them is
+# measured, it shows the first measured metrics.
 FIRST_METRICS = ("headline", "rmse", "ciede2000", "lpips", "lpips_mini")
 FIRST_METRICS = [m for m in FIRST_METRICS if m in config["metrics"]["names"]]
 FIRST_METRICS = FIRST_METRICS or config["metrics"]["names"][:3]
@@ -43,7 +43,7 @@ def of_avatars(path):
 
 
 def true_edits(wildcards):
-    """Photographs of the truly edited head, one folder per prompt: of procedural heads alone."""
+    """Photographs of the true edits, one folder per prompt. Only procedural heads have them."""
     known = [p for p in PROMPTS if prompts[p].get("operator")]
     if wildcards.subject not in PROCEDURAL:
         return []
@@ -56,7 +56,7 @@ def of_subjects(path):
 
 
 def page_assets():
-    """Digest of the pages' styles and scripts: editing one rewrites the pages."""
+    """Digest of the pages' styles and scripts. Editing one rewrites the pages."""
     digest = hashlib.sha256()
     for path in sorted((LIBRARY / "headstyle" / "report" / "assets").iterdir()):
         digest.update(path.read_bytes())
@@ -64,13 +64,13 @@ def page_assets():
 
 
 def settings_digest():
-    """Digest of all settings: a changed one rewrites the page that shows them."""
+    """Digest of all settings. Changing one rewrites the page that shows them."""
     text = json.dumps(config, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def edited_at():
-    """The iterations before which all views are edited anew."""
+    """The iterations at which all views are edited again."""
     return later_passes(config["stylization"])
 
 
@@ -97,7 +97,7 @@ def avatar_sheet(avatar):
 
 
 def compare_page(prompt):
-    """The page that walks through the views of one prompt, with its place in the report."""
+    """The page that moves through the views of one prompt, with its place in the report."""
     return report(
         f"{R}/plots/{{subject}}/compare_{prompt}.html",
         caption="../report/compare.rst",
@@ -108,7 +108,7 @@ def compare_page(prompt):
 
 
 def page_bytes():
-    """Size of each such page: as large as opens inside a report, smaller where there are many."""
+    """Largest size of such a page [bytes]. All pages share a limit; each must open in a report."""
     share = 40_000_000 // max(1, len(SUBJECTS) * len(PROMPTS))
     return min(1_400_000, max(400_000, share))
 
@@ -149,7 +149,7 @@ def study_tables():
 
 
 def study_table(name):
-    """One of the study's tables, with its place in the report: a file to download."""
+    """One of the study's tables as a file to download, with its place in the report."""
     path = f"{R}/tables/{name}.csv"
     if name not in SHOWN_TABLES:
         return path

@@ -1,4 +1,4 @@
-"""Scenes of other methods: brought into our form, measured like our own, and put into one table."""
+"""Foreign scenes: renders of other methods are converted, measured like avatars, and tabulated."""
 
 from headstyle.importers.settings import ForeignScene, foreign_files
 
@@ -114,7 +114,7 @@ use rule measure_renders as measure_unedited with:
     benchmark:
         f"{R}/benchmarks/foreign/{{subject}}/measure_unedited.tsv"
     params:
-        # As a subject's baseline: what remains of a scene's scores above it is its excess.
+        # The unedited views serve as the baseline: a scene's excess is its score minus theirs.
         labels=["none", "none"],
         instruction=None,
         metrics=config["metrics"],
@@ -155,6 +155,6 @@ rule score_renders:
         assets=page_assets(),
         library=library_digest("score_renders"),
     message:
-        "Putting the scores of other methods' renders into one table"
+        "Collecting the scores of other methods' renders in one table"
     script:
         "../workflow_scripts/score_renders.py"

@@ -1,4 +1,4 @@
-"""How consistent the views of each scene are, and the study's tables."""
+"""Consistency of the views of each scene, and the study's tables."""
 
 # Every scene of a subject that is measured.
 SCENES = ["baseline", "floor", *(f"avatars/{avatar}" for avatar in AVATARS)]

@@ -1,4 +1,4 @@
-"""The small models that come with headstyle, trained anew: by name only, never for the study."""
+"""Training of headstyle's small models. It runs only as a named target, never for the study."""
 
 
 rule train_matting:

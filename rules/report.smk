@@ -1,4 +1,4 @@
-"""What people look at: contact sheets, figures, table pages, and the report's first page."""
+"""The report's contents: contact sheets, figures, table pages, and the first page."""
 
 
 rule draw_stages:
@@ -126,7 +126,7 @@ rule write_table_pages:
         runtime="20m",
     params:
         subjects=SUBJECTS,
-        # The script reads the settings themselves; all of them here would flood the messages.
+        # The script reads the settings itself. Here a digest keeps Snakemake's messages short.
         settings=settings_digest(),
         assets=page_assets(),
         library=library_digest("write_table_pages"),

@@ -31,7 +31,7 @@ rule train_baseline:
         "../workflow_scripts/train_baseline.py"
 
 
-# Made when asked for by name, e.g. `snakemake --cores 1 results/A/baseline/splats.splat`.
+# Runs only for a named target, e.g. `snakemake --cores 1 results/A/baseline/splats.splat`.
 rule export_splats:
     input:
         splats=f"{R}/{{scene}}/splats.ply",

@@ -1,8 +1,9 @@
-"""Stylized avatars: the baseline's views are edited by a text prompt and the splats follow."""
+"""Stylized avatars: an editor changes the views by a text prompt, and splats train on the edits."""
 
 
-# Nothing takes its output as input: Snakemake 9.27 does not see other changes of jobs behind a job
-# that runs, not even through ancient(). Instead it runs first, alone, and its failure ends the run.
+# No rule takes its output as input: Snakemake 9.27 would not notice other changes of jobs that
+# depend on a job that runs, not even with ancient(). Instead this job runs first and alone. If it
+# fails, the run ends.
 rule check_models:
     output:
         models=f"{R}/models.json",
@@ -27,7 +28,7 @@ rule check_models:
             else None
         ),
         prompts={f"{p} of {s}": instruction(s, p) for s in SUBJECTS for p in PROMPTS},
-        # Numbers name no weights.
+        # A number cannot name weights.
         metrics={
             key: value
             for key, value in config["metrics"].items()
@@ -42,9 +43,9 @@ rule check_models:
         "../workflow_scripts/check_models.py"
 
 
-# One job makes several avatars of its subject: the first one also those whose jobs come next, which
-# then only take what was made. Jobs side by side share the avatars among them. So weights are loaded
-# once, and still each avatar can be asked for, redone and resumed alone.
+# One job makes several avatars of its subject, so the weights are loaded once. The first job also
+# makes the avatars of the next jobs, which then only take the results. Parallel jobs share the
+# avatars. Each avatar can still be requested, redone and resumed alone.
 rule stylize_avatar:
     input:
         cameras=rules.downscale_views.output.cameras,
@@ -67,7 +68,7 @@ rule stylize_avatar:
         "../envs/stylization.yaml"
     threads: share_of_cores(len(SUBJECTS) * len(AVATARS))
     resources:
-        # An editor on a GPU of its own takes a second one.
+        # An editor on a separate device needs a second GPU.
         gpu=GPUS_PER_JOB * (2 if config["editing"]["device"] else 1),
         mem_mb=6_000,
         runtime="4h",
