@@ -1,7 +1,8 @@
-"""Proof of what the metrics measure: scores on ladders of known inconsistency, and on traps.
+"""Test of what the metrics measure: scores on ladders of known inconsistency, and on traps.
 
-`scenes` makes consistent views, `ladders` makes them inconsistent by known amounts, `traps` changes
-them in ways that must not matter, `cases` and `scoring` put them together, `runs` works through all
-of it side by side, and `tables` and `figures` say what came out. `python -m headstyle.calibration`
-runs it without Snakemake.
+A ladder makes views inconsistent in growing, known amounts. A trap changes all views in the same
+way, which must not change a score. `scenes` makes consistent views; `ladders` and `traps` change
+them. `cases` and `scoring` combine and score them, `runs` scores the cases in parallel, and
+`tables`, `figures` and `page` show the results. `python -m headstyle.calibration` runs it without
+Snakemake.
 """

@@ -50,8 +50,8 @@ def main() -> None:
     print(made.metrics.round(3).to_string(index=False))
 
 
-def _merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
-    """Nested settings, those of `change` over those of `base`."""
+def _merged(base: dict, change: dict) -> dict:
+    """The nested settings of `base`, overridden by those of `change`."""
     both = {
         key: _merged(base[key], value)
         if isinstance(value, dict) and isinstance(base.get(key), dict)

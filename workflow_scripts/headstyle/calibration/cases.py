@@ -1,4 +1,4 @@
-"""What is calibrated: every head and capture with every prompt, its ladders and its traps."""
+"""The cases of the calibration: each head or capture with each prompt, its ladders and traps."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -21,37 +21,47 @@ from headstyle.calibration.traps import TRAPS, Trap, applies
 
 @dataclass(frozen=True)
 class Capture:
-    """A capture whose baseline is known."""
+    """A capture and its trained baseline."""
 
     name: str
+    """Name of the subject."""
     views: Path
-    """Folder of `cameras.json`."""
+    """Folder that holds `cameras.json`."""
     baseline: Path
-    """Folder of `renders` and `depth`."""
+    """Folder that holds `renders` and `depth`."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The `calibration` section of the configuration, and what belongs to it."""
+    """The `calibration` section of the configuration, and the settings of its metrics."""
 
     heads: tuple[int, ...]
+    """Seeds of the procedural heads."""
     prompts: tuple[str, ...]
+    """Edits of the heads."""
     capture_prompts: tuple[str, ...]
+    """Edits of the captures."""
     seeds: tuple[int, ...]
+    """Seeds of the ladders' random numbers."""
     levels: int
+    """Number of levels above the consistent level 0."""
     largest: Mapping[str, float]
-    """Amount of each ladder at its highest level; the ladders that are used."""
+    """Amount of each ladder at its highest level. Its keys are the ladders that are used."""
     traps: tuple[str, ...]
+    """Names of the traps."""
     trap_ladders: tuple[str, ...]
-    """Traps are set on consistent views and halfway up these ladders."""
+    """Traps are applied to consistent views, and to the middle level of these ladders."""
     capture_views: int
+    """Number of views that are used of a capture."""
     neighbors: int
+    """Number of neighbors that each view is compared with."""
     rig: RigSettings
+    """How the heads are photographed."""
     metrics: Mapping[str, Any]
     """The configuration's `metrics` section, with the names of the metrics to calibrate."""
 
     def only(self, metric: str) -> "Settings":
-        """The same for one metric alone."""
+        """The same settings with only one metric."""
         return replace(self, metrics={**self.metrics, "names": [metric]})
 
 
@@ -62,7 +72,9 @@ class Case:
     source: int | Capture
     """Seed of a procedural head, or a capture."""
     prompt: str
+    """Name of the edit."""
     settings: Settings
+    """Settings of the calibration."""
 
     @property
     def subject(self) -> str:
@@ -74,7 +86,7 @@ class Case:
         return self.photographed({})
 
     def photographed(self, how: Mapping[str, Any]) -> EditedViews:
-        """The consistent views, procedural ones photographed in another way."""
+        """The consistent views. Procedural heads are photographed with the given changes."""
         settings = self.settings
         if isinstance(self.source, int):
             return procedural_views(self.source, self.prompt, settings.rig, **how)
@@ -89,24 +101,24 @@ class Case:
 
     @cached_property
     def _latest(self) -> dict[str, EditedViews]:
-        """The views of the latest trap, which is set several times in a row."""
+        """The views of the latest trap, because a trap is applied several times in a row."""
         return {}
 
     def ladders(self) -> list[str]:
-        """Names of the ladders that mean something for the prompt."""
+        """Names of the ladders that apply to the prompt."""
         return [ladder for ladder in self.settings.largest if fits(ladder, self.prompt)]
 
     def rung(
         self, ladder: str, level: float, seed: int, views: EditedViews, scale: float = 1.0
     ) -> EditedViews:
-        """Views at one level of a ladder; pixels are `scale` times as many as in the settings."""
+        """Views at one level of a ladder. Amounts in pixels are multiplied by `scale`."""
         amount = self.settings.largest[ladder] * level / self.settings.levels
         amount *= scale if LADDERS[ladder].units == "px" else 1
         rng = np.random.default_rng(derived_seed(seed, self.subject, self.prompt, ladder))
         return climbed(views, ladder, amount, rng)
 
     def trapped(self, name: str, ladder: str | None) -> EditedViews:
-        """Views with a trap set, consistent or halfway up a ladder."""
+        """Views after a trap: consistent ones, or those at the middle level of a ladder."""
         trap = TRAPS[name]
         if name not in self._latest:
             self._latest.clear()
@@ -118,11 +130,11 @@ class Case:
         return trap.views(views) if trap.views is not None else views
 
     def trap_rungs(self) -> Iterator[tuple[str, str | None]]:
-        """Every trap of the settings that applies, with what it is set on."""
+        """Each applicable trap with each ladder that it is applied to (None: consistent views)."""
         for trap in self.settings.traps:
             if applies(trap, self.views):
                 yield trap, None
-                # Undoing the edit undoes the ladder too.
+                # Undoing the edit would undo the ladder too.
                 if trap != "nothing_done":
                     yield from ((trap, ladder) for ladder in self.settings.trap_ladders)
 
@@ -136,7 +148,7 @@ class Case:
 
 
 def all_cases(settings: Settings, captures: list[Capture]) -> list[Case]:
-    """Every case, those of one head next to each other."""
+    """All cases, ordered by head."""
     cases = [Case(head, prompt, settings) for head in settings.heads for prompt in settings.prompts]
     return cases + [
         Case(capture, prompt, settings)

@@ -40,9 +40,9 @@ def solid_field(
 
 
 def moved_colors(image: RgbaImage, offsets: NDArray[np.float32]) -> RgbaImage:
-    """Each pixel's color from the place `offsets` [px] away; alpha stays.
+    """Replace each pixel's color by the color at `offsets` [px] from it; alpha does not change.
 
-    Beyond the silhouette the nearest color of the head is taken, so that no background enters.
+    Beyond the silhouette the nearest color of the head is used, so that no background enters.
 
     Args:
         image: Straight alpha. Shape `(H, W, 4)`.
@@ -54,21 +54,21 @@ def moved_colors(image: RgbaImage, offsets: NDArray[np.float32]) -> RgbaImage:
 
 
 def moved_image(image: RgbaImage, offsets: NDArray[np.float32]) -> RgbaImage:
-    """Each pixel's color and alpha from the place `offsets` [px] away. Shapes as above."""
+    """Replace each pixel's color and alpha by those at `offsets` from it. As `moved_colors`."""
     alpha = np.clip(_sampled(image[..., 3], offsets), 0, 1)
     colors = np.clip(_sampled(continued_colors(image), offsets), 0, 1)
     return np.dstack([colors, alpha])
 
 
-def colors_from_lab(lab: NDArray[Any]) -> NDArray[np.float32]:
-    """sRGB colors, those that CIELAB has and sRGB has not clipped. Shape `(H, W, 3)`."""
+def colors_from_lab(lab: NDArray) -> NDArray[np.float32]:
+    """Convert CIELAB to sRGB; colors outside sRGB are clipped. Shape `(H, W, 3)`."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Conversion from CIE-LAB", UserWarning)
         return np.clip(lab2rgb(lab), 0, 1).astype(np.float32)
 
 
 def continued_colors(image: RgbaImage) -> NDArray[np.float32]:
-    """The colors, those outside the silhouette replaced by the nearest inside. `(H, W, 3)`."""
+    """The colors; outside the silhouette, the nearest color inside. Shape `(H, W, 3)`."""
     outside = image[..., 3] < 0.99
     if outside.all():
         return np.ascontiguousarray(image[..., :3])

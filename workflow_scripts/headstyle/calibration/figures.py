@@ -93,7 +93,7 @@ def moved_by_traps(table: pd.DataFrame, half: str) -> Figure:
         half: Which half is shown.
     """
     own = table[table["half"] == half]
-    # What stands out is what counts: the scene that moved farthest.
+    # Show the worst case: the scene that moved farthest.
     low, high = own["low_steps"], own["high_steps"]
     own = own.assign(moved=np.where(low.abs() > high.abs(), low, high))
     keys = ["metric", "trap"]

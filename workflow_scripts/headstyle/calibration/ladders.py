@@ -1,8 +1,8 @@
 """Ladders of known inconsistency between views.
 
 Every ladder takes consistent views and makes them differ from each other by a known amount. The
-amount grows linearly with the level; what is random is drawn once per view and seed, the same on
-all levels, so that a level differs from the next in nothing but its amount.
+amount grows linearly with the level. Random numbers are drawn once per view and seed and are the
+same on all levels. So two levels differ only in their amount.
 """
 
 from collections.abc import Callable, Mapping
@@ -33,17 +33,17 @@ class Ladder:
     """One kind of inconsistency."""
 
     units: str
-    """Of its amount."""
+    """Unit of its amount."""
     apply: Callable[[EditedViews, float, np.random.Generator], list[RgbaImage]]
-    """Views made inconsistent by an amount above 0."""
+    """Makes the views inconsistent by an amount above 0."""
     needs_edit: bool = False
-    """Whether it means nothing on views that were not edited."""
+    """Whether it applies only to edited views."""
 
 
 def climbed(
     views: EditedViews, ladder: str, amount: float, rng: np.random.Generator
 ) -> EditedViews:
-    """The views at one place of a ladder; at amount 0 they stay as they are."""
+    """The views at one amount of a ladder. An amount of 0 does not change them."""
     if amount == 0:
         return views
     return views.with_images(LADDERS[ladder].apply(views, amount, rng))
@@ -52,7 +52,7 @@ def climbed(
 def color_shift(views: EditedViews, amount: float, rng: np.random.Generator) -> list[RgbaImage]:
     """Every view gets its own constant added in CIELAB, of length `amount` [ΔE76].
 
-    The directions balance: pairs of views go opposite ways, so that no seed draws alike views.
+    The directions come in opposite pairs, so that no seed shifts all views alike.
     """
     shifted = []
     for image, direction in zip(views.edited, _directions(len(views.edited), 3, rng), strict=True):
@@ -81,7 +81,7 @@ def texture(views: EditedViews, amount: float, rng: np.random.Generator) -> list
         height, width = image.shape[:2]
         field = smooth_field(height, width, 0.012 * views.head_size_px, rng)[..., 0]
         lab = rgb2lab(image[..., :3])
-        # One of the field's two components, each of which has half of its square.
+        # Take one of the field's two components. Each has half of the mean square.
         lab[..., 0] = np.clip(lab[..., 0] + np.float32(amount * np.sqrt(2)) * field, 0, 100)
         colors = colors_from_lab(lab)
         grained.append(np.concatenate([colors, image[..., 3:]], axis=2))
@@ -89,7 +89,7 @@ def texture(views: EditedViews, amount: float, rng: np.random.Generator) -> list
 
 
 def local_blur(views: EditedViews, amount: float, rng: np.random.Generator) -> list[RgbaImage]:
-    """In every view other regions, half of it, are blurred by a Gaussian of `amount` [px]."""
+    """Half of each view is blurred by a Gaussian of `amount` [px], in regions of its own."""
     blurred = []
     for image in views.edited:
         height, width = image.shape[:2]
@@ -106,7 +106,7 @@ def local_blur(views: EditedViews, amount: float, rng: np.random.Generator) -> l
 def misplaced_features(
     views: EditedViews, amount: float, rng: np.random.Generator
 ) -> list[RgbaImage]:
-    """Mouth and eyes of every view are moved by `amount` [px], each in a direction of its own."""
+    """Mouth and eyes of every view are moved by `amount` [px], each in its own direction."""
     moved = []
     radius = 0.09 * views.head_size_px
     turns = rng.uniform(0, 2 * np.pi, (len(views.edited), len(views.features)))
@@ -124,7 +124,7 @@ def misplaced_features(
 
 
 def style_strength(views: EditedViews, amount: float, rng: np.random.Generator) -> list[RgbaImage]:
-    """Views keep between all of the edit and 1 − `amount` of it, in even steps between views."""
+    """Views keep different parts of the edit, in even steps from 1 − `amount` to 1."""
     blended = []
     drops = rng.permutation(np.linspace(0, 1, len(views.edited)))
     for image, plain, drop in zip(views.edited, views.unedited, drops, strict=True):
@@ -137,10 +137,10 @@ def style_strength(views: EditedViews, amount: float, rng: np.random.Generator) 
 
 
 def geometry(views: EditedViews, amount: float, rng: np.random.Generator) -> list[RgbaImage]:
-    """Every view shows another shape: the surface displaced by a smooth field in space.
+    """Every view shows a different shape: the surface is displaced by a smooth field in space.
 
     The field's length is `amount` [px at the surface] in rms. Procedural heads are photographed
-    anew; renders of a capture are moved by the field's image at their own surface.
+    again. The pixels of a capture's renders are moved by the projected field at their surface.
     """
     length = amount / views.pixels_per_unit
     wavelength = 1.2 * views.head_size_px / views.pixels_per_unit
@@ -164,7 +164,7 @@ LADDERS: Mapping[str, Ladder] = MappingProxyType(
 
 
 def fits(ladder: str, prompt: str) -> bool:
-    """Whether a ladder means anything for views of this prompt."""
+    """Whether a ladder applies to views of this prompt."""
     return prompt != NO_EDIT or not LADDERS[ladder].needs_edit
 
 

@@ -1,4 +1,4 @@
-"""The calibration's page: what was found, in a sentence, in figures and in tables."""
+"""The calibration's page: the result as a sentence, as figures and as tables."""
 
 from collections.abc import Mapping
 from html import escape
@@ -14,29 +14,30 @@ from headstyle.report.pages import data_uri, meanings, page, table
 TITLE = "Calibration of the metrics"
 PUBLISHED = ("rmse", "ciede2000", "lpips")
 _LEAD = (
-    "Procedural heads are edited in three dimensions and photographed, so that their views agree by"
-    " construction; then the views are made to disagree by known amounts, and changed in ways that"
-    " must not matter. Every number below is of heads, prompts and captures on which nothing was"
-    " chosen, unless it says fit."
+    "Procedural heads are edited in three dimensions and photographed, so their views agree by"
+    " construction. A ladder makes the views disagree by known, growing amounts. A trap changes all"
+    " views in the same way, which must not change a score. Numbers marked fit are from the heads"
+    " and prompts on which the headline score's constants were chosen. All other numbers are from"
+    " heads, prompts and captures that played no part in this choice."
 )
 _CAPTIONS = {
-    "ladders": "What was done to the views.",
-    "seen": "Rank correlation with the known level. 1: all scenes in the right order, whatever"
-    " their head and edit.",
-    "traps": "Change of a score where nothing became less consistent.",
-    "climbs": "Every score that was measured.",
+    "ladders": "The ladders: each row shows one kind of inconsistency in growing amounts.",
+    "seen": "Rank correlation of each metric with the known level. 1 means that all scenes are in"
+    " the right order, regardless of head and edit.",
+    "traps": "Change of each metric by the traps, which make nothing less consistent.",
+    "climbs": "Every measured score against the level of its ladder.",
 }
 
 
 def calibration_page(
     metrics: pd.DataFrame, traps: pd.DataFrame, pictures: Mapping[str, Image.Image]
 ) -> str:
-    """The page.
+    """The HTML page.
 
     Args:
         metrics: `calibration.csv`.
         traps: `calibration_traps.csv`.
-        pictures: By the names `ladders`, `seen`, `traps`, `climbs`; those that exist are shown.
+        pictures: Pictures to show, with the names `ladders`, `seen`, `traps` and `climbs`.
     """
     parts = [f"<h1>{TITLE}</h1>", f'<p class="lead">{escape(_LEAD)}</p>']
     if "headline" in set(metrics["metric"]):
@@ -54,7 +55,7 @@ def calibration_page(
 
 
 def headline_verdict(metrics: pd.DataFrame, traps: pd.DataFrame) -> str:
-    """What the held-out half says of the headline score, beside the published metrics."""
+    """The headline score's result on the held-out half, beside those of the published metrics."""
     held = metrics[(metrics["half"] == "held_out") & (metrics["ladder"] == "all")]
     held = held.set_index("metric")
     moved = traps[(traps["half"] == "held_out") & (traps["metric"] == "headline")]
@@ -70,20 +71,21 @@ def headline_verdict(metrics: pd.DataFrame, traps: pd.DataFrame) -> str:
     ]
     if others:
         sentences[0] += f" (across them {', '.join(others)})"
-    # Blurring or undoing an edit is no trap: that must cost something, or be seen beside the score.
+    # Leave out blurring and undoing the edit. They may lower a score, as the edit's strength and
+    # sharpness reveal them.
     moved = moved[[not TRAPS[trap].may_lower for trap in moved["trap"]]]
     if len(moved):
         means = moved.set_index(["trap", "ladder"])["mean_steps"]
         trap, _ = means.abs().idxmax()
         sentences.append(
-            f"The trap that moves it most on average is {trap.replace('_', ' ')}, by"
-            f" {means.abs().max():.1f} steps of a ladder; {moved['beyond_step'].sum()} of"
-            f" {moved['scenes'].sum()} times a trap moved a scene by more than one step"
+            f"On average the trap {trap.replace('_', ' ')} moves it most, by"
+            f" {means.abs().max():.1f} steps of a ladder. In {moved['beyond_step'].sum()} of"
+            f" {moved['scenes'].sum()} cases a trap moved a scene by more than one step"
         )
     return ". ".join(sentences) + "."
 
 
 def _named(content: pd.DataFrame) -> pd.DataFrame:
-    """The table with the names of metrics and ladders that readers know."""
+    """The table with readable names of metrics and ladders."""
     named = content.assign(metric=[metric_label(name).name for name in content["metric"]])
     return named.assign(ladder=[LADDER_NAMES.get(name, name) for name in named["ladder"]])

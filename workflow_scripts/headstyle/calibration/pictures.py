@@ -1,4 +1,4 @@
-"""What the ladders look like."""
+"""A picture of the ladders."""
 
 import numpy as np
 from PIL import Image
@@ -30,7 +30,7 @@ def ladders_sheet(case: Case, levels: int = 5) -> Image.Image:
     notes = [f"to {settings.largest[name]:g} {LADDERS[name].units}" for name in case.ladders()]
     title = f"Ladders of known inconsistency: {case.subject}, {case.prompt.replace('_', ' ')}"
     columns = [f"level {level}" if level else "consistent" for level in shown]
-    subtitle = "two neighboring views of an edit that is the same for all views, and what was done"
+    subtitle = "two neighboring views with the same edit, made inconsistent by growing amounts"
     return table_sheet(TableSheet(title, subtitle, columns, rows, cells, notes), 260)
 
 

@@ -1,4 +1,4 @@
-"""Score all cases side by side, and take up again what an earlier run left."""
+"""Score all cases in parallel, and continue an earlier run."""
 
 import logging
 import multiprocessing
@@ -20,8 +20,8 @@ def score_cases(cases: Sequence[Case], folder: Path, processes: int) -> None:
 
     Args:
         cases: What to score.
-        folder: Where the scores are kept; what is there already is not scored again.
-        processes: Cases that are scored at the same time, each by one thread.
+        folder: Folder of the scores. Cases whose scores it holds are skipped.
+        processes: Number of cases that are scored at the same time, each by one thread.
     """
     folder.mkdir(parents=True, exist_ok=True)
     left = [case for case in cases if not _is_done(case, folder)]
@@ -30,7 +30,7 @@ def score_cases(cases: Sequence[Case], folder: Path, processes: int) -> None:
         for case in progress(left, "cases"):
             score_case(case, folder)
         return
-    # Forked processes inherit the locks of threads that do not exist in them.
+    # A forked process would inherit locks of threads that it does not have.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context) as pool:
         jobs = [pool.submit(score_case, case, folder) for case in left]
@@ -39,7 +39,7 @@ def score_cases(cases: Sequence[Case], folder: Path, processes: int) -> None:
 
 
 def keep_only(folder: Path, key: str) -> None:
-    """Remove scores that were made with other settings or another library, known by their key."""
+    """Remove scores of other settings or another version of the library, which `key` identifies."""
     note = folder / "key.json"
     if note.exists() and read_json(note) == key:
         return
@@ -56,7 +56,7 @@ def _is_done(case: Case, folder: Path) -> bool:
 
 
 class _Finishing:
-    """Jobs as they finish, with their number."""
+    """The jobs in the order in which they finish, with their number as length."""
 
     def __init__(self, jobs: list[Future[Any]]) -> None:
         self.jobs = jobs

@@ -1,8 +1,8 @@
 """Edited views whose consistency is known: heads edited in three dimensions, then photographed.
 
-All photographs of one edited head agree with each other, whatever the edit: they are the level 0 of
-every ladder of `headstyle.calibration.ladders`. Renders of a capture's baseline agree as far as
-its splats do.
+All photographs of one edited head agree with each other, whatever the edit. They are level 0 of
+every ladder in `headstyle.calibration.ladders`. Renders of a capture's baseline are less exact:
+they agree as well as splats do.
 """
 
 from collections.abc import Callable, Mapping
@@ -32,22 +32,26 @@ NO_EDIT = "none"
 
 @dataclass(frozen=True)
 class EditedViews:
-    """Views of one head, edited and not, in the order of the cameras."""
+    """Edited and unedited views of one head, in the order of the cameras."""
 
     subject: str
+    """Name of the head or capture."""
     prompt: str
     """Name of the edit."""
     cameras: Cameras
+    """Cameras of the views."""
     edited: tuple[RgbaImage, ...]
+    """Views after the edit. Shape `(H, W, 4)` each."""
     unedited: tuple[RgbaImage, ...]
+    """Views before the edit. Shape `(H, W, 4)` each."""
     depths: tuple[NDArray[np.float32], ...]
-    """z in the camera, of the edited head, 0 where there is no surface. Shape `(H, W)` each."""
+    """z of the edited head in the camera, 0 where there is no surface. Shape `(H, W)` each."""
     unedited_depths: tuple[NDArray[np.float32], ...]
-    """The same of the unedited head."""
+    """z of the unedited head in the camera, 0 where there is no surface. Shape `(H, W)` each."""
     features: NDArray[np.float64]
-    """Places of features in the world, such as mouth and eyes. Shape `(K, 3)`."""
+    """Positions of features in the world, such as mouth and eyes. Shape `(K, 3)`."""
     mesh: HeadMesh | None = None
-    """What was photographed; None for renders of a capture."""
+    """The photographed mesh; None for renders of a capture."""
 
     @property
     def head_size_px(self) -> float:
@@ -58,12 +62,12 @@ class EditedViews:
 
     @property
     def pixels_per_unit(self) -> float:
-        """Pixels that a unit of the world's length takes up at the surface, on average."""
+        """Mean length in pixels, at the surface, of one unit of the world."""
         focal = self.cameras.intrinsics[:, 0, 0].mean()
         return float(focal / np.mean([np.median(depth[depth > 0]) for depth in self.depths]))
 
     def with_images(self, images: list[RgbaImage]) -> "EditedViews":
-        """The same with other edited images."""
+        """The same views with other edited images."""
         return replace(self, edited=tuple(images))
 
 
@@ -72,11 +76,15 @@ class RigSettings:
     """How the calibration's heads are photographed."""
 
     long_side_px: int
+    """Long side of the photographs."""
     rows: int
+    """Rows of cameras."""
     columns: int
+    """Columns of cameras."""
     coarseness: float
-    """See `headstyle.capture.head.sculpt_head`."""
+    """Coarseness of the mesh; see `headstyle.capture.head.sculpt_head`."""
     samples_per_side: int = 2
+    """Rays per side of a pixel."""
 
     def cameras(self, scale: float = 1.0) -> Cameras:
         """The study's dome with fewer cameras, for frames `scale` times as large."""
@@ -96,12 +104,12 @@ def procedural_views(
     """Photographs of a procedural head after a true edit.
 
     Args:
-        seed: Of the head.
+        seed: Seed of the head.
         prompt: An operator of `headstyle.capture.operators`, or `none`.
-        rig: How it is photographed.
-        strength: Of the edit.
+        rig: How the head is photographed.
+        strength: Strength of the edit.
         scale: Size of the frames as a multiple of the rig's.
-        relight: Another light for the edited head.
+        relight: Function that lights the edited head differently.
     """
     cameras = rig.cameras(scale)
     surface = sculpt_head(seed, rig.coarseness)
@@ -130,15 +138,15 @@ def procedural_views(
 def captured_views(
     subject: str, views: Path, baseline: Path, prompt: str, count: int, long_side_px: int
 ) -> EditedViews:
-    """Renders of a capture's baseline, edited by one map of colors for all views.
+    """Renders of a capture's baseline, edited by the same map of colors in all views.
 
     Args:
         subject: Name of the capture.
         views: Folder of `cameras.json`.
         baseline: Folder of the baseline's `renders` and `depth`.
         prompt: A key of `COLOR_EDITS`.
-        count: Views that are used, evenly spaced.
-        long_side_px: Renders are reduced to this size.
+        count: Number of views to use, evenly spaced.
+        long_side_px: Size that the renders are reduced to.
     """
     cameras = read_cameras(views / "cameras.json")
     cameras = cameras.select(evenly_spaced(cameras.names, count))
@@ -149,7 +157,7 @@ def captured_views(
     images = [
         resize_rgba(image, *size) for image, size in zip(renders, small.sizes.tolist(), strict=True)
     ]
-    # Depth is thinned, never averaged: no surface lies between two surfaces.
+    # Depth is subsampled, never averaged: there is no surface between two surfaces.
     depths = [
         cv2.resize(depth, size, interpolation=cv2.INTER_NEAREST)
         for depth, size in zip(depths, small.sizes.tolist(), strict=True)
@@ -186,7 +194,7 @@ def _cold_contrast(lab: NDArray[Any]) -> NDArray[Any]:
 COLOR_EDITS: Mapping[str, Callable[[NDArray[Any]], NDArray[Any]]] = MappingProxyType(
     {NO_EDIT: lambda lab: lab, "bronze": _warm_bronze, "cold": _cold_contrast}
 )
-"""Edits of captures: maps of CIELAB colors, the same for every pixel, so they keep views alike."""
+"""Edits of captures: maps of CIELAB colors, the same for all pixels, so that views still agree."""
 
 
 def _colors_mapped(image: RgbaImage, edit: Callable[[NDArray[Any]], NDArray[Any]]) -> RgbaImage:
@@ -206,7 +214,7 @@ def _face_features(mesh: HeadMesh) -> NDArray[np.float64]:
 def _salient_features(
     cameras: Cameras, images: list[RgbaImage], depths: list[NDArray[np.float32]]
 ) -> NDArray[np.float64]:
-    """The three most contrasted places in the middle of the frontal view. Shape `(3, 3)`."""
+    """The three places with most contrast in the middle of the frontal view. Shape `(3, 3)`."""
     view = cameras.index(frontal_view(cameras))
     alpha, depth = images[view][..., 3], depths[view]
     surface = ((alpha > 0.9) & (depth > 0)).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Scores of one case on all its ladders and traps, as files that a later run takes up again."""
+"""Scores of one case on all its ladders and traps, in files that a later run reuses."""
 
 import time
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from headstyle.calibration.traps import TRAPS, compared_pairs
 from headstyle.consistency.scoring import score, view_means
 
 CONSISTENT = "consistent"
-"""Ladder of rows on no ladder."""
+"""Name in the column ladder for consistent views, which are on no ladder."""
 NO_TRAP = "none"
 _SCORES = result_of("calibrate_metrics")
 
@@ -25,7 +25,7 @@ _SCORES = result_of("calibrate_metrics")
 def mean_scores(
     views: EditedViews, settings: Settings, neighbors: int | None = None
 ) -> dict[str, float]:
-    """Each metric's mean over the views, as an avatar's in the study."""
+    """Each metric's mean over the views, computed as for an avatar of the study."""
     names = settings.metrics["names"]
     pairs = score(
         views.edited,
@@ -40,13 +40,13 @@ def mean_scores(
 
 
 def score_case(case: Case, folder: Path) -> None:
-    """Score a case where its files are missing.
+    """Score a case and write the files that are missing.
 
     Args:
-        case: What to score.
-        folder: Gets `{subject}_{prompt}/`: `{ladder}_{seed}.csv` (level and metrics; level 0 is in
-            `consistent.csv`), `traps.csv` (trap, ladder and metrics) and `seconds.csv` (metric,
-            seconds).
+        case: The case.
+        folder: Folder of the results, which are in `{subject}_{prompt}/`. There are
+            `{ladder}_{seed}.csv` (level and metrics), `consistent.csv` (level 0), `traps.csv`
+            (trap, ladder and metrics) and `seconds.csv` (metric, seconds).
     """
     use_threads(1)
     own = case_folder(case, folder)
@@ -64,7 +64,7 @@ def score_case(case: Case, folder: Path) -> None:
 
 
 def case_folder(case: Case, folder: Path) -> Path:
-    """Where the scores of a case are."""
+    """Folder of the scores of a case."""
     return folder / f"{case.subject}_{case.prompt}"
 
 

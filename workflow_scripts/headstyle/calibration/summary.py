@@ -21,7 +21,7 @@ from headstyle.calibration.tables import (
 from headstyle.consistency.metrics import metric_class
 
 HALVES = ("fit", "held_out")
-"""What the headline's constants were chosen on, and what they were not."""
+"""Halves of the cases: the headline score's constants were chosen on `fit`, not on `held_out`."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class Calibration:
     """All tables of a calibration."""
 
     metrics: pd.DataFrame
-    """Per half, metric and kind of ladder how well the one sees the other, and seconds."""
+    """How well each metric detects each kind of ladder, per half, with the metric's seconds."""
     traps: pd.DataFrame
-    """Per half, trap and metric how far the one moves the other."""
+    """How far each trap moves each metric, per half."""
     scores: pd.DataFrame
     """Every score on every ladder."""
 
@@ -43,14 +43,14 @@ def calibrate(
     folder: Path,
     processes: int,
 ) -> Calibration:
-    """Score everything (what the folder has is not scored again) and judge the metrics.
+    """Score all cases that are not in the folder yet, and evaluate the metrics.
 
     Args:
-        settings: What is scored.
-        captures: Baselines of captures that are scored too.
-        fit: Heads and prompts the headline's constants were chosen on; see `half_of`.
-        folder: Of the scores of each case.
-        processes: Cases that are scored at the same time.
+        settings: Settings of the calibration.
+        captures: Captures whose baselines are scored too.
+        fit: Heads and prompts on which the headline's constants were chosen; see `half_of`.
+        folder: Folder of the scores of each case.
+        processes: Number of cases that are scored at the same time.
     """
     cases = [
         case
@@ -82,11 +82,11 @@ def calibrate(
 
 
 def half_of(subject: str, prompt: str, fit: Mapping[str, Sequence[Any]]) -> str:
-    """Which half a head or capture with a prompt belongs to: `fit`, `held_out`, or empty.
+    """The half that a head or capture with a prompt belongs to: `fit`, `held_out`, or empty.
 
-    The fit half has the fit heads with the fit prompts; held out are all other heads and captures,
-    with all prompts. Fit heads with other prompts belong to neither, so that the held-out half
-    shares no head with the other and has prompts the other has not.
+    The fit half has the fit heads with the fit prompts. The held-out half has all other heads and
+    captures, with all prompts. Fit heads with other prompts belong to neither half. So the halves
+    share no head, and the held-out half has prompts that the fit half lacks.
     """
     if subject not in [f"head{head}" for head in fit["heads"]]:
         return "held_out"

@@ -1,7 +1,8 @@
-"""What the ladders and traps say of each metric: the tables of the calibration.
+"""The tables of the calibration: how each metric responds to the ladders and traps.
 
-A score is *oriented* so that higher means less consistent. The tables take all ladders of one kind
-together (`across`: all heads, captures, prompts and seeds, ranked as one) or one by one (`within`).
+A score is *oriented* so that higher means less consistent. Correlations are computed in two ways.
+`across` ranks all ladders of one kind together, over all heads, captures, prompts and seeds.
+`within` ranks each ladder alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from scipy import stats
 from headstyle.calibration.scoring import NO_TRAP
 
 ONE = ["subject", "prompt", "ladder", "seed"]
-"""Columns that name one ladder."""
+"""Columns that identify one ladder."""
 CONFIDENCE = 0.95
 
 
@@ -26,19 +27,25 @@ def oriented(table: pd.DataFrame, directions: Mapping[str, str]) -> pd.DataFrame
 def calibration_table(
     ladders: pd.DataFrame, metrics: Sequence[str], largest: Mapping[str, float]
 ) -> pd.DataFrame:
-    """How well each metric sees each kind of inconsistency.
+    """How well each metric detects each kind of inconsistency.
 
     Args:
         ladders: Oriented scores: subject, prompt, ladder, seed, level and the metrics.
-        metrics: Columns to judge.
+        metrics: Columns of the metrics.
         largest: Amount of each ladder at its highest level.
 
     Returns:
-        Per metric and kind of ladder, and with the ladder `all` their mean (the largest of
-        smallest_level): metric, ladder, ladders (how many), spearman_within (mean over ladders),
-        spearman_within_min, spearman_across, auc (that an inconsistent scene scores worse than a
-        consistent one of any head and prompt), smallest_level and smallest_amount (from which on
-        95 % of the scenes score worse than 95 % of the consistent ones; NaN if on no level).
+        One row per metric and kind of ladder. The ladder `all` has the mean over the kinds; its
+        smallest_level is their largest. Columns:
+
+        - metric, ladder, and ladders (their number)
+        - spearman_within (mean over ladders) and spearman_within_min
+        - spearman_across
+        - auc: probability that an inconsistent scene scores worse than a consistent one of any head
+          and prompt
+        - smallest_level, smallest_amount: from there on, 95 % of the scenes score worse than 95 %
+        of
+          the consistent ones; NaN if this holds on no level
     """
     rows = []
     for metric in metrics:
@@ -58,13 +65,14 @@ def trap_table(
 
     Args:
         traps: Oriented scores: subject, prompt, trap, ladder and the metrics.
-        steps: Of each metric; see `ladder_steps`.
-        metrics: Columns to judge.
+        steps: The step of each metric; see `ladder_steps`.
+        metrics: Columns of the metrics.
 
     Returns:
-        trap, ladder (what it was set on), metric, scenes, mean_steps, low_steps, high_steps: the
-        mean and the extremes of the change over the scenes, positive is worse than without; and
-        beyond_step: how many scenes it moves by more than one step.
+        Columns trap, ladder (that it was applied to), metric, scenes, mean_steps, low_steps,
+        high_steps and beyond_step. The steps are the mean and the extremes of the change over the
+        scenes; positive means worse than without the trap. beyond_step is the number of scenes that
+        the trap moves by more than one step.
     """
     keys = ["subject", "prompt", "ladder"]
     plain = traps[traps["trap"] == NO_TRAP].set_index(keys)
@@ -84,13 +92,13 @@ def trap_table(
 
 
 def ladder_steps(ladders: pd.DataFrame, metrics: Sequence[str]) -> dict[str, float]:
-    """The step of each metric: its mean rise per level, over all ladders of all kinds."""
+    """The step of each metric: its mean increase per level, over all ladders of all kinds."""
     rise = _rises(ladders, metrics)
     return {metric: float(rise[metric].groupby("ladder").mean().mean()) for metric in metrics}
 
 
 def _rises(ladders: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
-    """Rise per level from the bottom to the top of every ladder."""
+    """Increase per level from the lowest to the highest level of every ladder."""
     top = ladders["level"].max()
     ends = [ladders[ladders["level"] == level].set_index(ONE)[list(metrics)] for level in (0, top)]
     return (ends[1] - ends[0]) / top
@@ -99,7 +107,7 @@ def _rises(ladders: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
 def _judged(group: pd.DataFrame, metric: str, largest: float) -> dict[str, float]:
     group = group[["level", *ONE, metric]].dropna()
     within = [_spearman(one["level"], one[metric]) for _, one in group.groupby(ONE, sort=False)]
-    # Ladders of several seeds begin with the same consistent scene.
+    # Ladders with different seeds start with the same consistent scene.
     scenes = group[(group["level"] > 0) | ~group.duplicated(["subject", "prompt", "level"])]
     floor = scenes.loc[scenes["level"] == 0, metric]
     above = scenes[scenes["level"] > 0]
@@ -143,6 +151,6 @@ def _spearman(first: pd.Series, second: pd.Series) -> float:
 
 
 def _area_under_curve(low: pd.Series, high: pd.Series) -> float:
-    """Probability that a value of `high` is above one of `low`, ties counted half."""
+    """Probability that a value of `high` is above a value of `low`; a tie counts one half."""
     statistic = stats.mannwhitneyu(high, low).statistic
     return float(statistic / (len(low) * len(high)))

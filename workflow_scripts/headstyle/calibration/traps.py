@@ -1,4 +1,4 @@
-"""Traps: changes that are the same for all views, which must leave a score where it is."""
+"""Traps: changes that are the same for all views and must not change a score."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,33 +22,34 @@ LIGHT_FROM = (0.85, 0.25, 0.45)
 """Direction of the other light, from the viewer's right."""
 FEW_NEIGHBORS = 2
 CROP_FRACTION = 0.75
-"""Of the foreground's height that a crop keeps, from the top."""
+"""Part of the foreground's height that a crop keeps, from the top."""
 BLUR_FRACTION = 0.015
 """Gaussian sigma of the blur of all views, as a fraction of the head's size."""
 
 
 @dataclass(frozen=True)
 class Trap:
-    """A change that concerns all views alike."""
+    """A change that is the same for all views."""
 
     photographed: Mapping[str, Any] | None = None
-    """How else the head is edited or photographed: arguments of `procedural_views`. Only heads
-    that are procedural have such traps."""
+    """Changed arguments of `procedural_views`, by which a procedural head is edited or photographed
+    differently."""
     views: Callable[[EditedViews], EditedViews] | None = None
-    """What is done to the views afterwards, after they were made inconsistent."""
+    """Change of the views after they were made inconsistent."""
     captures: Callable[[EditedViews], EditedViews] | None = None
-    """What stands for `photographed` on renders of a capture, before they are made inconsistent."""
+    """Replaces `photographed` for renders of a capture, before they are made inconsistent."""
     scale: float = 1.0
     """Size of the frames as a multiple; amounts in pixels grow with it."""
     neighbors: int | None = None
-    """Only so many neighbors are compared."""
+    """Number of neighbors to compare with; None leaves it unchanged."""
     needs_edit: bool = False
+    """Whether the trap applies only to edited views."""
     may_lower: bool = False
-    """Whether only a better score is wrong: blurring everything and doing nothing must not win."""
+    """Whether only a better score is wrong. Blurring everything and doing nothing must not win."""
 
 
 def relit(mesh: HeadMesh) -> HeadMesh:
-    """The same head under a warm light from the other side, in place of the studio's."""
+    """The same head under a warm light from the other side instead of the studio's light."""
     normals = vertex_normals(mesh.vertices.astype(np.float32), mesh.faces)
     toward = np.array(LIGHT_FROM) / np.linalg.norm(LIGHT_FROM)
     lambert = np.clip(normals @ toward, 0, 1)[:, None]
@@ -73,7 +74,7 @@ def weakened(views: EditedViews) -> EditedViews:
 
 
 def other_background(views: EditedViews) -> EditedViews:
-    """Every view over its own loud background, also in the mixed pixels of the silhouette."""
+    """Every view on its own random background, also in the mixed pixels of the silhouette."""
     images = []
     for view, image in enumerate(views.edited):
         rng = np.random.default_rng([41, view])
@@ -87,7 +88,7 @@ def other_background(views: EditedViews) -> EditedViews:
 
 
 def cropped(views: EditedViews) -> EditedViews:
-    """Frames cut to the upper part of the head, with cameras that know it."""
+    """Frames and cameras cropped to the upper part of the head."""
     sizes, intrinsics = views.cameras.sizes.copy(), views.cameras.intrinsics.copy()
     windows = []
     for view, image in enumerate(views.edited):
@@ -140,7 +141,7 @@ def blurred(views: EditedViews) -> EditedViews:
 
 
 def unedited(views: EditedViews) -> EditedViews:
-    """Nothing was done: the unedited views with their depth."""
+    """The unedited views and their depth, as if nothing had been done."""
     return replace(views, edited=views.unedited, depths=views.unedited_depths)
 
 
@@ -166,7 +167,7 @@ TRAPS: Mapping[str, Trap] = MappingProxyType(
 
 
 def applies(trap: str, views: EditedViews) -> bool:
-    """Whether a trap can be set for these views."""
+    """Whether a trap can be applied to these views."""
     chosen = TRAPS[trap]
     if chosen.needs_edit and views.prompt == NO_EDIT:
         return False
