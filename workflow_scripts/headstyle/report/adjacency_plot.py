@@ -1,4 +1,4 @@
-"""The picture of a rig: where its cameras stand and look, and which are neighbors."""
+"""The picture of a rig: positions and directions of its cameras, and which are neighbors."""
 
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ _TITLE: dict[str, Any] = {
 
 
 def plot_adjacency(path: str | Path, cameras: Cameras, adjacency: Adjacency, title: str) -> None:
-    """Write a PNG: left the cameras in 3D with their links, right the adjacency matrix."""
+    """Write a PNG with the linked cameras in 3D (left) and the adjacency matrix (right)."""
     figure = Figure(figsize=(13, 6.4), layout="constrained")
     _draw_rig(figure.add_subplot(1, 2, 1, projection="3d"), cameras, adjacency)
     _draw_matrix(figure.add_subplot(1, 2, 2), cameras.names, adjacency)
@@ -43,9 +43,9 @@ def plot_adjacency(path: str | Path, cameras: Cameras, adjacency: Adjacency, tit
 
 
 def head_frame(cameras: Cameras) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-    """A frame to look at the rig in: x forward to the cameras' mean, z up, origin where axes meet.
+    """A frame for drawing the rig. x points to the cameras' mean, z up; the optical axes meet in 0.
 
-    The world's own axes say nothing, as structure from motion chooses them freely.
+    The world's own axes are arbitrary, because structure from motion chooses them.
 
     Returns:
         Rotation into the frame `(3, 3)`, origin `(3,)`, and the cameras' mean distance from it.
@@ -77,7 +77,7 @@ def _draw_rig(axes: Axes3D, cameras: Cameras, adjacency: Adjacency) -> None:
     axes.add_collection3d(Line3DCollection(edges, colors=_CAMERA_COLOR, linewidths=1.1))
     axes.scatter(*np.zeros((3, 1)), s=300, color=_HEAD_COLOR, depthshade=False)
     if len(cameras) <= _MOST_LABELS:
-        # Outside the dome and a little below, clear of the pyramids, which point inside.
+        # Put labels outside the dome and a little below. The pyramids point inside.
         below = np.array([0, 0, 0.05])
         for name, position in zip(cameras.names, centers * 1.06 - below, strict=True):
             label = axes.text(*position, name, fontsize=7.5, ha="center", va="top", color=SOFT_INK)
@@ -91,7 +91,7 @@ def _draw_rig(axes: Axes3D, cameras: Cameras, adjacency: Adjacency) -> None:
     )
     axes.set_box_aspect((1, 1, 1), zoom=1.5)
     axes.set_axis_off()
-    # From behind the cameras, a little from the side and above: a grid of cameras reads as one.
+    # Look from behind the cameras, from a little aside and above, so that the grid is visible.
     axes.view_init(elev=22, azim=18)
     axes.set_title("Cameras around the head (orange), links between neighbors", **_TITLE)
 
@@ -99,7 +99,7 @@ def _draw_rig(axes: Axes3D, cameras: Cameras, adjacency: Adjacency) -> None:
 def _pyramid(
     cameras: Cameras, i: int, rotation: NDArray[np.float64], centers: NDArray[np.float64]
 ) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Edges of the pyramid that stands for camera i, upright or lying as its image is."""
+    """Edges of the pyramid that represents camera i, with the aspect of its image."""
     width, height = cameras.sizes[i] / cameras.sizes[i].max() * _PYRAMID_HALF_WIDTH
     corners = np.array(
         [[x * width, y * height, _PYRAMID_DEPTH] for x, y in ((-1, -1), (1, -1), (1, 1), (-1, 1))]

@@ -1,7 +1,7 @@
-"""A page that walks through the views of one subject with all its layers side by side.
+"""A page that moves through the views of one subject and shows all its layers side by side.
 
-What flickers from one view to the next in the edits, and what the splats made of it, is what the
-consistency metrics measure.
+It shows the changes from one view to the next, in the edits and in the avatars. The consistency
+metrics measure the changes in the avatars.
 """
 
 import json
@@ -17,19 +17,19 @@ from headstyle.report.sheets import Avatar, Subject
 _LONG_SIDES_PX = (320, 256, 208, 160)
 _ENOUGH_VIEWS = 15
 _QUALITY = 66
-_TRUE_EDIT = "The true edit is the head itself edited in three dimensions and photographed again."
+_TRUE_EDIT = "For the true edit, the head was edited in three dimensions and photographed again."
 
 
 def compare_page(subject: Subject, avatars: Sequence[Avatar], max_bytes: int) -> str:
-    """The page of some avatars of one subject, pictures included.
+    """The page of one subject's avatars, with the pictures inside.
 
     Args:
         subject: The subject.
         avatars: At least one; usually all strengths of one prompt.
-        max_bytes: Limit of the page's size. To keep it, pictures get smaller at first, then fewer
-            views are shown, evenly spaced.
+        max_bytes: Largest size of the page. To stay below it, first the pictures get smaller. Then
+            the page shows fewer views, evenly spaced.
 
-    Views come in an order in which successive ones are near each other.
+    Successive views are near each other.
     """
     cameras = subject.cameras
     folders = [subject.views, subject.baseline / "renders"]
@@ -59,7 +59,7 @@ def compare_page(subject: Subject, avatars: Sequence[Avatar], max_bytes: int) ->
 
 
 def _stages(avatar: Avatar) -> list[tuple[str, Path]]:
-    """Name and folder of what is shown of an avatar."""
+    """Name and folder of each layer of an avatar."""
     edits = [
         (f"edit, {folder.name.replace('cycle', 'cycle ')}", folder)
         for folder in pictures.evenly_spaced(avatar.cycles, 2)
@@ -68,7 +68,7 @@ def _stages(avatar: Avatar) -> list[tuple[str, Path]]:
 
 
 def _true_edit(avatars: Sequence[Avatar]) -> list[tuple[str, Path]]:
-    """Name and folder of the true edit, where all avatars have the same one."""
+    """Name and folder of the true edit, if all avatars share it."""
     found = {avatar.true_edit for avatar in avatars}
     return [("true edit", folder) for folder in found if folder and len(found) == 1]
 
@@ -80,7 +80,7 @@ def _fitting(walk: Sequence[str], folders: Sequence[Path], max_bytes: int) -> tu
     for long_side_px in _LONG_SIDES_PX:
         layers = [_layer("", folder, sample, long_side_px)["pictures"] for folder in folders]
         sizes = [max((len(uri) for uri in layer if uri), default=0) for layer in layers]
-        # A tenth is left for the page around the pictures and for larger ones than the sample's.
+        # Leave a tenth for the rest of the page, and for pictures larger than those of the sample.
         views = int(0.9 * max_bytes / max(1, sum(sizes)))
         if views >= wanted:
             break
@@ -88,7 +88,7 @@ def _fitting(walk: Sequence[str], folders: Sequence[Path], max_bytes: int) -> tu
 
 
 def _layer(name: str, folder: Path, names: Sequence[str], long_side_px: int) -> dict[str, Any]:
-    """One picture per view; null where this layer lacks the view."""
+    """One picture per view; null if this layer lacks the view."""
     paths = [folder / f"{view}.png" for view in names]
     shown = [
         data_uri(pictures.cutout(path, long_side_px), _QUALITY) if path.exists() else None
@@ -101,12 +101,12 @@ def _body(subject: Subject, avatars: Sequence[Avatar], data: dict[str, Any]) -> 
     options = "".join(
         f'<option value="{escape(a.name)}">{escape(_choice(a))}</option>' for a in avatars
     )
-    # In a script element only "</" could end the data early.
+    # "</" could end the script element early.
     content = json.dumps(data, ensure_ascii=False).replace("</", "<\\/")
     return f"""<h1>{escape(subject.name)}: views compared</h1>
 <p class="lead">Walk along the rig with the slider, the arrow keys or Play. Details that change
-from one view to the next in the edits cannot all be true of one head; the avatar shows what the
-splats kept of them. Cycle 0 are the edits the training began with, later cycles replaced them.
+from one view to the next in the edits cannot all be true of one head. The avatar shows what the
+splats kept of them. The training began with the edits of cycle 0; later cycles replaced them.
 {_TRUE_EDIT if data["references"] else ""}</p>
 <div class="controls">
 <label>Avatar <select id="avatar">{options}</select></label>

@@ -26,29 +26,39 @@ class Tile:
     """One labeled picture of a grid."""
 
     picture: Image.Image
+    """The picture."""
     label: str
+    """First line below the picture."""
     note: str = ""
+    """Second line below the picture, or empty."""
 
 
 @dataclass(frozen=True)
 class TableSheet:
-    """Pictures in rows and columns, each with a head. `cells[row][column]`; None leaves a gap.
+    """Pictures in rows and columns, with a head for each row and column.
 
-    Notes stand under the heads in up to three lines (rows) or one (columns). Without a title the
-    page begins with the heads of its columns.
+    A row's note has up to three lines, a column's note has one line. Without a title the page
+    begins with the heads of its columns.
     """
 
     title: str
+    """Title of the page, or empty."""
     subtitle: str
+    """Line below the title, or empty."""
     columns: Sequence[str]
+    """Heads of the columns."""
     rows: Sequence[str]
+    """Heads of the rows."""
     cells: Sequence[Sequence[Image.Image | None]]
+    """Pictures, as `cells[row][column]`. None leaves a gap."""
     row_notes: Sequence[str] = ()
+    """Notes below the heads of the rows."""
     column_notes: Sequence[str] = ()
+    """Notes below the heads of the columns."""
 
     @property
     def top_px(self) -> int:
-        """Where the first row of pictures begins."""
+        """Distance of the first row of pictures from the top."""
         lines = 2 if any(self.column_notes) else 1
         return _head_height(self.title, self.subtitle) + lines * _LINE_PX + 6
 
@@ -56,7 +66,7 @@ class TableSheet:
 def grid_sheet(
     title: str, subtitle: str, tiles: Sequence[Tile], footer: Image.Image | None = None
 ) -> Image.Image:
-    """Lay tiles out in reading order on a page about 1.6 times as wide as high.
+    """Arrange tiles in reading order on a page about 1.6 times as wide as high.
 
     Args:
         title, subtitle: Two lines above the tiles; the second may be empty.
@@ -88,7 +98,7 @@ def grid_sheet(
 
 
 def table_sheet(table: TableSheet, max_cell_height_px: int = 420) -> Image.Image:
-    """Draw a table of pictures: heads above the columns, names (and notes) left of the rows.
+    """Draw a table of pictures: column heads on top, row heads on the left, each with its note.
 
     Returns:
         Pillow image, RGB, at most `SHEET_WIDTH_PX` wide.
@@ -137,13 +147,13 @@ def color_scale(colors: Sequence[tuple[int, int, int]], low: str, high: str) -> 
 
 
 def write_sheet(path: str | Path, sheet: Image.Image) -> None:
-    """Write a sheet as JPEG, whole or not at all."""
+    """Write a sheet as JPEG in one atomic step."""
     with whole_file(path) as partial:
         sheet.save(partial, quality=75, optimize=True, progressive=True)
 
 
 def fit(picture: Image.Image, width: int, height: int) -> Image.Image:
-    """Resize a picture to fill as much of a box as its aspect allows."""
+    """Resize a picture to the largest size that fits into a box."""
     scale = min(width / picture.width, height / picture.height)
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     return picture.resize(size, Image.Resampling.LANCZOS)
@@ -151,13 +161,13 @@ def fit(picture: Image.Image, width: int, height: int) -> Image.Image:
 
 @lru_cache
 def font(size_px: int, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which Matplotlib carries, so that sheets look alike on every machine."""
+    """DejaVu Sans. It comes with Matplotlib, so sheets look the same on every machine."""
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
     return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name, size_px)
 
 
 def shorten(text: str, width_px: int, size_px: int = _LABEL_PX, bold: bool = False) -> str:
-    """Cut the middle out of a text until it fits. Line breaks and tabs become spaces."""
+    """Remove the middle of a text until it fits. Line breaks and tabs become spaces."""
     text = " ".join(text.split())
     if _width(text, size_px, bold) <= width_px:
         return text
@@ -169,7 +179,7 @@ def shorten(text: str, width_px: int, size_px: int = _LABEL_PX, bold: bool = Fal
 
 
 def _common_box(pictures: Sequence[Image.Image]) -> tuple[int, int]:
-    """The box most pictures fill: the widest width and the highest height among them."""
+    """The box for the pictures: their largest width and their largest height."""
     return max(p.width for p in pictures), max(p.height for p in pictures)
 
 
@@ -208,7 +218,7 @@ def _head_height(title: str, subtitle: str) -> int:
 
 
 def _head_width(title: str, subtitle: str) -> int:
-    """Room for the two head lines, within limits, so that few tiles do not cut the title."""
+    """Width for the two head lines, within limits, so that a page of few tiles fits its title."""
     wanted = max(_width(title, 28, bold=True), _width(subtitle, 18)) + 2 * _MARGIN
     return min(wanted, 1100)
 

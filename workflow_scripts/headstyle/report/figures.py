@@ -1,6 +1,6 @@
-"""How figures look and are written, and the curves of a training.
+"""The style and the writing of figures, and the curves of a training.
 
-Colors are Okabe and Ito's, which color-blind readers can tell apart.
+The colors are those of Okabe and Ito, which color-blind readers can tell apart.
 """
 
 import io
@@ -52,7 +52,7 @@ plt.rcParams.update(_STYLE)
 
 
 def write_figure(path: str | Path, figure: Figure) -> None:
-    """Write a figure (PNG or SVG by suffix), whole or not at all, and close it."""
+    """Write a figure (PNG or SVG by suffix) in one atomic step, and close it."""
     with whole_file(path) as partial:
         if partial.suffix == ".png":
             save_png(partial, figure, DPI)
@@ -62,7 +62,7 @@ def write_figure(path: str | Path, figure: Figure) -> None:
 
 
 def save_png(path: Path, figure: Figure, dpi: float) -> None:
-    """Save a figure with a palette of 256 colors, a third of the size and no difference to see."""
+    """Save a figure with a palette of 256 colors: a third of the size, no visible difference."""
     drawn = io.BytesIO()
     figure.savefig(drawn, dpi=dpi, format="png")
     with Image.open(drawn) as picture:
@@ -71,7 +71,7 @@ def save_png(path: Path, figure: Figure, dpi: float) -> None:
 
 
 def message(text: str) -> Figure:
-    """A figure that says why there is nothing to plot."""
+    """A figure with a text, such as the reason why there is nothing to plot."""
     figure = plt.figure(figsize=(7, 2))
     figure.text(0.5, 0.5, text, ha="center", va="center", color=SOFT_INK, fontsize=12, wrap=True)
     return figure
@@ -83,7 +83,7 @@ def note(figure: Figure, text: str) -> None:
 
 
 History = Mapping[str, NDArray[np.float64]]
-"""Columns of a history.tsv; NaN where a cell is empty."""
+"""Columns of a history.tsv. An empty cell is NaN."""
 
 
 def read_history(path: str | Path) -> History:
@@ -101,10 +101,10 @@ def training_curves(
 ) -> Figure:
     """Curves over the iterations, one panel per column and one line per history.
 
-    What jumps from one iteration's views to the next is pale, its running mean bold.
+    Values of single iterations are pale; their running mean is bold.
 
     Args:
-        title: Above the figure.
+        title: Title of the figure.
         histories: Columns of each history, by the name of its line.
         columns: Columns to plot (loss, psnr, splats); absent or empty ones are left out.
         marks: Iterations to mark by a line.
@@ -121,7 +121,7 @@ def training_curves(
             if not _has_values(history, column):
                 continue
             kept = np.isfinite(history[column])
-            # Each color comes solid first, then dashed, then dotted.
+            # Use each color solid first, then dashed, then dotted.
             style = {"color": COLORS[i % len(COLORS)], "ls": _LINES[i // len(COLORS) % 4]}
             iterations, values = history["iteration"][kept], history[column][kept]
             if column != "splats":
@@ -141,7 +141,7 @@ def training_curves(
 
 
 def _running_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean over about a twelfth of the values around each, over fewer near the ends."""
+    """Running mean over about a twelfth of the values; the window is smaller near the ends."""
     half = min(50, len(values) // 24)
     window = np.ones(2 * half + 1)
     return np.convolve(values, window, "same") / np.convolve(np.ones_like(values), window, "same")

@@ -12,8 +12,8 @@ from headstyle.report.pages import meanings, page, table
 
 TITLE = "Renders of other methods"
 _LEAD = (
-    "How well the views of each scene agree with each other, by the same measure as this study's"
-    " own avatars. Lower means more consistent{}."
+    "How well the views of each scene agree with each other, measured like this study's avatars."
+    " Lower means more consistent{}."
 )
 _EDITED, _UNEDITED = "renders", "before the edit"
 _DEPTH_FROM = {"files": "its files", "fit": "splats fitted to the unedited views"}
@@ -22,7 +22,7 @@ _DEPTH_FROM = {"files": "its files", "fit": "splats fitted to the unedited views
 def scene_table(
     avatars: pd.DataFrame, pairs: pd.DataFrame, notes: Mapping[str, Mapping[str, Any]]
 ) -> pd.DataFrame:
-    """One row per scene and, where it was given, per scene before the edit.
+    """One row per scene, and one row per scene before the edit if its unedited views were given.
 
     Args:
         avatars: From `statistics.avatar_scores`; prompt `renders`, or `none` before the edit.
@@ -30,8 +30,8 @@ def scene_table(
         notes: import.json by scene.
 
     Returns:
-        scene, shown (renders or before the edit), depth (where it comes from), agreement, views,
-        view_pairs, empty_pairs, overlap, and the columns of the metrics.
+        Columns scene, shown (renders or before the edit), depth (its source), agreement, views,
+        view_pairs, empty_pairs, overlap, and those of the metrics.
     """
     keys = ["subject", "prompt"]
     groups = pairs.groupby(keys, sort=False)["overlap"]
@@ -52,12 +52,12 @@ def scene_table(
 
 
 def scene_page(scenes: pd.DataFrame, views: pd.DataFrame, warnings: Sequence[str]) -> str:
-    """The page: what is to be known first, the scenes, their views.
+    """The page: the warnings, the table of scenes, and the table of views.
 
     Args:
         scenes: From `scene_table`.
         views: All scenes' views.csv.
-        warnings: Sentences that belong above the numbers.
+        warnings: Sentences to show above the numbers.
     """
     shown = views.assign(
         scene=views["subject"],
@@ -78,14 +78,14 @@ def scene_page(scenes: pd.DataFrame, views: pd.DataFrame, warnings: Sequence[str
 
 
 def scene_warnings(scenes: pd.DataFrame, low_agreement: float = 0.2) -> list[str]:
-    """What a reader must know before trusting the numbers, in sentences."""
+    """Sentences that warn of numbers that cannot be trusted."""
     sentences = []
     for row in scenes.to_dict("records"):
-        # None and NaN, where nothing could be tested, are not below.
+        # None and NaN mean that nothing could be tested. Neither is below the limit.
         if row["shown"] == _EDITED and (row["agreement"] or 1) < low_agreement:
             sentences.append(
-                f"{row['scene']}: depth and cameras agree in {row['agreement']:.0%} of the points"
-                " only, so most pixels are left out; check that they are of one scene."
+                f"{row['scene']}: depth and cameras agree in only {row['agreement']:.0%} of the"
+                " points, so most pixels are left out; check that they belong to the same scene."
             )
         if row["empty_pairs"]:
             sentences.append(
@@ -96,5 +96,5 @@ def scene_warnings(scenes: pd.DataFrame, low_agreement: float = 0.2) -> list[str
 
 
 def _is_empty_excess(scores: pd.DataFrame) -> pd.Series:
-    """Excesses are empty where no scene came with its unedited views."""
+    """Which columns are excesses without any value, because no scene has unedited views."""
     return scores.columns.str.endswith("_excess") & scores.isna().all()

@@ -1,4 +1,4 @@
-"""What each subject's avatars were asked to become, from the tables of subjects and prompts."""
+"""The instructions of each subject's avatars, from the tables of subjects and prompts."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from headstyle.report.sheets import Avatar
 
 
 def read_prompts(path: str | Path) -> dict[str, dict[str, str]]:
-    """Rows of the prompts table by their identifier. The table was checked before any job."""
+    """Rows of the prompts table by identifier. The workflow checked the table before any job."""
     return _rows(path, "prompt")
 
 
@@ -22,7 +22,7 @@ def avatars_of(
     prompts: Sequence[str],
     strengths: Sequence[str],
 ) -> list[Avatar]:
-    """All avatars of a subject, whose folder is `folder`, with their instructions."""
+    """All avatars in a subject's `folder`, with their instructions."""
     texts = _rows(prompts_table, "prompt")
     pronoun = _rows(subjects_table, "subject")[subject].get("pronoun")
     return [

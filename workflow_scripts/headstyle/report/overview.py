@@ -14,37 +14,37 @@ Rows = Sequence[Mapping[str, str]]
 """Of a table: one mapping from column to text each."""
 
 _STAGES = (
-    "One view of each head: the one nearest to the middle of the rig, or the first where cameras "
-    "stand all around the head. Left to right: the photograph; its mask (outlined); the "
-    "baseline, a render of the Gaussian splats trained on all views; then, for some prompts, the "
-    "editor's last edit of this view and the avatar, a render of the splats trained on the edits "
-    "of all views. A procedural head has its true edit beside them: the head itself edited in "
-    "three dimensions, so the same from all sides."
+    "One view of each head: the view nearest to the middle of the rig, or the first view if the "
+    "cameras stand all around the head. From left to right: the photograph; its mask (outlined); "
+    "the baseline, which is a render of the Gaussian splats trained on all views. For some prompts "
+    "two pictures follow: the editor's last edit of this view, and the avatar, which is a render "
+    "of the splats trained on the edits of all views. A procedural head also has its true edit: "
+    "the head was edited in three dimensions and photographed again, so its views agree."
 )
 _LOW_IS_NOT_YET_GOOD = (
-    "Splats average edits that disagree, and what is smooth, pale or blurred differs little from "
-    "view to view, so a low RMSE or color difference alone does not show a consistent edit: a "
-    "known flaw of these metrics as they were published. Look at the pictures beside the numbers."
+    "Splats average edits that disagree, and a smooth, pale or blurred surface differs little from "
+    "view to view. So a low RMSE or color difference alone does not prove a consistent edit. This "
+    "is a known flaw of the published metrics. Look at the pictures beside the numbers."
 )
 _HEADLINE = (
-    "The headline score is the one to compare avatars by, also of different prompts: 1 is as "
-    "consistent as the baseline, 0 as shuffled views. Read it beside the edit's strength: an "
-    "avatar that was hardly edited is consistent too."
+    "Compare avatars by the headline score, also those of different prompts. 1 means as consistent "
+    "as the baseline, 0 as shuffled views. Look at the strength of the edit too: an avatar that "
+    "was hardly edited is also consistent."
 )
 _BESIDE = ("edit_strength", "sharpness")
-"""Beside the metrics: doing nothing and blurring are consistent too."""
+"""Columns beside the metrics, because unedited and blurred avatars are consistent too."""
 _FACTS = 3
-"""So many metrics stand beside each head; the tables have all."""
+"""Number of metrics beside each head. The tables have all metrics."""
 _HOW_TO_READ = (
     ("Overview", "this page."),
-    ("Subjects", "what each stage made of each head, from the photographs to the trained splats."),
+    ("Subjects", "the results of each stage for each head, from photographs to trained splats."),
     (
         "Avatars",
-        "per prompt and strength the edits and the stylized splats, and a page to walk "
-        "through the views with everything side by side.",
+        "the edits and the stylized splats per prompt and strength, and a page that shows "
+        "them side by side, view after view.",
     ),
-    ("Consistency", "the metrics by prompt, by subject and by strength, against the references."),
-    ("Tables", "all numbers, sortable; and each as a CSV file to download."),
+    ("Consistency", "the metrics by prompt, subject and strength, compared with the references."),
+    ("Tables", "all numbers as sortable tables, and as CSV files to download."),
 )
 
 
@@ -70,9 +70,9 @@ def overview_page(
     count = sum(row["prompt"] not in NOT_AVATARS for row in avatars)
     intro = (
         f"{_count(len(subjects), 'head')}, {_count(count, 'stylized avatar')}: how well do the "
-        "views of each agree with each other? Every photographed head became Gaussian splats; an "
-        "editor edited its views, the splats followed the edits, and the metrics compare "
-        "neighboring views of the result after warping one into the other."
+        "views of each agree with each other? Gaussian splats were trained on the photographs of "
+        "each head. An editor edited the views, and the splats were trained on the edits. The "
+        "metrics warp neighboring views of the result into each other and compare them."
     )
     top = stacked_strips([entry["strip"] for entry in subjects.values()][:shown])
     parts = [
@@ -108,9 +108,9 @@ def _means(rows: Rows, prompts: Mapping[str, str], metrics: Sequence[str]) -> st
     if not lines:
         return '<p class="empty">Nothing was measured in this run.</p>'
     note = (
-        f"Means over all heads. Neighboring views differ less where {_directions(metrics)}. The "
-        "references are the photographs, warped (the floor), and the splats before any edit (the "
-        "baseline), which are smoother than the photographs."
+        f"Means over all heads. Neighboring views differ less if {_directions(metrics)}. There are "
+        "two references: the floor (the photographs themselves, warped), and the baseline (the "
+        "splats before any edit), which is smoother than the photographs."
     )
     first = [_HEADLINE] if "headline" in metrics else []
     found = " ".join([*first, _better_than_baseline(rows, metrics), _LOW_IS_NOT_YET_GOOD])
@@ -131,8 +131,8 @@ def _directions(metrics: Sequence[str]) -> str:
     return " and ".join(said)
 
 
-def _better_than_baseline(rows: Rows, metrics: Sequence[str]) -> str:
-    """How many avatars score better than the baseline of their own head, in a sentence."""
+def _better_than_baseline(rows, metrics: Sequence[str]) -> str:
+    """A sentence with the number of avatars that score better than their own head's baseline."""
     counts = []
     for metric in metrics:
         sign = -1 if metric_label(metric).higher_is_better else 1

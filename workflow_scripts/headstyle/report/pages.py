@@ -1,4 +1,4 @@
-"""Self-contained HTML pages: tables that sort and filter, and the frame all pages share.
+"""Self-contained HTML pages: tables that sort and filter, and the common frame of all pages.
 
 Everything that comes from data passes through `html.escape`.
 """
@@ -18,9 +18,9 @@ from headstyle.report.labels import column_label
 
 ASSETS = Path(__file__).parent / "assets"
 MAX_PAGE_BYTES = 1_400_000
-"""Largest page that opens in a report: as a base64 data address it must stay below 2 MiB."""
+"""Largest page that opens in a report. As a base64 data address it must stay below 2 MiB."""
 NAMES = ("subject", "prompt", "strength", "view", "metric", "scene", "key", "value", "study")
-"""Columns that hold names, which stay text also where they look like numbers."""
+"""Columns of names. They stay text even if they look like numbers."""
 _FILTER_FROM_ROWS = 15
 
 
@@ -30,7 +30,8 @@ def page(title: str, body: str, scripts: Sequence[str] = (), styles: Sequence[st
     Args:
         title: Plain text.
         body: HTML, already escaped.
-        scripts, styles: Names of files in `assets/` to write into the page; `page.css` always is.
+        scripts, styles: Names of files in `assets/` to include in the page. `page.css` is always
+            included.
     """
     css = "\n".join(_asset(name) for name in ("page.css", *styles))
     code = "".join(f"<script>\n{_asset(name)}</script>\n" for name in scripts)
@@ -43,7 +44,7 @@ def page(title: str, body: str, scripts: Sequence[str] = (), styles: Sequence[st
 
 
 def write_page(path: str | Path, text: str) -> None:
-    """Write a page, whole or not at all."""
+    """Write a page in one atomic step."""
     with whole_file(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
@@ -51,12 +52,12 @@ def write_page(path: str | Path, text: str) -> None:
 def table_page(title: str, intro: str, rows: Sequence[Mapping[str, Any]], empty: str = "") -> str:
     """A page with one table under a heading and an introduction.
 
-    Of a table too large for a page the first rows are shown, and the page says so.
+    If the table is too large for a page, the page shows only the first rows and says so.
 
     Args:
         title, intro: Plain text.
         rows: The table's rows, all with the same keys; values are text or numbers.
-        empty: Why there are no rows, in a sentence; shown in place of the table.
+        empty: Sentence that explains why there are no rows. It replaces an empty table.
     """
     fitting = _rows_that_fit(rows)
     if fitting < len(rows):
@@ -106,7 +107,7 @@ def table(rows: Sequence[Mapping[str, Any]], identifier: str = "") -> str:
 
 
 def meanings(columns: Sequence[str]) -> str:
-    """A list of what the columns mean, of those that have something to say."""
+    """A list that explains those columns that have a meaning."""
     labels = [column_label(column) for column in columns]
     items = "".join(
         f"<dt>{escape(label.name)}</dt><dd>{escape(label.meaning)}</dd>"
@@ -117,7 +118,7 @@ def meanings(columns: Sequence[str]) -> str:
 
 
 def settings_rows(config: Mapping[str, Any], study: Mapping[str, Any]) -> list[dict[str, str]]:
-    """All settings of a run as rows, in the study's order, with the study's value where it differs.
+    """All settings of a run as rows in the study's order, with the study's value if it differs.
 
     Args:
         config: The run's settings.
@@ -128,7 +129,7 @@ def settings_rows(config: Mapping[str, Any], study: Mapping[str, Any]) -> list[d
     sections = {key: i for i, key in enumerate(study)}
     rows = flat_settings(config)
     last = len(order)
-    # A setting that the study lacks, such as a control operation, closes its section.
+    # Settings that the study lacks, such as control operations, come last in their section.
     rows.sort(
         key=lambda row: (sections.get(row["key"].split(".")[0], last), order.get(row["key"], last))
     )
@@ -153,13 +154,13 @@ def flat_settings(config: Mapping[str, Any], prefix: str = "") -> list[dict[str,
 def data_uri(picture: Image.Image, quality: int = 80, kind: str = "WEBP") -> str:
     """A picture as a data address, so that a page needs no other file."""
     buffer = io.BytesIO()
-    # The slowest of WebP's methods takes milliseconds more here and saves a twentieth.
+    # WebP's slowest method takes a few milliseconds more and saves a twentieth of the size.
     picture.save(buffer, kind, quality=quality, method=6)
     return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def show_number(value: float | None, digits: int = 3) -> str:
-    """A number with some significant digits; a dash where there is none."""
+    """A number with the given significant digits; a dash if there is none."""
     if value is None or not math.isfinite(value):
         return "–"
     if value == 0 or abs(value) >= 10 ** (digits - 1):
@@ -176,7 +177,7 @@ def _head(column: str, numeric: bool) -> str:
 
 
 def _rows_that_fit(rows: Sequence[Mapping[str, Any]]) -> int:
-    """How many rows a page of `MAX_PAGE_BYTES` holds."""
+    """Number of rows that fit into a page of `MAX_PAGE_BYTES`."""
     if len(rows) < 1000:
         return len(rows)
     sample = rows[:: len(rows) // 200]
@@ -216,9 +217,9 @@ def _missing(value: Any) -> bool:
 
 
 def _decimals(column: str, numbers: Sequence[float | None]) -> int:
-    """Decimals for a column: none if all are whole; else three digits of the typical value.
+    """Number of decimals of a column: 0 if all values are whole, else three digits of the median.
 
-    Two digits of the smallest one are kept too, if it is not out of all proportion.
+    The smallest value keeps two digits; values below a twentieth of the median do not count.
     Probabilities have four decimals.
     """
     if column.endswith("_p"):

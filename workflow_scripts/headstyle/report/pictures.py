@@ -1,4 +1,4 @@
-"""Files of the stages as pictures to look at: 8-bit RGB Pillow images, reduced while reading."""
+"""Files of the stages as pictures for the report: 8-bit RGB Pillow images, reduced when read."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,10 +13,10 @@ from headstyle.base.cameras import Cameras
 from headstyle.base.errors import RESULT, InputError
 
 BACKDROP = (236, 239, 242)
-"""Color behind renders and views, where they are transparent."""
+"""Color behind transparent renders and views."""
 OUTLINE = (255, 0, 144)
 ALL_AROUND = 0.5
-"""Below this length of their mean axis, cameras stand all around what they look at."""
+"""If the mean of the cameras' axes is shorter than this, the cameras stand all around the head."""
 _DEPTH_COLORS = "viridis_r"
 
 Item = TypeVar("Item")
@@ -33,7 +33,7 @@ def photograph(path: str | Path, long_side_px: int) -> Image.Image:
     """A photograph turned upright by its EXIF orientation and reduced to `long_side_px`."""
     try:
         with Image.open(path) as image:
-            # A JPEG decodes at 1/2, 1/4 or 1/8 of its size in a fraction of the time.
+            # Decoding a JPEG at 1/2, 1/4 or 1/8 of its size takes a fraction of the time.
             image.draft("RGB", (long_side_px, long_side_px))
             upright = ImageOps.exif_transpose(image).convert("RGB")
     except (OSError, SyntaxError) as error:
@@ -43,7 +43,7 @@ def photograph(path: str | Path, long_side_px: int) -> Image.Image:
 
 
 def cutout(path: str | Path, long_side_px: int) -> Image.Image:
-    """An RGBA image of the workflow over the backdrop, reduced to `long_side_px`."""
+    """An RGBA image on the backdrop, reduced to `long_side_px`."""
     try:
         with Image.open(path) as image:
             rgba = image.convert("RGBA")
@@ -75,7 +75,7 @@ def outlined(picture: Image.Image, mask: str | Path, line_px: int = 3) -> Image.
 
 
 def read_depth(path: str | Path, long_side_px: int) -> NDArray[np.float32]:
-    """Median depth of a view, thinned (not averaged) to about `long_side_px`; 0 = no surface."""
+    """Median depth of a view, subsampled to about `long_side_px`; 0 where there is no surface."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
             depth: NDArray[np.floating[Any]] = arrays["median"]
@@ -86,7 +86,7 @@ def read_depth(path: str | Path, long_side_px: int) -> NDArray[np.float32]:
 
 
 def depth_range(depths: Sequence[NDArray[np.float32]]) -> tuple[float, float]:
-    """Depths between which 96 % of all surface pixels lie; (0, 1) where there is no surface."""
+    """Lower and upper depth of the middle 96 % of all surface pixels; (0, 1) without a surface."""
     surface = np.concatenate([depth[depth > 0].ravel() for depth in depths])
     if surface.size == 0:
         return 0.0, 1.0
@@ -95,7 +95,7 @@ def depth_range(depths: Sequence[NDArray[np.float32]]) -> tuple[float, float]:
 
 
 def depth_picture(depth: NDArray[np.float32], low: float, high: float) -> Image.Image:
-    """A depth map in colors, near bright and far dark; the backdrop where there is no surface."""
+    """A depth map in colors: near is bright, far is dark, and the backdrop is no surface."""
     colors = colormaps[_DEPTH_COLORS](np.clip((depth - low) / (high - low), 0, 1))[..., :3]
     pixels = np.rint(colors * 255).astype(np.uint8)
     pixels[depth <= 0] = BACKDROP
@@ -110,7 +110,7 @@ def depth_scale() -> list[tuple[int, int, int]]:
 
 
 def beside(*pictures: Image.Image, gap_px: int = 4) -> Image.Image:
-    """Pictures in a row at the first one's height."""
+    """Pictures in a row, with the height of the first."""
     height = pictures[0].height
     scaled = [p.resize((max(1, round(p.width * height / p.height)), height)) for p in pictures]
     row = Image.new("RGB", (sum(p.width for p in scaled) + gap_px * (len(scaled) - 1), height))
@@ -123,15 +123,16 @@ def beside(*pictures: Image.Image, gap_px: int = 4) -> Image.Image:
 
 
 def frontal_view(cameras: Cameras) -> str:
-    """The view nearest to the middle of the rig, which for a frontal rig faces the head."""
+    """The view nearest to the middle of the rig. In a frontal rig it faces the head."""
     offsets = cameras.centers - cameras.centers.mean(axis=0)
     return cameras.names[int(np.argmin(np.linalg.norm(offsets, axis=1)))]
 
 
 def shown_view(cameras: Cameras) -> str:
-    """The view that stands for all: the frontal one, or the first of cameras all around a head.
+    """The view that represents the rig: the frontal one, or the first if cameras stand all around.
 
-    Their middle lies in the head, and what is nearest to it is a close-up; captures begin in front.
+    The middle of cameras all around lies in the head, so the nearest view would be a close-up.
+    Captures usually begin in front.
     """
     if np.linalg.norm(cameras.axes.mean(axis=0)) < ALL_AROUND:
         return cameras.names[0]
@@ -139,22 +140,22 @@ def shown_view(cameras: Cameras) -> str:
 
 
 def varied_views(cameras: Cameras, count: int) -> list[str]:
-    """The view that stands for all, and others from places as far apart as can be."""
+    """The view that represents the rig, and others whose cameras are as far apart as possible."""
     centers = cameras.centers
     chosen = [cameras.index(shown_view(cameras))]
     distances = np.full(len(cameras), np.inf)
     for _ in range(min(count, len(cameras)) - 1):
         distances = np.minimum(distances, np.linalg.norm(centers - centers[chosen[-1]], axis=1))
-        # Of many cameras in one place, none is taken twice.
+        # Do not take a view twice if several cameras are in one place.
         distances[chosen] = -1
         chosen.append(int(np.argmax(distances)))
     return [cameras.names[i] for i in chosen]
 
 
 def walk_along_rig(cameras: Cameras) -> list[str]:
-    """All views in an order in which successive ones look from nearby places.
+    """All views, ordered so that successive cameras are near each other.
 
-    Starts at a view on the edge of the rig and always goes on to the nearest one left.
+    The order begins at a view on the edge of the rig. The next view is always the nearest one left.
     """
     centers = cameras.centers
     distances = np.linalg.norm(centers[:, None] - centers[None], axis=2)

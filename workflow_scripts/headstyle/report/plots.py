@@ -1,6 +1,6 @@
 """The study's figures. Each function takes tables (pandas) and returns a Matplotlib figure.
 
-Scenes without a prompt: prompt `none` is a subject's baseline, `photographs` its floor.
+Two scenes have no prompt: the prompt `none` marks a subject's baseline, `photographs` its floor.
 """
 
 import textwrap
@@ -24,7 +24,7 @@ def by_prompt(views: pd.DataFrame, metric: str, names: dict[str, str] | None = N
     Args:
         views: The table `views.csv`.
         metric: Name of a metric's column.
-        names: What each prompt is called, below its identifier.
+        names: Name of each prompt, shown below its identifier.
     """
     shown = _stylized(views, metric)
     if shown.empty:
@@ -79,7 +79,7 @@ def by_subject(avatars: pd.DataFrame, metric: str) -> Figure:
     for axes in grid.flat[len(subjects) :]:
         axes.set_visible(False)
     handles, labels = grid.flat[0].get_legend_handles_labels()
-    # Matplotlib puts lines before bars.
+    # Matplotlib lists lines before bars.
     first = len(handles) - len(strengths)
     handles, labels = handles[first:] + handles[:first], labels[first:] + labels[:first]
     figure.legend(handles, labels, loc="outside upper right", ncols=len(handles), frameon=False)
@@ -99,7 +99,7 @@ def by_subject(avatars: pd.DataFrame, metric: str) -> Figure:
 
 
 def low_high(avatars: pd.DataFrame, metric: str) -> Figure:
-    """Each subject and prompt at the first strength against the same at the last one."""
+    """Each subject and prompt at the first strength against the last strength."""
     shown = _stylized(avatars, metric)
     strengths = _order(shown["strength"])
     if len(strengths) < 2:
@@ -109,7 +109,7 @@ def low_high(avatars: pd.DataFrame, metric: str) -> Figure:
     pairs = pairs[[first, last]].dropna().reset_index()
     if pairs.empty:
         return message(f"No subject has a prompt at both strengths, {first} and {last}.")
-    # In the order of the configuration, which a pivot does not keep.
+    # Restore the order of the configuration, which a pivot does not keep.
     prompts = [prompt for prompt in _order(shown["prompt"]) if prompt in set(pairs["prompt"])]
     subjects = [name for name in _order(shown["subject"]) if name in set(pairs["subject"])]
     figure, axes = plt.subplots(figsize=(6.6, 5.2))
@@ -182,7 +182,7 @@ def excess(avatars: pd.DataFrame, metric: str) -> Figure:
     axes.set_title(f"{metric_label(metric).name} in excess of the baseline")
     note(
         figure,
-        "red: views differ more than before stylization · blue: less, as blurred ones also do",
+        "red: views differ more than before stylization · blue: less, as with blurred views",
     )
     return figure
 
@@ -223,7 +223,7 @@ FIGURES: dict[str, Callable[..., Figure]] = {
     "excess": excess,
     "by_quality": by_quality,
 }
-"""All figures of one metric, by the ending of their files' names."""
+"""All figures of one metric, by the suffix of their file names."""
 
 
 def _subject_bars(
@@ -251,17 +251,17 @@ def _subject_bars(
     axes.set_title(subject, fontsize=11)
 
 
-def _reference_lines(axes: Axes, table: pd.DataFrame, metric: str) -> None:
-    """Lines at what the unstylized scenes score: the baselines and the warped photographs."""
+def _reference_lines(axes, table: pd.DataFrame, metric: str) -> None:
+    """Lines at the scores of the unstylized scenes: the baselines and the warped photographs."""
     for prompt, name, style in ((BASELINE, "baseline", "--"), (FLOOR, "floor: photographs", ":")):
         mean = _mean_of(table, prompt, metric)
         if mean is not None:
-            # Above the boxes and bars, whose ends are to be read against the lines.
+            # Draw the lines above the boxes and bars, so that both can be compared.
             axes.axhline(mean, color=INK, lw=1.2, ls=style, label=name, zorder=4)
 
 
 def _axis_label(metric: str) -> str:
-    """Name and unit, and which way is which: upwards text, whose left arrow points down."""
+    """Name, unit and direction of better values. The text is vertical: a left arrow points down."""
     label = metric_label(metric)
     return f"{label}\n" + (
         "views differ less →" if label.higher_is_better else "← views differ less"
@@ -284,7 +284,7 @@ def _stylized(table: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def _order(values: pd.Series) -> list[str]:
-    """Distinct values in the order of the table, which is the configuration's."""
+    """Distinct values in the order of the table, which is the order of the configuration."""
     return list(dict.fromkeys(values))
 
 
@@ -312,6 +312,6 @@ def _views_counted(views: pd.DataFrame) -> str:
 
 
 def _number_format(values: np.ndarray) -> str:
-    """Decimals that show two digits of the largest value."""
+    """Number format with two digits of the largest value."""
     largest = np.nanmax(np.abs(values)) or 1.0
     return f"+.{int(np.clip(1 - np.floor(np.log10(largest)), 0, 6))}f"

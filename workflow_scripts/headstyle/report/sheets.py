@@ -1,4 +1,4 @@
-"""The contact sheets of one subject: what each stage made of its photographs, and its avatars."""
+"""The contact sheets of one subject: the results of each stage, and its avatars."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,18 +13,19 @@ from headstyle.report import pictures
 from headstyle.report.contact_sheets import TableSheet, Tile, color_scale, grid_sheet, table_sheet
 
 MAX_TILES = 60
-"""Sheets of a stage show at most this many views, evenly spaced."""
+"""Largest number of views on the sheet of a stage. The views are evenly spaced."""
 _TILE_PX = 400
 _CELL_PX = 480
 
 
 @dataclass(frozen=True)
 class Subject:
-    """One subject's files, as the stages leave them."""
+    """The files of one subject that the stages wrote."""
 
     name: str
+    """Name of the subject."""
     masks: Path
-    """`masks.json`, beside the masks."""
+    """`masks.json` in the folder of the masks."""
     views: Path
     """Folder of the downscaled views and `cameras.json`."""
     baseline: Path
@@ -48,16 +49,20 @@ class Subject:
 
 @dataclass(frozen=True)
 class Avatar:
-    """One stylized scene of a subject and what was asked for."""
+    """One stylized scene of a subject, with its instruction."""
 
     name: str
-    """As its folder: prompt and strength."""
+    """Prompt and strength, as in the name of its folder."""
     folder: Path
+    """Folder of the avatar."""
     prompt: str
+    """Identifier of the prompt."""
     prompt_name: str
-    """A few words, or empty."""
+    """Name of the prompt in a few words, or empty."""
     prompt_text: str
+    """Instruction to the editor."""
     strength: str
+    """Name of the strength."""
 
     @property
     def cycles(self) -> list[Path]:
@@ -67,7 +72,7 @@ class Avatar:
 
     @property
     def true_edit(self) -> Path | None:
-        """Folder of photographs of the truly edited head, which procedural heads alone have."""
+        """Folder of photographs of the true edit. Only procedural heads have one."""
         folder = self.folder.parents[1] / "true_edits" / self.prompt
         return folder if folder.is_dir() else None
 
@@ -110,7 +115,7 @@ def views_sheet(subject: Subject) -> Image.Image:
 
 
 def baseline_sheet(subject: Subject) -> Image.Image:
-    """Every view beside its render, with the PSNR of its foreground."""
+    """Every view beside its render, with the PSNR on its foreground."""
     scores = read_json(subject.baseline / "metrics.json")
     names = list(subject.cameras.names)
     tiles = []
@@ -143,9 +148,9 @@ def depth_sheet(subject: Subject) -> Image.Image:
 
 
 def avatar_sheet(subject: Subject, avatar: Avatar, views: int = 4) -> Image.Image:
-    """One avatar: per view the photograph, what the editor made of it, and what the splats kept.
+    """One avatar: photograph, baseline render, edits and avatar render of some views.
 
-    Where it is known, beside it what a perfect edit looks like.
+    The true edit is shown too, if it is known.
     """
     names = pictures.varied_views(subject.cameras, views)
     cycles = pictures.evenly_spaced(avatar.cycles, 3)
@@ -165,7 +170,7 @@ def avatar_sheet(subject: Subject, avatar: Avatar, views: int = 4) -> Image.Imag
 
 
 def avatars_sheet(subject: Subject, avatars: Sequence[Avatar], views: int = 6) -> Image.Image:
-    """All avatars of a subject, one row each, under its photographs and its baseline."""
+    """All avatars of a subject, one per row, below its photographs and its baseline."""
     names = pictures.varied_views(subject.cameras, views)
     rows = [("photographs", "", subject.views), ("baseline", "", subject.baseline / "renders")]
     rows += [(a.name.replace("_", " "), a.prompt_text, a.folder / "renders") for a in avatars]
@@ -177,9 +182,9 @@ def avatars_sheet(subject: Subject, avatars: Sequence[Avatar], views: int = 6) -
 
 
 def strip_sheet(subject: Subject, avatars: Sequence[Avatar], most: int = 4) -> Image.Image:
-    """The pipeline on one view in one row, from the photograph to some avatars with their edits.
+    """The stages on one view in one row, from the photograph to some avatars with their edits.
 
-    Shows the view that stands for all, and at most `most` avatars of the last strength.
+    Shows the view that represents the rig, and at most `most` avatars of the last strength.
     """
     view = pictures.shown_view(subject.cameras)
     photograph = pictures.photograph(subject.photographs[view], _CELL_PX)
@@ -202,8 +207,8 @@ def strip_sheet(subject: Subject, avatars: Sequence[Avatar], most: int = 4) -> I
 
 
 def stacked_strips(strips: Sequence[str | Path]) -> Image.Image:
-    """The strips of several subjects under each other; like ones share the heads of the first."""
-    images: list[Image.Image] = []
+    """The strips of several subjects in one picture. Strips of one form share the first's heads."""
+    images = []
     for path in strips:
         with Image.open(path) as image:
             images.append(image.convert("RGB"))
@@ -221,7 +226,7 @@ def stacked_strips(strips: Sequence[str | Path]) -> Image.Image:
 
 
 def _cutout(path: Path) -> Image.Image | None:
-    """The picture, or None for a view that a cycle did not edit."""
+    """The picture, or None if the cycle did not edit the view."""
     return pictures.cutout(path, _CELL_PX) if path.exists() else None
 
 

@@ -1,4 +1,4 @@
-"""The report's table pages: what each says of itself, and the rows that no CSV holds yet."""
+"""The report's table pages: their introductions, and the rows of tables that have no CSV."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,11 +13,13 @@ _UNRATED = (
 PAGES = {
     "avatars": (
         "Avatars",
-        "One row per scene: how strong the edit is and how sharp it left the head; each metric's "
-        "mean over the views, its spread, the 95 % confidence interval of the mean, the excess "
-        "over the same pairs before stylization, and the ceiling: what shuffled views score. Lower "
-        "means more consistent, but for SSIM, TSED and the CLIP metrics higher does. Prompt none "
-        "is the baseline, prompt photographs the floor.",
+        "One row per scene. It has the strength of the edit and the sharpness after it. Each "
+        "metric has its mean over the views, its standard deviation, and the 95 % confidence "
+        "interval of the mean. The excess is the difference from the same pairs before "
+        "stylization. The ceiling is the score of shuffled views. Lower means more consistent, "
+        "except for the headline score, SSIM, TSED, face identity and the CLIP metrics. Prompt "
+        "none is the baseline (the splats before any edit). Prompt photographs is the floor (the "
+        "photographs themselves, warped).",
         "No scene was measured.",
     ),
     "views": (
@@ -32,8 +34,8 @@ PAGES = {
     ),
     "strengths": (
         "Low against high strength",
-        "Per metric, each avatar of low strength against the one of high strength of the same "
-        "head and prompt.",
+        "Each metric, compared between the avatars of low and high strength of the same head and "
+        "prompt.",
         "No metric was computed.",
     ),
     "agreement": (
@@ -44,26 +46,26 @@ PAGES = {
     ),
     "poses": (
         "Camera poses",
-        "What structure from motion found per subject; for procedural heads also how far the "
-        "cameras are from the true ones after a similarity alignment.",
+        "Result of structure from motion per subject. Procedural heads also have the errors of the "
+        "cameras against the true ones, after a similarity alignment.",
         "No subject was reconstructed.",
     ),
     "baseline": (
         "Baselines",
-        "The Gaussian splats of each subject before stylization, and how well they render the "
-        "views, measured on the foreground.",
+        "The Gaussian splats of each subject before stylization, and the quality of their renders "
+        "on the foreground.",
         "No baseline was trained.",
     ),
     "settings": (
         "Settings",
-        "Every setting of this run, by its key in the configuration, and the value of the study "
-        "as published where this run has another.",
+        "Every setting of this run, by its key in the configuration, and the value of the "
+        "published study if it differs.",
         "There are no settings.",
     ),
 }
-"""Title, introduction, and why the table may be empty, by the name of the page."""
+"""Title, introduction, and text for an empty table, by the name of the page."""
 STUDY_PAGES = ("avatars", "views", "thresholds", "strengths", "agreement")
-"""Pages that show a CSV of the same name."""
+"""Pages that show the CSV of the same name."""
 
 
 def poses_rows(
@@ -96,7 +98,7 @@ def poses_rows(
 
 
 def baseline_rows(subjects: Sequence[str], baselines: Sequence[str]) -> list[dict[str, Any]]:
-    """One row per subject from the paths of its metrics.json, in the same order."""
+    """One row per subject from the paths of their metrics.json, in the same order."""
     keys = ("iterations", "splats", "seconds", "psnr", "ssim", "heldout_psnr", "heldout_ssim")
     rows = [
         {"subject": subject} | {key: content.get(key) for key in keys}
@@ -106,13 +108,13 @@ def baseline_rows(subjects: Sequence[str], baselines: Sequence[str]) -> list[dic
 
 
 def _without_empty(rows: list[dict[str, Any]], columns: Sequence[str]) -> list[dict[str, Any]]:
-    """The rows without those of the columns that have no value in any of them."""
+    """The rows without those of the given columns that are empty in all rows."""
     empty = {c for c in columns if all(row[c] in (None, "") for row in rows)}
     return [{c: value for c, value in row.items() if c not in empty} for row in rows]
 
 
 def _count(value: Any) -> int | None:
-    """A count, also where the things themselves are listed."""
+    """A count. A list is counted."""
     return len(value) if isinstance(value, list | dict) else value
 
 
