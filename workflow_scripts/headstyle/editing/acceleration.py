@@ -1,4 +1,4 @@
-"""What makes the diffusion's networks fast: memory layout; on CUDA fused attention, compilation."""
+"""Acceleration of the diffusion networks: memory layout; on CUDA fused attention and compiling."""
 
 import logging
 import os
@@ -22,24 +22,25 @@ from headstyle.editing.channel_norm import ChannelNorm, replace_group_norms
 logger = logging.getLogger("headstyle.editing")
 
 COMPILE_FROM = 400
-"""`auto` compiles when at least so many views are to be edited: below, compiling takes longer."""
+"""`auto` compiles for at least this many views to edit. For fewer, compiling takes longer."""
 GRAPHS_UP_TO = 4
-"""Views in a batch up to which launching kernels takes longer than running them."""
+"""Largest number of views in a batch for which launching kernels takes longer than running them."""
 FUSED = (SDPBackend.EFFICIENT_ATTENTION, SDPBackend.FLASH_ATTENTION, SDPBackend.CUDNN_ATTENTION)
-"""Attentions without a matrix of all pairs, the oldest first; each refuses what it cannot do."""
+"""Attention backends that store no matrix of all pairs, the oldest first. Each rejects unsupported
+inputs."""
 SURE = (SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH)
-"""Attentions that compiled networks have used for years."""
+"""Attention backends that compiled networks have used for years."""
 TRIED_AT_ONCE = 24
 TRIALS = 5
 TEXT_TOKENS = 77
 AGREEMENT = 0.02
-"""Of two attentions: the norm of their difference over that of the result."""
+"""Largest relative error of a backend: the norm of the difference over the norm of the result."""
 
 
-def prepare_networks(unet: Any, vae: nn.Module) -> None:
-    """Lay the networks out for fast convolutions; on CUDA, fuse the projections of attention.
+def prepare_networks(unet: nn.Module, vae: nn.Module) -> None:
+    """Set the memory layout for fast convolutions. On CUDA, also fuse the projections of attention.
 
-    Groups are normalized by channels there, once the networks are compiled.
+    On CUDA, compiled networks normalize groups by channels.
     """
     for network in (unet, vae):
         network.to(memory_format=torch.channels_last)
@@ -56,11 +57,11 @@ def prepare_networks(unet: Any, vae: nn.Module) -> None:
 
 @contextmanager
 def fused_attention(unet: nn.Module, tokens: int) -> Iterator[None]:
-    """Prefer the attention that the UNet's device is fastest with.
+    """Prefer the attention backend that is fastest on the UNet's device.
 
     Args:
-        unet: With fused projections if it is on CUDA.
-        tokens: Latent pixels of a view.
+        unet: The UNet, with fused projections if it is on CUDA.
+        tokens: Number of latent pixels of a view.
     """
     weight = next(unet.parameters())
     if weight.device.type != "cuda":
@@ -73,8 +74,8 @@ def fused_attention(unet: nn.Module, tokens: int) -> Iterator[None]:
 
 
 def attention_heads(unet: nn.Module) -> tuple[int, int]:
-    """Heads of the first attention, which sees most tokens, and channels of a head."""
-    first: Any = next(m for m in unet.modules() if hasattr(m, "heads") and hasattr(m, "inner_dim"))
+    """Number of heads of the first attention, which has most tokens, and channels per head."""
+    first = next(m for m in unet.modules() if hasattr(m, "heads") and hasattr(m, "inner_dim"))
     return first.heads, first.inner_dim // first.heads
 
 
@@ -82,21 +83,21 @@ def attention_heads(unet: nn.Module) -> tuple[int, int]:
 def fastest_attention(
     shape: tuple[int, int, int, int], dtype: torch.dtype, device: torch.device
 ) -> tuple[SDPBackend, ...]:
-    """Those of `FUSED` that can attend on a device and agree with the first, the fastest first.
+    """The backends of `FUSED` that work on a device and agree with the first, the fastest first.
 
     Args:
-        shape: Views, tokens, heads and channels of a head.
-        dtype: Of the queries.
-        device: Where to try.
+        shape: Number of views, tokens, heads, and channels per head.
+        dtype: Type of the queries.
+        device: Device to test.
     """
     views, tokens, heads, width = shape
-    # As fused projections give them: queries, keys and values lie side by side.
+    # As in fused projections, queries, keys and values lie side by side in memory.
     fused = torch.randn((views, tokens, 3, heads, width), device=device, dtype=dtype)
     query, key, value = (part.transpose(1, 2) for part in fused.unbind(2))
     seconds = {}
     expected: Tensor | None = None
     for backend in FUSED:
-        # What a backend refuses it says in warnings, and then in an error.
+        # A backend that rejects the inputs warns and then raises an error.
         with warnings.catch_warnings(), sdpa_kernel([backend]):
             warnings.simplefilter("ignore")
             try:
@@ -126,7 +127,7 @@ def _attended(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
 
 
 def _seconds(action: Callable[[], Any], device: torch.device) -> float:
-    """How long an action takes on a device, the first time left out [s]."""
+    """Time that an action takes on a device [s]. The first run is not counted."""
     action()
     _finish(device)
     started = time.perf_counter()
@@ -142,34 +143,34 @@ def _finish(device: torch.device) -> None:
 
 
 def compile_options(graphs: bool, thorough: bool) -> dict[str, Any]:
-    """Of PyTorch's compiler: `graphs` uses CUDA graphs, `thorough` tries out many kernels."""
+    """Options of PyTorch's compiler. `graphs` uses CUDA graphs; `thorough` tries many kernels."""
     return {
         "triton.cudagraphs": graphs,
         "max_autotune": thorough,
-        # cuDNN's convolutions are good, and trying out others takes most of the time.
+        # cuDNN's convolutions are fast. Trying others would take most of the time.
         "max_autotune_conv_backends": "ATEN",
         "conv_1x1_as_mm": True,
     }
 
 
 def graphs_help(device: torch.device, views: int) -> bool:
-    """Whether a compiled network gains by CUDA graphs for so many views."""
-    # PyTorch keeps the graphs for its main thread alone.
+    """Whether CUDA graphs make a compiled network faster for this number of views."""
+    # PyTorch's CUDA graphs work only in the main thread.
     main = threading.current_thread() is threading.main_thread()
     return device.type == "cuda" and main and views <= GRAPHS_UP_TO
 
 
 class Accelerator:
-    """Decides whether a device's networks are compiled, and keeps what was compiled."""
+    """Decides whether a device's networks are compiled, and keeps the compiled functions."""
 
     def __init__(self, device: torch.device, setting: str) -> None:
         """`setting` is `editing.compile`: never, auto, always or max."""
         self.device = device
         self.setting = setting
         self.expected_views = 0
-        """How many views are going to be edited, as far as was said."""
+        """Number of views that are announced for editing."""
         self.options: dict[str, Any] = {}
-        """Of the compiler, over the usual ones."""
+        """Options of the compiler that override the defaults."""
         self.compiled: dict[str, Compiled] = {}
 
     @property
@@ -180,7 +181,7 @@ class Accelerator:
         return self.setting in ("always", "max")
 
     def fast(self, name: str, function: Callable[..., Any], graphs: bool = False) -> Any:
-        """A function of tensors, compiled if that is worth while."""
+        """A function of tensors, compiled if that saves time."""
         if not self.compiling:
             return function
         if name not in self.compiled:
@@ -202,23 +203,24 @@ def filled(tensor: Tensor, count: int) -> Tensor:
 
 
 class Compiled:
-    """A function that is compiled at its first call with tensors of a shape; eager if that fails.
+    """A function that is compiled at its first call with tensors of a shape. If that fails, it runs
+    without compiling.
 
-    What was compiled is kept on disk for later jobs, in `TORCHINDUCTOR_CACHE_DIR` or, without
-    that, in the user's cache folder.
+    The compiled code is kept on disk for later jobs: in `TORCHINDUCTOR_CACHE_DIR`, or in the user's
+    cache folder if that is not set.
     """
 
     def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
-        """`options` are the compiler's, as `compile_options` gives them."""
+        """`options` are those of `compile_options`."""
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache / "headstyle" / "inductor"))
         self._eager = function
         self._graphs = options["triton.cudagraphs"]
         self._options = options
         self._attention: Sequence[SDPBackend] = ()
-        """Instead of what the caller prefers, once that could not be compiled."""
+        """Replaces the caller's preferred backends if these could not be compiled."""
         self.failed = False
-        """Whether the function runs as it is."""
+        """Whether the function runs without compiling."""
         self._compiled = self._compile()
 
     def __call__(self, *arguments: Tensor) -> Any:
@@ -228,7 +230,7 @@ class Compiled:
             except torch.OutOfMemoryError:
                 raise
             except Exception as error:
-                # A compiler may be missing or may fail on a new device; the network is fine.
+                # The compiler may be missing or fail on a new device. The network itself works.
                 self._give_up(error)
         return self._eager(*arguments)
 
@@ -245,10 +247,10 @@ class Compiled:
             return self._compiled(*arguments)
 
     def _give_up(self, error: Exception) -> None:
-        """Go on without the newest attention and without graphs, or else without compiling."""
+        """Try again with older attention backends and without graphs; then without compiling."""
         reason = first_line(error)
         self.failed = bool(self._attention)
-        then = "going on without" if self.failed else "trying again in the surest way"
+        then = "running without it" if self.failed else "trying again with the safest options"
         logger.warning("compiling failed (%s); %s", reason, then)
         self._attention, self._graphs = SURE, False
         self._options = {**self._options, "triton.cudagraphs": False}

@@ -31,59 +31,54 @@ class View:
 
 @dataclass(frozen=True)
 class Instruction:
-    """What a view is edited with."""
+    """The prompt and the settings of one edit."""
 
     prompt: str
     """Identifier of the prompt, as in the prompts table."""
     text: str
-    """What the editor is told, with the pronoun filled in. Any text in any script."""
+    """The instruction to the editor, with the pronoun inserted. It may be any Unicode text."""
     text_guidance: float
     """Guidance scale on the text, s_P."""
     image_guidance: float
     """Guidance scale on the photograph, s_I."""
     noise_level: float
-    """Fraction of the diffusion the edit starts at, in (0, 1]; 1 starts from pure noise."""
+    """Noise level at the start of the edit, in (0, 1]; 1 is pure noise."""
     cycle: int
-    """0 for the first edit of all views, 1 for the second, ..."""
+    """Number of the editing cycle: 0 for the first edit of all views, 1 for the second, ..."""
     seed: int
-    """Seed of everything random in the edit."""
+    """Seed of all random numbers in the edit."""
 
 
 class Editor(Protocol):
     """Edits many views, of one avatar or of several."""
 
-    @property
-    def shares_batches(self) -> bool:
-        """Whether it is worth while to edit several avatars in one call.
-
-        The edits are then the same up to rounding. It is False for an editor that has to give the
-        same bytes whatever else is in the call.
-        """
-        ...
+    shares_batches: bool
+    """Whether editing several avatars in one call saves time. The results are equal except for
+    rounding. It is False if each view's bytes must not depend on the other views in the call."""
 
     def edit(
         self, views: Sequence[View], instructions: Instruction | Sequence[Instruction]
     ) -> list[RgbaImage]:
-        """The edited views, in the given order, each with its photograph's size and alpha.
+        """Edit views. Returns them in the given order, each with its photograph's size and alpha.
 
         The result of a view does not depend on the other views of the call.
 
         Args:
             views: The views.
-            instructions: One for all views, or one for each.
+            instructions: One instruction for all views, or one for each view.
         """
         ...
 
     def expect(self, views: int) -> None:
-        """Say how many views are going to be edited, so that preparations can pay off."""
+        """Announce how many views will be edited. The editor can then prepare, such as compile."""
         ...
 
     def describe(self) -> dict[str, Any]:
-        """What `run.json` says about the editor: its model, revision and own settings."""
+        """Entry of the editor in `run.json`: its model, revision and settings."""
         ...
 
     def describe_machine(self) -> dict[str, Any]:
-        """What `timings.json` says: how the editor used the machine."""
+        """Entry of the editor in `timings.json`: how it used the machine."""
         ...
 
 

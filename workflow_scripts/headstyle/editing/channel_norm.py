@@ -1,6 +1,6 @@
-"""Group normalization as the diffusion's compiled networks do it, in fewer reads of memory.
+"""Group normalization with fewer reads of memory, for the compiled diffusion networks.
 
-On one H200 it takes 4 % off the UNet's time and 6 % off the autoencoder's.
+On one H200 it reduces the UNet's time by 4 % and the autoencoder's by 6 %.
 """
 
 import torch
@@ -10,9 +10,9 @@ from torch import Tensor, nn
 class ChannelNorm(nn.GroupNorm):
     """Group normalization that a compiler turns into reads along the channels.
 
-    A group has 4 to 60 channels, so in channels-last memory its values lie in short pieces, and
-    each group reads again what belongs to its neighbors. Here every channel's mean and variance
-    are taken first, side by side, and then joined to those of the groups.
+    A group has 4 to 60 channels. In channels-last memory its values lie in short pieces, so each
+    group also reads values of its neighbors. Here the mean and variance of every channel are
+    computed first, all in one pass. Then they are combined to those of the groups.
     """
 
     def forward(self, images: Tensor) -> Tensor:
@@ -22,11 +22,11 @@ class ChannelNorm(nn.GroupNorm):
 
 
 def channel_norm(images: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
-    """Group normalization of `(B, C, ...)` by way of the channels' means and variances."""
+    """Group normalization of `(B, C, ...)`, computed from the channels' means and variances."""
     batch, channels = images.shape[:2]
     exact = images.float()
     flat = exact.flatten(2)
-    # Counted from a value of the channel, squares do not cancel however far the mean is from zero.
+    # Subtract a value of the channel first. Else the squares cancel if the mean is far from zero.
     origin = flat[..., :1]
     apart = flat - origin
     first, second = apart.mean(-1), apart.square().mean(-1)

@@ -1,4 +1,4 @@
-"""From images to latents and back: a diffusion pipeline's autoencoder, in fitting batches."""
+"""Images to latents and back: a pipeline's autoencoder, in batches that fit into memory."""
 
 from collections.abc import Sequence
 
@@ -14,11 +14,11 @@ from headstyle.editing.latents import LatentCache
 from headstyle.editing.memory import DeviceMemory, even_batch, fitting_batch, sent_together
 
 MOST_TOGETHER = 20
-"""Images in a batch beyond which a GPU gains nothing."""
+"""Largest batch of images; larger ones are not faster on a GPU."""
 
 
 class ImageCoder:
-    """Lays images over a background and encodes them, decodes latents and cuts them out again."""
+    """Encodes images on a background to latents; decodes latents and restores the alpha."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class ImageCoder:
         self.device = torch.device(vae.device)
         self.background = torch.tensor(background, dtype=torch.float32, device=self.device)
         self.known = LatentCache()
-        """Photographs and renders that were encoded already."""
+        """Latents of photographs and renders that are already encoded."""
         self._alphas = LatentCache()
         self._fitting: dict[tuple[int, int], int] = {}
 
@@ -43,7 +43,7 @@ class ImageCoder:
         return self.vae.config.latent_channels, height, width
 
     def encoded(self, images: Sequence[RgbaImage]) -> Tensor:
-        """Latents of images on the background; each image is encoded once. `(B, C, h, w)`."""
+        """Latents of images on the background. Each image is encoded once. Shape `(B, C, h, w)`."""
 
         def encode(new: list[RgbaImage]) -> Tensor:
             together = self._batch_for(new[0].shape[:2], len(new))
@@ -67,19 +67,19 @@ class ImageCoder:
         return self._cut_out(torch.cat(images), photographs)
 
     def _encode(self, images: Tensor) -> Tensor:
-        # The mode, not a sample: the noise of the edit is the only randomness.
+        # Take the mode, not a sample, so that only the noise of the edit is random.
         return self.vae.encode(images).latent_dist.mode()
 
     def _decode(self, latents: Tensor) -> Tensor:
         return self.vae.decode(latents, return_dict=False)[0]
 
     def _shape_for(self, together: int) -> int:
-        """Images that a batch is filled up to: compiled, the networks take one shape only."""
+        """Size that a batch is filled up to, because compiled networks accept a single shape."""
         return together if self.accelerator.compiling else 0
 
     def _batch_for(self, size: tuple[int, int], count: int) -> int:
-        """Images that are encoded or decoded together, when there are `count`."""
-        # On the CPU one by one: the bytes of an image then never depend on the others.
+        """Number of images that are encoded or decoded together, out of `count`."""
+        # One by one on the CPU, so that the bytes of an image never depend on the others.
         if self.device.type == "cpu":
             return 1
         if size not in self._fitting:
@@ -110,7 +110,7 @@ class ImageCoder:
         return laid.contiguous(memory_format=torch.channels_last)
 
     def _cut_out(self, images: Tensor, photographs: Sequence[RgbaImage]) -> Tensor:
-        """Take off the padding and half-transparent pixels' share of background, restore alpha."""
+        """Remove the padding and the background's share in transparent pixels; restore alpha."""
         height, width = photographs[0].shape[:2]
         alpha = self._alphas.encoded(photographs, self._sent_alphas)
         colors = (images.permute(0, 2, 3, 1)[:, :height, :width] + 1) / 2
@@ -124,7 +124,7 @@ class ImageCoder:
 
 
 def downloaded(images: Tensor) -> np.ndarray:
-    """A tensor in the host's memory, copied at the bus's full speed from a GPU."""
+    """Copy a tensor from a GPU to the host's memory at the bus's full speed."""
     if images.device.type != "cuda":
         return images.numpy()
     # The allocator keeps such memory for the next batch.

@@ -1,9 +1,9 @@
 """InstructPix2Pix (Brooks et al. 2023) on the components of a diffusers pipeline.
 
-The edit starts from the avatar's render, noised to a part of the full noise, and is conditioned on
-the original photograph and on the instruction, as in Instruct-NeRF2NeRF (Haque et al. 2023). Views
-with the same seed share one noise field. Images are laid over one background before and cut out
-again after.
+The edit starts from the avatar's render plus noise. It is conditioned on the original photograph
+and on the instruction, as in Instruct-NeRF2NeRF (Haque et al. 2023). Views with the same seed share
+one noise field. Images are composited on a background before the edit, and the background is
+removed after it.
 """
 
 import logging
@@ -29,14 +29,14 @@ from headstyle.editing.weights import pipeline_files, pipeline_folder, words_bey
 logger = logging.getLogger("headstyle.editing")
 
 MOST_TOGETHER = 40
-"""Views in a batch beyond which a GPU gains nothing."""
+"""Largest batch of views; larger ones are not faster on a GPU."""
 TOGETHER_ON_CPU = 9
 MEMORY_TO_SHARE = 16 * GIB
 
 
 @dataclass
 class InstructPix2Pix:
-    """The parts of a pipeline, on one device, and how to use them."""
+    """The parts of a pipeline on one device, and their settings."""
 
     unet: UNet2DConditionModel
     vae: AutoencoderKL
@@ -46,9 +46,9 @@ class InstructPix2Pix:
     diffusion_steps: int
     negative_prompt: str
     batch_size: int | None = None
-    """Views edited together; None takes as many as fit. Halved when memory runs out."""
+    """Views edited together. None takes as many as fit. If memory runs out, it is halved."""
     background: tuple[float, float, float] = (0, 0, 0)
-    """Color behind the head while it is edited, sRGB in [0, 1]."""
+    """Color behind the head during the edit, sRGB in [0, 1]."""
     solver: str = "ddim"
     model: str = ""
     revision: str | None = None
@@ -60,7 +60,7 @@ class InstructPix2Pix:
     def __post_init__(self) -> None:
         self.device = torch.device(self.unet.device)
         self.memory = DeviceMemory(self.device, self.max_memory_gb)
-        # Avatars that share batches are in the making at once, which takes memory.
+        # Avatars that share batches are all in memory at the same time.
         self.shares_batches = self.memory.total_bytes >= MEMORY_TO_SHARE
         self._embeddings: dict[str, Tensor] = {}
         acceleration.prepare_networks(self.unet, self.vae)
@@ -74,7 +74,7 @@ class InstructPix2Pix:
         """Load the pipeline of the config's section `editing`; from local files only.
 
         Raises:
-            InputError: the model is missing, lacks a part, or is not an InstructPix2Pix one.
+            InputError: the model is missing, lacks a part, or is no InstructPix2Pix model.
         """
         model, revision = editing["model"], editing["revision"]
         pipeline_files(model, revision)
@@ -99,7 +99,7 @@ class InstructPix2Pix:
         )
 
     def describe(self) -> dict[str, Any]:
-        """The model and how it is used."""
+        """The model and its settings."""
         return {
             "editor": "instruct_pix2pix",
             "model": self.model,
@@ -112,7 +112,7 @@ class InstructPix2Pix:
         }
 
     def describe_machine(self) -> dict[str, Any]:
-        """Device, batch sizes and the most memory that was allocated on the device."""
+        """Device, batch sizes, and the largest memory that was allocated on the device."""
         return {
             "device": str(self.device),
             "batch_sizes": sorted(self._used),
@@ -121,7 +121,7 @@ class InstructPix2Pix:
         }
 
     def expect(self, views: int) -> None:
-        """Say how many views are going to be edited: for many, the networks are compiled."""
+        """Announce how many views will be edited. For many views, the networks are compiled."""
         self.accelerator.expected_views += views
 
     @torch.inference_mode()
@@ -142,7 +142,7 @@ class InstructPix2Pix:
         return [edited[i] for i in range(len(views))]
 
     def embed(self, text: str) -> Tensor:
-        """What the UNet sees of a text. Shape `(1, tokens, width)`. Says what does not fit in."""
+        """Embedding of a text, shape `(1, tokens, width)`. Warns if the end of the text is cut."""
         if text not in self._embeddings:
             if beyond := words_beyond(self.tokenizer, text):
                 logger.warning("the text encoder does not see the end of the prompt: %s", beyond)
@@ -164,13 +164,13 @@ class InstructPix2Pix:
             by_size.setdefault(view.photograph.shape[:2], []).append(i)
         for size, indices in by_size.items():
             while indices:
-                # Read anew each time, as running out of memory lowers it.
+                # Read it each time, because it is lowered when memory runs out.
                 together = min(len(indices), self._batch_for(size, len(indices)))
                 yield indices[:together]
                 indices = indices[together:]
 
     def _batch_for(self, size: tuple[int, int], count: int) -> int:
-        """Views of a size that are edited together, when `count` are left."""
+        """Number of views of a size that are edited together, if `count` are left."""
         if self.batch_size is not None:
             return self.batch_size
         if self.device.type == "cpu":
@@ -179,7 +179,8 @@ class InstructPix2Pix:
             self.memory.release()
             free = self.memory.free_bytes() or 0
             most = fitting_batch(lambda n: self._needed(size, n), free, MOST_TOGETHER)
-            # One size for all later batches, too: a compiled network takes one shape only.
+            # Keep the size for all later batches, because a compiled network accepts a single
+            # shape.
             self._fitting[size] = even_batch(count, most)
             logger.info("views of %dx%d px: %d in a batch", *size[::-1], self._fitting[size])
         return self._fitting[size]
@@ -207,12 +208,12 @@ class InstructPix2Pix:
                     "images.size_px lower, editing.dtype to float16 or editing.max_memory_gb higher"
                 ) from None
             edited = None
-        # Outside of the handler, where nothing holds on to the memory of the failed batch.
+        # This is outside of the handler, where no reference keeps the memory of the failed batch.
         if edited is None:
             self.memory.release()
             half = (len(views) + 1) // 2
             self.batch_size = half
-            logger.warning("out of GPU memory with %d views; going on with %d", len(views), half)
+            logger.warning("out of GPU memory with %d views; continuing with %d", len(views), half)
             return [
                 *self._edit_batch(views[:half], instructions[:half]),
                 *self._edit_batch(views[half:], instructions[half:]),
@@ -223,14 +224,14 @@ class InstructPix2Pix:
     def _diffuse(
         self, views: Sequence[View], instructions: Sequence[Instruction]
     ) -> list[RgbaImage]:
-        """Edit one batch of views of one size; nothing in it waits for the device but its end."""
+        """Edit one batch of views of one size. Only its end waits for the device."""
         size, count = views[0].photograph.shape[:2], len(views)
         if self.accelerator.compiling and count < self._batch_for(size, count):
-            # A compiled network takes one shape only: the last batch is filled up.
+            # Fill up the last batch, because a compiled network accepts a single shape.
             more = self._batch_for(size, count) - count
             views = [*views, *[views[-1]] * more]
             instructions = [*instructions, *[instructions[-1]] * more]
-        # First all that the host works at, so that the device does not wait between the networks.
+        # Do all of the host's work first, so that the device does not wait between the networks.
         levels = [instruction.noise_level for instruction in instructions]
         steps = make_steps(self.scheduler, self.diffusion_steps, levels, self.device)
         texts = self._texts(instructions)
@@ -248,17 +249,17 @@ class InstructPix2Pix:
         for instruction in instructions:
             if instruction.seed not in fields:
                 generator = torch.Generator().manual_seed(instruction.seed)
-                # Drawn on the CPU, so that the noise is the same on every machine.
+                # Draw on the CPU, so that the noise is the same on every machine.
                 drawn = torch.randn(renders.shape[1:], generator=generator)
                 fields[instruction.seed] = sent(drawn, self.device)
         noise = torch.stack([fields[instruction.seed] for instruction in instructions])
         scaled = renders.float() * self.vae.config.scaling_factor
         levels = sent(torch.tensor([i.noise_level for i in instructions]), self.device)
-        # At full noise nothing of the render is left, as in diffusers' pipeline.
+        # At full noise, the render has no influence, as in diffusers' pipeline.
         return torch.where(levels[:, None, None, None] < 1, steps.noised(scaled, noise), noise)
 
     def _texts(self, instructions: Sequence[Instruction]) -> Tensor:
-        """The views' instructions, and twice the negative prompt. Shape `(3 B, tokens, width)`."""
+        """Embeddings of the instructions, then of the negative prompt twice. `(3 B, tokens, C)`."""
         prompts = torch.cat([self.embed(instruction.text) for instruction in instructions])
         nothing = self.embed(self.negative_prompt).expand(len(prompts), -1, -1)
         return torch.cat([prompts, nothing, nothing])
@@ -268,11 +269,12 @@ class InstructPix2Pix:
     ) -> Callable[[Tensor, Tensor], Tensor]:
         """The prediction ε(∅,∅) + s_I (ε(I,∅) − ε(∅,∅)) + s_P (ε(I,P) − ε(I,∅)) at a time step.
 
-        Brooks et al. 2023, eq. 3. The three are one call of the UNet, without those that cancel out
-        for all views: ε(∅,∅) at s_I = 1, ε(I,∅) at s_P = s_I, ε(I,P) at s_P = 0.
+        Brooks et al. 2023, eq. 3. One call of the UNet computes the three predictions. Those that
+        cancel out for all views are left out: ε(∅,∅) at s_I = 1, ε(I,∅) at s_P = s_I, ε(I,P) at
+        s_P = 0.
         """
         used = self._used_predictions(instructions)
-        # One that cancels out may be anything; if it is its neighbor, it does so without rounding.
+        # A prediction that cancels out may have any value. A copy of its neighbor cancels exactly.
         places = [used.index(min(used, key=lambda known: abs(known - i))) for i in range(3)]
         all_three = (condition, condition, torch.zeros_like(condition))
         conditions = torch.cat([all_three[i] for i in used])
@@ -295,9 +297,9 @@ class InstructPix2Pix:
         return predict
 
     def _used_predictions(self, instructions: Sequence[Instruction]) -> list[int]:
-        """Those of ε(I,P), ε(I,∅) and ε(∅,∅) that count for any view, by their place."""
+        """Indices of those of ε(I,P), ε(I,∅) and ε(∅,∅) that at least one view needs."""
         if self.accelerator.compiling:
-            return [0, 1, 2]  # A compiled network takes one shape only.
+            return [0, 1, 2]  # A compiled network accepts a single shape.
         scales = [(i.text_guidance, i.image_guidance) for i in instructions]
         counts = (
             any(on_text != 0 for on_text, _ in scales),

@@ -1,4 +1,4 @@
-"""Latents of images that were encoded already, remembered as long as the images exist."""
+"""A cache of the latents of encoded images. An entry lives as long as its image."""
 
 import weakref
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ from headstyle.base.images import RgbaImage
 
 
 class LatentCache:
-    """Encodes each image once; an image is known by its identity, and forgotten with it."""
+    """Encodes each image once. Images are recognized as objects, and deleted ones are forgotten."""
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[weakref.ref[RgbaImage], Tensor]] = {}
@@ -21,7 +21,7 @@ class LatentCache:
     def encoded(
         self, images: Sequence[RgbaImage], encode: Callable[[list[RgbaImage]], Tensor]
     ) -> Tensor:
-        """Latents of the images, stacked; `encode` gets those that are new. Shape `(B, C, h, w)`.
+        """Stacked latents of the images; `encode` is called for new images. Shape `(B, C, h, w)`.
 
         The images must not be changed in place.
         """
@@ -34,7 +34,7 @@ class LatentCache:
 
     def _find(self, image: RgbaImage) -> Tensor | None:
         reference, latent = self._known.get(id(image), (None, None))
-        # A number may come again for another object once the first one is gone.
+        # Python may reuse the id of a deleted object.
         return latent if reference is not None and reference() is image else None
 
     def _remember(self, image: RgbaImage, latent: Tensor) -> None:

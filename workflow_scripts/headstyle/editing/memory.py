@@ -1,4 +1,4 @@
-"""How much memory a device has left, and how many views fit into it together."""
+"""Free memory of a device, and the number of views that fit into it."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 GIB = 2**30
-# The allocator's blocks never fit exactly, and compiled networks keep some memory of their own.
+# Part of the memory to use: the allocator's blocks never fit exactly, and compiled networks keep
+# some memory.
 USABLE = 0.85
 
 
@@ -20,7 +21,7 @@ def exact_device(device: str | torch.device) -> torch.device:
 
 
 class DeviceMemory:
-    """The memory of one device; on the CPU nothing is measured or limited."""
+    """The memory of one device. On the CPU nothing is measured or limited."""
 
     def __init__(self, device: str | torch.device, max_gb: float | None = None) -> None:
         """Limit this process to `max_gb` gibibytes of a CUDA device; None sets no limit."""
@@ -29,7 +30,7 @@ class DeviceMemory:
         self._peak = 0
         self._limit: int | None = None
         self.total_bytes = 0
-        """What this process may take at most; 0 on the CPU, where nothing is measured."""
+        """Largest memory that this process may use [bytes]; 0 on the CPU."""
         if self.is_cuda:
             total = torch.cuda.get_device_properties(self.device).total_memory
             self.total_bytes = total
@@ -38,7 +39,7 @@ class DeviceMemory:
                 torch.cuda.set_per_process_memory_fraction(self._limit / total, self.device)
 
     def free_bytes(self) -> int | None:
-        """What can still be allocated, the allocator's unused blocks included; None on the CPU."""
+        """Memory that can be allocated, with the allocator's unused blocks; None on the CPU."""
         if not self.is_cuda:
             return None
         allocated = torch.cuda.memory_allocated(self.device)
@@ -47,9 +48,9 @@ class DeviceMemory:
         return free if self._limit is None else min(free, self._limit - allocated)
 
     def needed_by(self, action: Callable[[], object]) -> int:
-        """Memory that an action needs beyond what is allocated before it [bytes].
+        """Memory that an action needs in addition to the memory in use [bytes].
 
-        The action runs twice: at first also the kernels are chosen, which takes more.
+        The action runs twice, because the first run also chooses the kernels and needs more.
         """
         action()
         self._peak = self.peak_bytes() or 0
@@ -59,21 +60,21 @@ class DeviceMemory:
         return torch.cuda.max_memory_allocated(self.device) - before
 
     def peak_bytes(self) -> int | None:
-        """The most that was allocated at any time; None on the CPU."""
+        """Largest memory that was allocated at any time [bytes]; None on the CPU."""
         if not self.is_cuda:
             return None
         return max(self._peak, torch.cuda.max_memory_allocated(self.device))
 
     def release(self) -> None:
-        """Give unused blocks back to the device, for other allocations of any size."""
+        """Return unused blocks to the device, so that they serve allocations of any size."""
         if self.is_cuda:
             torch.cuda.empty_cache()
 
 
 def sent(tensor: Tensor, device: str | torch.device) -> Tensor:
-    """The host's tensor on a device; a GPU goes on with its work meanwhile, and so does the host.
+    """Copy the host's tensor to a device. Neither a GPU nor the host waits for the copy.
 
-    A plain copy to CUDA waits until the GPU has done all that it was told before.
+    A plain copy to CUDA would wait until the GPU has finished all earlier work.
     """
     if torch.device(device).type != "cuda":
         return tensor.to(device)
@@ -81,7 +82,7 @@ def sent(tensor: Tensor, device: str | torch.device) -> Tensor:
 
 
 def sent_together(arrays: Sequence[np.ndarray], device: str | torch.device) -> Tensor:
-    """Arrays of one shape and type on a device, stacked, with as little waiting as `sent`."""
+    """Copy arrays of one shape and type to a device, stacked. As in `sent`, nothing waits."""
     tensors = [torch.from_numpy(array) for array in arrays]
     if torch.device(device).type != "cuda":
         return torch.stack(tensors).to(device)
@@ -94,12 +95,13 @@ def sent_together(arrays: Sequence[np.ndarray], device: str | torch.device) -> T
 
 
 def fitting_batch(needed: Callable[[int], int], free_bytes: int, most: int) -> int:
-    """How many views fit together: at least 1, at most `most`.
+    """Number of views that fit into memory together, from 1 to `most`.
 
     Args:
-        needed: Memory that a number of views needs [bytes]; called with 1 and 2.
-        free_bytes: Memory that is there.
-        most: More views would not be faster.
+        needed: Function that returns the memory of a number of views [bytes]. It is called with 1
+            and 2.
+        free_bytes: Free memory.
+        most: Largest useful number of views.
     """
     one, two = needed(1), needed(2)
     each = max(two - one, 1)

@@ -16,7 +16,7 @@ def editing_settings() -> tuple[Setting, ...]:
 
 
 def check_editing(editing: Mapping[str, Any], prompts: Sequence[str]) -> None:
-    """Check what the schema cannot: that the settings fit each other and the prompts.
+    """Check that the settings fit each other and the prompts, which the schema cannot check.
 
     Args:
         editing: The config's section `editing`.
@@ -62,7 +62,7 @@ def make_editor(editing: Mapping[str, Any], device: str) -> Editor:
 
     Args:
         editing: The config's section `editing`.
-        device: Where a diffusion model runs, such as `cpu` or `cuda:1`.
+        device: Device of a diffusion model, such as `cpu` or `cuda:1`.
 
     Raises:
         InputError: the editor is unknown, one of its settings is wrong, or its weights are missing.

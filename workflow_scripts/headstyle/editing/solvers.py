@@ -1,8 +1,8 @@
-"""Denoising by deterministic solvers, all views of a batch at once, each at its own noise level.
+"""Denoising by deterministic solvers: all views of a batch at once, each at its own noise level.
 
-The steps' numbers are tensors on the device before the first step, so that no step waits for the
-host. DDIM is Song et al. 2021, eq. 12 with sigma = 0; DPM-Solver++ (2M) is Lu et al. 2022,
-"DPM-Solver++", algorithm 2, which needs about half as many steps for an edit of the same kind.
+The coefficients of all steps are copied to the device before the first step, so that no step waits
+for the host. DDIM is Song et al. 2021, eq. 12 with sigma = 0. DPM-Solver++ (2M) is Lu et al. 2022,
+"DPM-Solver++", algorithm 2. It needs about half as many steps for a similar edit.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,24 +20,24 @@ SOLVERS = ("ddim", "dpm_solver")
 
 @dataclass(frozen=True)
 class Steps:
-    """The way from noise to image, one column per view."""
+    """The steps from noise to image, one column per view."""
 
     timesteps: Tensor
     """Time steps of the trained diffusion. Shape `(S, B)`."""
     alphas: Tensor
-    """Cumulative products of 1 - beta, at each step and after all. Shape `(S + 1, B, 1, 1, 1)`."""
+    """Cumulative products of 1 - beta: per step and after the last. Shape `(S + 1, B, 1, 1, 1)`."""
     prediction_type: str
     """What the network predicts: `epsilon`, `v_prediction` or `sample`."""
     clip_range: float | None
-    """Clean latents are clamped to +- this after each prediction; None leaves them."""
+    """Clean latents are clamped to +- this after each prediction; None does not clamp."""
 
     def noised(self, latents: Tensor, noise: Tensor) -> Tensor:
-        """Clean latents at the noise of the first step. Shapes `(B, C, H, W)`."""
+        """Clean latents plus the noise of the first step. Shapes `(B, C, H, W)`."""
         alpha = self.alphas[0]
         return alpha.sqrt() * latents + (1 - alpha).sqrt() * noise
 
     def split(self, latents: Tensor, output: Tensor, step: int) -> tuple[Tensor, Tensor]:
-        """Clean latents and noise that the network's output stands for at a step."""
+        """Clean latents and noise that follow from the network's output at a step."""
         alpha = self.alphas[step]
         signal, sigma = alpha.sqrt(), (1 - alpha).sqrt()
         if self.prediction_type == "epsilon":
@@ -58,10 +58,10 @@ def make_steps(
     """`count` steps spread over the first `noise_level` of the training's time steps, per view.
 
     Args:
-        scheduler: The pipeline's, configured as it was trained.
-        count: Diffusion steps.
-        noise_levels: One per view, in (0, 1].
-        device: Where the views are denoised.
+        scheduler: The pipeline's scheduler, configured as in its training.
+        count: Number of diffusion steps.
+        noise_levels: One noise level per view, in (0, 1].
+        device: Device on which the views are denoised.
     """
     config = scheduler.config
     ways = {level: _way(partial_scheduler(scheduler, count, level)) for level in set(noise_levels)}
@@ -79,7 +79,7 @@ def partial_scheduler(scheduler: DDIMScheduler, count: int, noise_level: float) 
     """A scheduler whose steps lie in the first part of the training's time steps."""
     partial = DDIMScheduler.from_config(scheduler.config)
     full = partial.config.num_train_timesteps
-    # Changed after construction, so that the noise of each time step stays the trained one.
+    # Changed after construction, so that each time step keeps the noise of the training.
     part = max(count, round(noise_level * full))
     partial.register_to_config(num_train_timesteps=min(part, full))
     partial.set_timesteps(count)
@@ -102,9 +102,9 @@ def denoise(
     """Clean latents from noised ones.
 
     Args:
-        latents: At the noise of the first step, float32. Shape `(B, C, H, W)`.
-        steps: One column per view.
-        predict: The guided prediction from latents and time steps `(B,)`.
+        latents: Latents at the noise of the first step, float32. Shape `(B, C, H, W)`.
+        steps: The steps, with one column per view.
+        predict: Function that returns the guided prediction from latents and time steps `(B,)`.
         solver: One of `SOLVERS`.
     """
     update = _dpm_solver if solver == "dpm_solver" else _ddim
@@ -120,7 +120,7 @@ def denoise(
 def _ddim(
     steps: Steps, step: int, latents: Tensor, clean: Tensor, noise: Tensor, before: Tensor | None
 ) -> Tensor:
-    # The same way for all steps: toward the clean image, with the noise of the next step.
+    # Each step combines the clean image with the noise of the next step.
     alpha = steps.alphas[step + 1]
     return alpha.sqrt() * clean + (1 - alpha).sqrt() * noise
 
@@ -128,7 +128,8 @@ def _ddim(
 def _dpm_solver(
     steps: Steps, step: int, latents: Tensor, clean: Tensor, noise: Tensor, before: Tensor | None
 ) -> Tensor:
-    # First and last step are of first order: nothing lies before, the end may be infinitely far.
+    # The first step is of first order, because there is no earlier step. The last one is too,
+    # because its log SNR may be infinite.
     if before is None or step == len(steps.timesteps) - 1:
         return _ddim(steps, step, latents, clean, noise, before)
     last, now, then = (_log_snr(steps.alphas[i]) for i in (step - 1, step, step + 1))

@@ -1,4 +1,4 @@
-"""Where the parts of an InstructPix2Pix pipeline are: a local folder or the hub's cache."""
+"""Files of an InstructPix2Pix pipeline, in a local folder or in the hub's cache."""
 
 import hashlib
 import json
@@ -22,22 +22,22 @@ PIPELINE_FILES = (
     "tokenizer/tokenizer_config.json",
     "scheduler/scheduler_config.json",
 )
-"""What every pipeline folder holds, beside its tokenizer's vocabulary."""
+"""Files of every pipeline folder, without those of the tokenizer's vocabulary."""
 VOCABULARIES = (("tokenizer/tokenizer.json",), ("tokenizer/vocab.json", "tokenizer/merges.txt"))
-"""The forms a tokenizer's vocabulary comes in."""
+"""The two sets of files that can hold a tokenizer's vocabulary."""
 
 
 def pipeline_files(model: str, revision: str | None) -> list[Path]:
-    """The files of a pipeline, all present, the UNet one that takes an image as condition.
+    """The files of a pipeline. All exist, and the UNet takes an image as condition.
 
     Args:
-        model: A local folder in the format of diffusers, "mini" for the one that comes with
-            headstyle, or a name on the model hub, which is looked for in the hub's cache only.
+        model: A local folder in the format of diffusers, "mini" for the pipeline that comes with
+            headstyle, or a name on the model hub. Hub names are searched only in the hub's cache.
         revision: Commit or branch of a hub name; None is its main branch.
 
     Raises:
-        InputError: the folder is missing, lacks a part, is not in the cache, or is not of an
-            InstructPix2Pix pipeline.
+        InputError: the folder is missing, lacks a part, is not in the cache, or does not belong to
+            an InstructPix2Pix pipeline.
     """
     folder = pipeline_folder(model, revision)
     missing = [name for name in PIPELINE_FILES if not (folder / name).is_file()]
@@ -57,7 +57,7 @@ def pipeline_folder(model: str, revision: str | None) -> Path:
     """The folder of a pipeline on this machine.
 
     Raises:
-        InputError: there is no such folder, and no such name in the hub's cache.
+        InputError: the name is neither a folder nor in the hub's cache.
     """
     if model == EMBEDDED_EDITOR:
         return EMBEDDED_MODELS / "editor"
@@ -68,7 +68,7 @@ def pipeline_folder(model: str, revision: str | None) -> Path:
             f"editing.model: {model!r} is neither a folder nor a name on the model hub "
             "(owner/name); correct it"
         )
-    # Imported here, as a local folder needs no hub.
+    # Imported here because a local folder does not need the hub.
     from huggingface_hub import constants, try_to_load_from_cache
 
     marker = try_to_load_from_cache(model, PIPELINE_FILES[0], revision=revision)
@@ -132,7 +132,7 @@ def check_digest(path: Path, digest: str) -> None:
 
 
 def words_beyond(tokenizer: Any, text: str) -> str:
-    """The end of a text that the text encoder does not see, as its window is too short; or ""."""
+    """The end of a text that is cut off because it exceeds the text encoder's window; or ""."""
     longest = tokenizer.model_max_length
     ids = tokenizer(text).input_ids
     return tokenizer.decode(ids[longest - 1 : -1]) if len(ids) > longest else ""
@@ -144,7 +144,7 @@ def _download_command(model: str, revision: str | None) -> str:
 
 
 def _check_channels(folder: Path) -> None:
-    """An InstructPix2Pix UNet takes the noised latents and those of the photograph."""
+    """Check that the UNet takes both the noised latents and the photograph's latents."""
     unet, vae = (_read_config(folder / part / "config.json") for part in ("unet", "vae"))
     found, latents = unet.get("in_channels", 4), vae.get("latent_channels", 4)
     if found != 2 * latents:

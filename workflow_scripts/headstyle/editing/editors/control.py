@@ -1,15 +1,15 @@
 """Control edits: operations without weights whose effect and inconsistency are known.
 
-They change the photograph, which is what an edit is conditioned on, and leave the render and the
-noise level aside: so an avatar of the `identity` is trained on its own photographs and scores its
-floor. Every operation is a map of CIELAB images. With text guidance s_P an edit goes the fraction
-s_P / 7.5 of the way from the photograph to the operation's result, so that a larger guidance
-always has a larger effect; 7.5 is the study's `high`.
+An operation changes the photograph and ignores the render and the noise level. So an avatar with
+the operation `identity` is trained on its own photographs, and it scores the floor. Every operation
+is a map of CIELAB images. With text guidance s_P, the edit is the photograph plus s_P / 7.5 times
+the difference to the operation's result. So a larger guidance always has a larger effect. 7.5 is
+the study's `high`.
 
-`per_view_randomness` r in [0, 1] adds what a diffusion model adds by itself, differences between
-views: each view and cycle draws one fixed direction, and r scales how far the view goes along it
-(color by up to 30 r in a* and in b*, lightness by up to 15 r in L*, strength by up to the
-fraction r / 2). With r = 0 every view gets the very same operation.
+`per_view_randomness` r in [0, 1] adds differences between views, as a diffusion model does. Each
+view and cycle draws one fixed direction, and r scales how far the view moves along it: color by up
+to 30 r in a* and in b*, lightness by up to 15 r in L*, strength by up to the fraction r / 2. With r
+= 0 every view gets the same operation.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -55,11 +55,11 @@ MAX_STRENGTH_CHANGE = 0.5
 LabImage = NDArray[Any]
 """CIELAB: L* in [0, 100], a* and b* about [-127, 127]. Shape `(H, W, 3)`."""
 Operation = Callable[[LabImage, str], LabImage]
-"""Maps an image, given the prompt's identifier, to what it looks like at full strength."""
+"""Maps an image and the prompt's identifier to the edited image at full strength."""
 
 
 def identity(lab: LabImage, prompt: str) -> LabImage:
-    """Nothing changes."""
+    """The image without a change."""
     return lab
 
 
@@ -106,7 +106,7 @@ class ControlEditor(EditorKind):
     operations: Mapping[str, str]
     """Name of the operation for each prompt's identifier."""
     per_view_randomness: float = 0.0
-    """How far views differ by chance, in [0, 1]."""
+    """Amount of the random differences between views, in [0, 1]."""
 
     @classmethod
     def make(cls, editing: Mapping[str, Any], device: str) -> "ControlEditor":
@@ -165,16 +165,16 @@ class ControlEditor(EditorKind):
         """The edited views, in the given order.
 
         Raises:
-            InputError: no operation stands for an instruction's prompt.
+            InputError: an instruction's prompt has no operation.
         """
         pairs = zip(views, one_each(views, instructions), strict=True)
         return [self._edit_one(view, self._operation(i.prompt), i) for view, i in pairs]
 
     def expect(self, views: int) -> None:
-        """There is nothing to prepare."""
+        """Do nothing: this editor needs no preparation."""
 
     def describe_machine(self) -> dict[str, Any]:
-        """There is nothing to say."""
+        """An empty entry."""
         return {}
 
     def _operation(self, prompt: str) -> Operation:
@@ -212,7 +212,7 @@ def _view_direction(view: str, instruction: Instruction) -> NDArray[np.float32]:
 
 
 def _fill_background(photograph: RgbaImage) -> Image:
-    """Colors with the mean of the foreground where alpha is 0, so that nothing hidden leaks in."""
+    """The colors; where alpha is 0, the foreground's mean, so that no hidden color leaks in."""
     visible = photograph[..., 3] > 0
     mean = photograph[visible, :3].mean(axis=0) if visible.any() else np.zeros(3, np.float32)
     return np.where(visible[..., None], photograph[..., :3], mean).astype(np.float32)
@@ -244,7 +244,7 @@ def _smear(
         for _ in range(length_px):
             position += heading
             direction = _sample(along, position, cv2.INTER_NEAREST)
-            # The field has no sign: keep going the way we came.
+            # The field has no sign, so keep the direction of the last step.
             backwards = (direction * heading).sum(axis=2, keepdims=True) < 0
             heading = np.where(backwards, -direction, direction)
             total += _sample(image, position, cv2.INTER_LINEAR)
