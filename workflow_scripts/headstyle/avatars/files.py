@@ -1,9 +1,10 @@
-"""The files of one avatar: its outputs, what an interrupted job left, and who is making it.
+"""The files of one avatar: its outputs, the state of an interrupted job, and the claim of a job.
 
-While an avatar is made, its state lies in `.partial` beside its outputs, where Snakemake deletes
-nothing: the edits of finished cycles, the splats at the last cycle's end, and at last all outputs
-in `finished`, from where they are moved to their places. So a job goes on where one was
-interrupted, and may make avatars whose own jobs then only have to take them.
+During the work, an avatar's state lies in `.partial` beside its outputs, where Snakemake deletes
+nothing. It holds the edits of finished cycles and the splats at the end of the last cycle. At the
+end it holds all outputs in `finished`, from where they are moved to their places. So a job can
+continue an interrupted one. A job can also make avatars for later jobs, which only move the
+outputs.
 """
 
 import hashlib
@@ -34,11 +35,14 @@ OUTPUTS = {
 
 @dataclass(frozen=True)
 class Order:
-    """One avatar that is to be made: its names and all settings that shape it."""
+    """One avatar to make: its names and all settings that affect it."""
 
     subject: str
+    """Name of the subject."""
     prompt: str
+    """Identifier of the prompt."""
     strength: str
+    """Name of the strength."""
     params: Mapping[str, Any]
     """`prompt_text`, `strength`, `editing`, `stylization`, `baseline`, `seed`, `library`."""
     folder: Path
@@ -50,14 +54,14 @@ class Order:
         return f"{self.prompt}_{self.strength}"
 
     def task(self, inputs: str) -> str:
-        """Digest of all that shapes the avatar, `inputs` being the digest of its input files."""
+        """Digest of all that affects the avatar. `inputs` is the digest of its input files."""
         names = [self.subject, self.prompt, self.strength]
         text = json.dumps([names, self.params, inputs], sort_keys=True, default=dict)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
 class AvatarFolder:
-    """The state of one avatar's making, which belongs to one task: all that shapes the avatar."""
+    """The state of one unfinished avatar. It belongs to one task, the digest of all settings."""
 
     def __init__(self, folder: str | Path, task: str) -> None:
         self.outputs = Path(folder)
@@ -76,11 +80,11 @@ class AvatarFolder:
 
     @property
     def finished(self) -> Path:
-        """All outputs, on their way to their places."""
+        """Folder of all outputs before they are moved to their places."""
         return self.state / "finished"
 
     def begin(self) -> None:
-        """Keep what is left of the same task, and nothing of another one."""
+        """Keep the state of the same task; delete the state of any other task."""
         marker = self.state / "task"
         if marker.is_file() and marker.read_text(encoding="ascii") == self.task:
             for leftover in list(self.state.rglob(".*.partial-*")):

@@ -1,7 +1,7 @@
-"""A job that makes avatars of one subject: its own, and others that wait for a job of their own.
+"""A job that makes avatars of one subject: its own, and those of jobs that have not started.
 
-Weights are loaded and photographs encoded once for all of them. Jobs that run side by side share
-the work: each claims the avatars that it makes.
+Weights are loaded and photographs are encoded once for all of them. Parallel jobs share the work:
+each claims the avatars that it makes.
 """
 
 import logging
@@ -38,7 +38,7 @@ logger = logging.getLogger("headstyle")
 TOGETHER = 4
 """Avatars that are in the making at once where their views share batches."""
 LOOK_AGAIN_S = 1.0
-"""Seconds between looks at an avatar that another job makes."""
+"""Seconds between checks of an avatar that another job makes."""
 
 
 @dataclass(frozen=True)
@@ -46,29 +46,32 @@ class Claim:
     """An avatar that no other process makes as long as the lock is held."""
 
     order: Order
+    """Names and settings of the avatar."""
     files: AvatarFolder
     lock: FileLock
 
 
 @dataclass
 class Job:
-    """What a job makes its avatars from."""
+    """The inputs and the machine of a job, which makes avatars from them."""
 
     subject: Subject
+    """Inputs that all avatars of the subject share."""
     inputs: str
     """Digest of the input files."""
     machine: Mapping[str, Any]
-    """The keys of the config's section `editing` that say how to use the machine."""
+    """The settings of the machine in the config's section `editing`."""
     editor_device: str
+    """Device of the editor."""
     started: float = 0.0
     """When this run of the workflow began [s since the epoch]."""
     _editors: dict[str, Editor] = field(default_factory=dict)
 
     def make(self, own: Order, others: Sequence[Order] = (), most: int = 1) -> None:
-        """Make an avatar, and others that no other job makes, up to `most` in all.
+        """Make the job's own avatar and others that no other job makes, at most `most` together.
 
         Raises:
-            InputError: what stopped the job's own avatar.
+            InputError: the job's own avatar failed for this reason.
         """
         files = AvatarFolder(own.folder, own.task(self.inputs))
         expected, made = min(most, 1 + len(others)), 0
@@ -88,7 +91,7 @@ class Job:
     def _make_some(
         self, claims: Iterator[Claim], expected: int, failed: dict[str, InputError]
     ) -> int:
-        """Make claimed avatars, together if their editor gains by it, and return how many."""
+        """Make claimed avatars, together if this saves time, and return their number."""
         first = next(claims, None)
         if first is None:
             return 0
@@ -130,7 +133,7 @@ class Job:
             lock = files.claim()
             if lock is None:
                 continue
-            # Made, perhaps, between the look and the claim.
+            # Another job may have made it between the check and the claim.
             if is_made():
                 lock.release()
                 continue
@@ -158,7 +161,7 @@ class Job:
 def read_subject(
     cameras: str | Path, splats: str | Path, adjacency: str | Path, device: str
 ) -> Subject:
-    """What the avatars of a subject start from; beside `cameras` lie the views.
+    """Read the inputs of a subject's avatars. The views are in the folder of `cameras`.
 
     Raises:
         InputError: a file is missing or damaged.

@@ -1,4 +1,4 @@
-"""Avatars in the making: one with its state on disk, and several that are edited together."""
+"""The work on one avatar, with its state on disk, and on several that are edited together."""
 
 import json
 import logging
@@ -46,16 +46,16 @@ logger = logging.getLogger("headstyle")
 
 STATE_FILE = "training.safetensors"
 WRITERS = 4
-"""Threads that write images while the training goes on."""
+"""Threads that write images during the training."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What all avatars of a subject start from."""
+    """The inputs that all avatars of a subject share."""
 
     cameras: Cameras
     photographs: Mapping[str, RgbaImage]
-    """The unedited views by name, which every edit is conditioned on."""
+    """The unedited views by name. Every edit is conditioned on them."""
     splats: Splats
     """The baseline."""
     neighbors: Sequence[Sequence[int]]
@@ -65,7 +65,7 @@ class Subject:
 
     @cached_property
     def renders(self) -> dict[str, RgbaImage]:
-        """The baseline in every view, which the first edits of all avatars start from."""
+        """The baseline's render of every view. The first edits of all avatars start from it."""
         on_device = {name: value.detach().to(self.device) for name, value in self.splats.items()}
         return dict(render_images(on_device, self.cameras))
 
@@ -80,14 +80,14 @@ class Request:
 
 @dataclass
 class AvatarRun:
-    """One avatar from its baseline to its outputs; goes on where an earlier process stopped."""
+    """The work on one avatar, from its baseline to its outputs. It resumes an interrupted one."""
 
     order: Order
     subject: Subject
     editor: Editor
     files: AvatarFolder
     seconds: dict[str, float] = field(default_factory=dict)
-    """Spent in each phase, by this process."""
+    """Time that this process spent in each phase."""
 
     def __post_init__(self) -> None:
         params, names = self.order.params, self.subject.cameras.names
@@ -127,7 +127,7 @@ class AvatarRun:
             images: The edited views of the last request.
 
         Returns:
-            What is to be edited now, or None when the avatar is trained.
+            The views to edit next, or None when the training is complete.
         """
         started = time.monotonic()
         edits = None if images is None else self._received(images)
@@ -148,7 +148,7 @@ class AvatarRun:
                 return request
 
     def finish(self) -> None:
-        """Write all outputs where `AvatarFolder.deliver` takes them."""
+        """Write all outputs to the folder from which `AvatarFolder.deliver` moves them."""
         started = time.monotonic()
         names, trainer = OUTPUTS, self.trainer
         with whole_folder(self.files.finished) as folder:
@@ -167,7 +167,7 @@ class AvatarRun:
         self._writer.shutdown()
 
     def described(self) -> dict[str, Any]:
-        """What `run.json` says: everything that shaped the avatar, and no times."""
+        """The contents of `run.json`: everything that affected the avatar, without times."""
         order, params = self.order, self.order.params
         return {
             "subject": order.subject,
@@ -183,7 +183,7 @@ class AvatarRun:
         }
 
     def timings(self) -> dict[str, Any]:
-        """What `timings.json` says: how long and on what, which differs from run to run."""
+        """The contents of `timings.json`: times and machine, which differ from run to run."""
         device, peak = torch.device(self.subject.device), None
         if device.type == "cuda":
             peak = torch.cuda.max_memory_allocated(device)
@@ -212,11 +212,11 @@ class AvatarRun:
         return Request(views, self.recipe.instructions(edit, self._names))
 
     def _received(self, images: Sequence[RgbaImage]) -> dict[str, RgbaImage]:
-        """Edits as their files will hold them, which are written while the training goes on."""
+        """The edits, rounded as in their files. The files are written during the training."""
         edit = self._edit
         assert edit is not None
         self._settle()
-        # Trained on as written, so that a resumed avatar is trained on the same.
+        # Train on the rounded edits, so that a resumed avatar trains on the same images.
         edits = {
             self._names[view]: _as_written(image)
             for view, image in zip(edit.views, images, strict=True)
@@ -234,7 +234,7 @@ class AvatarRun:
             self._writing.result()
 
     def _kept(self, edit: Edit) -> dict[str, RgbaImage] | None:
-        """The edits of all views that an interrupted process finished."""
+        """The edits that an interrupted process finished, if all views are there."""
         folder = self.files.edits / f"cycle{edit.cycle}"
         if len(edit.views) < len(self._names) or not folder.is_dir():
             return None
@@ -252,7 +252,7 @@ class AvatarRun:
             self._save()
 
     def _save(self) -> None:
-        """Write a checkpoint: the training's state, and what it is trained toward."""
+        """Write a checkpoint: the training's state and its target images."""
         tensors, described = state_of(self.trainer)
         with whole_folder(self.files.checkpoint) as folder:
             save_file(
@@ -267,7 +267,7 @@ class AvatarRun:
         self._saved_at = self.trainer.iteration
 
     def _resume(self) -> int | None:
-        """Go on from the checkpoint, if there is a good one; the iteration it is of."""
+        """Resume from the checkpoint if there is a valid one, and return its iteration."""
         path = self.files.checkpoint / STATE_FILE
         if not path.is_file():
             return None
@@ -281,15 +281,15 @@ class AvatarRun:
         restore(self.trainer, tensors, described)
         targets = sorted((self.files.checkpoint / "targets").glob("*.png"))
         self.trainer.replace_targets({target.stem: read_rgba(target) for target in targets})
-        logger.info("%s goes on after iteration %d", self.order.name, self.trainer.iteration)
+        logger.info("%s resumes after iteration %d", self.order.name, self.trainer.iteration)
         return self.trainer.iteration
 
 
 def make_together(runs: Sequence[AvatarRun]) -> dict[str, InputError]:
-    """Make avatars whose views share batches; they need one editor.
+    """Make avatars whose views share batches and one editor.
 
     Returns:
-        What stopped an avatar, by its name; the others are not touched by it.
+        The errors of failed avatars by name. They do not affect the other avatars.
     """
     failed: dict[str, InputError] = {}
     waiting = _advanced([(run, None) for run in runs], failed)
@@ -310,7 +310,7 @@ def make_together(runs: Sequence[AvatarRun]) -> dict[str, InputError]:
 def _advanced(
     edited: Iterable[tuple[AvatarRun, Sequence[RgbaImage] | None]], failed: dict[str, InputError]
 ) -> list[tuple[AvatarRun, Request]]:
-    """Those avatars that wait for further edits; the others are finished or have failed."""
+    """The avatars that wait for further edits. The others are finished or have failed."""
     waiting = []
     for run, images in edited:
         try:
@@ -325,13 +325,13 @@ def _advanced(
 
 
 def make_in_turns(orders: Iterator[Callable[[], AvatarRun]]) -> dict[str, InputError]:
-    """Make avatars so that one is edited while another one is trained, on two devices.
+    """Make avatars on two devices: one is edited while another one is trained.
 
     Args:
-        orders: Each starts an avatar; called when its turn comes.
+        orders: Functions that start an avatar. Each is called when its turn comes.
 
     Returns:
-        What stopped an avatar, by its name.
+        The errors of failed avatars by name.
     """
     failed: dict[str, InputError] = {}
     under_way: deque[tuple[AvatarRun, Future[list[RgbaImage]]]] = deque()
@@ -351,7 +351,7 @@ def make_in_turns(orders: Iterator[Callable[[], AvatarRun]]) -> dict[str, InputE
         starts = iter(orders)
         for start in starts:
             submit(start(), None)
-            # Two at a time: the trainings share a device, so a third one would only wait.
+            # Work on two at a time. The trainings share a device, so a third one would only wait.
             while len(under_way) > 1:
                 run, future = under_way.popleft()
                 submit(run, future.result())
@@ -362,19 +362,19 @@ def make_in_turns(orders: Iterator[Callable[[], AvatarRun]]) -> dict[str, InputE
 
 
 def _write_images(folder: Path, images: Mapping[str, RgbaImage], whole: bool) -> None:
-    """Write `{name}.png` into a folder, which then holds no others if they are the `whole`."""
+    """Write `{name}.png` into a folder. If `whole`, the folder then holds no other files."""
     place = whole_folder(folder) if whole else nullcontext(folder)
     with place as inside, ThreadPoolExecutor(WRITERS) as pool:
         list(pool.map(lambda name: write_image(inside / f"{name}.png", images[name]), images))
 
 
 def _as_written(image: RgbaImage) -> RgbaImage:
-    """What reading an image gives after writing it with 8 bits."""
+    """The image as it is after writing it with 8 bits and reading it again."""
     return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8).astype(np.float32) / np.float32(255)
 
 
 def _link(source: str, target: str) -> None:
-    """A second name for a file, or a copy where the file system has no such thing."""
+    """Make a hard link to a file, or a copy if the file system has no hard links."""
     try:
         os.link(source, target)
     except OSError:

@@ -1,8 +1,9 @@
-"""Stylization of an avatar: the loop of the study's modified Instruct-GS2GS, and of its ancestors.
+"""Stylization of an avatar: the loop of the study's modified Instruct-GS2GS and related methods.
 
-Now and then views are rendered and edited; between, the splats are trained on the edits. What the
-study changed in Instruct-GS2GS: an edit takes all views at once with one noise, and an iteration
-averages the loss over a view and its neighbors. `headstyle.avatars.schedules` holds what differs.
+At some iterations, views are rendered and edited; between them, the splats are trained on the
+edits. The study changed two things in Instruct-GS2GS. All views are edited at once with one noise,
+and an iteration averages the loss over a view and its neighbors. `headstyle.avatars.schedules`
+holds the differences between the methods.
 """
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -29,13 +30,13 @@ PACKAGES = (
 )
 """Packages whose versions can change an avatar."""
 
-# Rows of the history of a whole training.
+# Number of rows in the history of a training.
 HISTORY_ROWS = 100
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What one avatar is edited with, and where everything random in it comes from."""
+    """The instruction, settings and seed of one avatar's edits."""
 
     prompt: str
     """Identifier of the prompt."""
@@ -46,9 +47,9 @@ class Recipe:
     image_guidance: float
     """s_I of the first cycle."""
     text_guidance_increment: float
-    """Added to s_P in every further cycle."""
+    """Added to s_P in each cycle after the first."""
     image_guidance_increment: float
-    """Added to s_I in every further cycle."""
+    """Added to s_I in each cycle after the first."""
     noise_level: tuple[float, float]
     """Range from which noise levels are drawn."""
     seed: int
@@ -63,7 +64,7 @@ class Recipe:
         editing: Mapping[str, Any],
         seed: int,
     ) -> "Recipe":
-        """From the config's sections `strengths` (one of them) and `editing`."""
+        """The recipe of one of the config's `strengths` and its section `editing`."""
         low, high = editing["noise_level"]
         increments = ("text_guidance_increment", "image_guidance_increment")
         return cls(
@@ -84,7 +85,7 @@ class Recipe:
 
         Args:
             edit: Which views are edited, and whether they share their noise.
-            names: Of all views.
+            names: Names of all views.
         """
         return [self._instruction(edit, names[view]) for view in edit.views]
 
@@ -109,11 +110,11 @@ class Recipe:
 def avatar_settings(
     baseline: Mapping[str, Any], refine_every: int, iterations: int
 ) -> TrainingSettings:
-    """How an avatar is trained: as its baseline, except for what stylization sets.
+    """Settings of an avatar's training: those of the baseline, with the changes of stylization.
 
-    All harmonics are in use from the start, and splats are refined by the baseline's thresholds
-    from the first to the last iteration. Opacities are never reset, which is meant for scenes that
-    start from points: after a reset near the end the avatar would not become opaque again.
+    All harmonics are used from the start. Splats are refined by the baseline's thresholds from the
+    first to the last iteration. Opacities are never reset. A reset is meant for scenes that start
+    from points; after a late reset the avatar would not become opaque again.
     """
     settings = TrainingSettings.from_config(baseline)
     refine = None
@@ -130,11 +131,11 @@ def avatar_settings(
         iterations=iterations,
         sh_degree_every=0,
         refine=refine,
-        # Edits that differ from view to view must show, not be explained as exposure.
+        # Exposures would hide differences between the edits of different views.
         exposure_rate=0.0,
-        # New edits come until the end.
+        # New edits arrive until the end, so the step sizes must not decay.
         learning_rates=replace(settings.learning_rates, decay=1.0),
-        # Batches of several views keep a GPU busy, and its memory is for the editor.
+        # Batches of several views keep a GPU busy, and the editor needs its memory.
         cuda_graphs=False,
     )
 
@@ -146,13 +147,14 @@ def stylize(
 ) -> Generator[Edit, Mapping[str, RgbaImage] | None, None]:
     """Train the splats on edits of their own renders; `trainer.splats` becomes the avatar.
 
-    A generator: it yields what is to be edited now and is sent the edits by view name, so that
-    whoever runs it may edit several avatars together. It goes on from `trainer.iteration`.
+    This is a generator. It yields the views to edit next and is sent the edits by view name. So the
+    caller can edit several avatars together. It starts at `trainer.iteration`.
 
     Args:
-        trainer: Holds the baseline's splats, with fresh optimizers; stale ones make edits fade.
-        schedule: When views are edited, and which views form an iteration.
-        neighbors: For each view the indices of its neighbors, itself excluded.
+        trainer: Trainer with the baseline's splats and new optimizers. Old optimizer states would
+            make the edits fade.
+        schedule: Iterations at which views are edited, and the views of each iteration.
+        neighbors: The indices of each view's neighbors, without the view itself.
     """
     record_every = max(1, schedule.iterations // HISTORY_ROWS)
     for iteration in progress(range(trainer.iteration, schedule.iterations), "stylization"):
@@ -170,7 +172,7 @@ def stylize(
 def render_images(
     splats: Splats | dict[str, Tensor], cameras: Cameras
 ) -> Iterator[tuple[str, RgbaImage]]:
-    """What the splats look like from each camera: name and image with straight alpha."""
+    """Render the splats from each camera. Yields name and image with straight alpha."""
     device = splats["means"].device
     poses = torch.as_tensor(cameras.world_to_camera, dtype=torch.float32).to(device)
     intrinsics = torch.as_tensor(cameras.intrinsics, dtype=torch.float32).to(device)
@@ -184,14 +186,14 @@ def render_images(
 def describe_run(
     recipe: Recipe, schedule: Schedule, names: Sequence[str], editor: Editor, device: str
 ) -> dict[str, Any]:
-    """What `run.json` says beside names and settings; the same for every run of the same avatar.
+    """The entries of `run.json` beside names and settings. They are equal in all runs of an avatar.
 
     Args:
-        recipe: What the views were edited with.
-        schedule: When they were edited.
-        names: Of the views.
-        editor: Which editor was used.
-        device: Where the avatar was made.
+        recipe: Recipe of the edits.
+        schedule: Schedule of the edits.
+        names: Names of the views.
+        editor: Description of the editor.
+        device: Device of the training.
     """
     return {
         "prompt": recipe.prompt,
@@ -227,7 +229,7 @@ def _described(recipe: Recipe, edit: Edit, names: Sequence[str]) -> dict[str, An
 
 
 def installed_version(package: str) -> str | None:
-    """Version of a package, None where it is not installed."""
+    """Version of a package, or None if it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:

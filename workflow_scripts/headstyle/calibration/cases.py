@@ -78,6 +78,7 @@ class Case:
 
     @property
     def subject(self) -> str:
+        """Name of the head or capture."""
         return f"head{self.source}" if isinstance(self.source, int) else self.source.name
 
     @cached_property

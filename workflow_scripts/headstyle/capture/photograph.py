@@ -94,8 +94,8 @@ def photograph_views(
         samples_per_side: Rays per side of a pixel; light and alpha are averaged over them.
 
     Yields:
-        One view after the other: the image, black where alpha is 0, and the depth z in the camera
-        [m] at the pixels' centres, 0 where there is no head, shape `(H, W)`.
+        One view after the other: image and depth. The image is black where alpha is 0. The depth is
+        z in the camera at the pixels' centres [m], 0 where there is no head. Shape `(H, W)`.
     """
     scene = scene_of(mesh)
     offsets = (np.arange(samples_per_side) + 0.5) / samples_per_side - 0.5

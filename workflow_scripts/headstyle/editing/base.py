@@ -14,6 +14,7 @@ class View:
     """One view to edit: its photograph, which conditions the edit, and the avatar's render."""
 
     name: str
+    """Name of the view."""
     photograph: RgbaImage
     """sRGB with straight alpha, in [0, 1]. The alpha is the view's mask. Shape `(H, W, 4)`."""
     render: RgbaImage

@@ -39,23 +39,35 @@ class InstructPix2Pix:
     """The parts of a pipeline on one device, and their settings."""
 
     unet: UNet2DConditionModel
+    """Network that predicts the noise."""
     vae: AutoencoderKL
+    """Autoencoder between images and latents."""
     text_encoder: CLIPTextModel
+    """Encoder of the instruction."""
     tokenizer: CLIPTokenizer
+    """Tokenizer of the text encoder."""
     scheduler: DDIMScheduler
+    """Noise schedule, as in the network's training."""
     diffusion_steps: int
+    """Number of denoising steps."""
     negative_prompt: str
+    """Text that the edit is guided away from."""
     batch_size: int | None = None
     """Views edited together. None takes as many as fit. If memory runs out, it is halved."""
     background: tuple[float, float, float] = (0, 0, 0)
     """Color behind the head during the edit, sRGB in [0, 1]."""
     solver: str = "ddim"
+    """One of `solvers.SOLVERS`."""
     model: str = ""
+    """Name of the model, for `describe`."""
     revision: str | None = None
+    """Revision of the model, for `describe`."""
     compile: str = "never"
     """Whether to compile the networks: never, auto, always or max."""
     max_memory_gb: float | None = None
+    """Largest memory on a GPU [GiB]; None sets no limit."""
     memory: DeviceMemory = field(init=False)
+    """Memory of the UNet's device."""
 
     def __post_init__(self) -> None:
         self.device = torch.device(self.unet.device)

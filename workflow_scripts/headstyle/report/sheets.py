@@ -33,12 +33,13 @@ class Subject:
 
     @property
     def cameras(self) -> Cameras:
+        """Cameras of the views."""
         return read_cameras(self.views / "cameras.json")
 
     @property
     def mask_index(self) -> dict[str, Any]:
-        index: dict[str, Any] = read_json(self.masks)
-        return index
+        """Contents of `masks.json`."""
+        return read_json(self.masks)
 
     @property
     def photographs(self) -> dict[str, Path]:

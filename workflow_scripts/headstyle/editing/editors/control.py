@@ -7,9 +7,9 @@ the difference to the operation's result. So a larger guidance always has a larg
 the study's `high`.
 
 `per_view_randomness` r in [0, 1] adds differences between views, as a diffusion model does. Each
-view and cycle draws one fixed direction, and r scales how far the view moves along it: color by up
-to 30 r in a* and in b*, lightness by up to 15 r in L*, strength by up to the fraction r / 2. With r
-= 0 every view gets the same operation.
+view and cycle draws one fixed direction, and r scales the step along it. Color changes by up to
+30 r in a* and in b*, lightness by up to 15 r in L*, and strength by up to the fraction r / 2. With
+r = 0 every view gets the same operation.
 """
 
 from collections.abc import Callable, Mapping, Sequence

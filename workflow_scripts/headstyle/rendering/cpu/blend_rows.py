@@ -34,9 +34,9 @@ FORWARD_ROW = 8 * COUNT
 # are the gradient of the image. BEHIND is the color behind the splat times that gradient.
 BEHIND_SPLAT, D_RED, D_GREEN, D_BLUE, BEHIND, LAST_SPLAT = range(6)
 BACKWARD_ROW = 6 * COUNT
-# Sums per splat and tile. With s the gradient of the exponent -sigma at a pixel and (dx, dy) the
-# splat's center seen from there: s, s dx, s dy, s dx^2, s dx dy, s dy^2, then red, green, blue, and
-# the absolute gradients of the center's x and y.
+# Sums per splat and tile. s is the gradient of the exponent -sigma at a pixel; (dx, dy) is the
+# splat's center relative to the pixel. The sums are s, s dx, s dy, s dx^2, s dx dy and s dy^2. Then
+# come red, green, blue, and the absolute gradients of the center's x and y.
 MOMENTS = 11
 
 

@@ -318,9 +318,10 @@ class Projection(torch.autograd.Function):
     """Splats to ellipses and colors per camera.
 
     Takes means `(N, 3)`, quats `(N, 4)`, log scales `(N, 3)`, opacity logits `(N,)`, sh0
-    `(N, 1, 3)`, shN `(N, K - 1, 3)`, then the camera table, (width, height) and the degree.
-    Returns means2d `(C, N, 2)` [px], conics `(C, N, 3)` [1/px^2], colors `(C, N, 3)`, opacities
-    `(N,)`, and without gradient depths `(C, N)` and radii `(C, N, 2)` [px].
+    `(N, 1, 3)` and shN `(N, K - 1, 3)`. Then come the camera table, (width, height) and the degree.
+
+    Returns means2d `(C, N, 2)` [px], conics `(C, N, 3)` [1/px^2], colors `(C, N, 3)` and opacities
+    `(N,)`. Then come outputs without gradient: depths `(C, N)` and radii `(C, N, 2)` [px].
     """
 
     @staticmethod

@@ -201,9 +201,9 @@ def colors_backward(
 class SplatColors(torch.autograd.Function):
     """Colors `(C, N, 3)` of splats seen by C views, at least 0.
 
-    Takes means `(N, 3)`, sh0 `(N, 1, 3)`, shN `(N, K - 1, 3)`, then without gradient the views'
-    poses `(C, 4, 4)` from world to camera, radii `(C, N, 2)` (0 where a view does not show a splat)
-    and the degree to use.
+    Takes means `(N, 3)`, sh0 `(N, 1, 3)` and shN `(N, K - 1, 3)`. Then come arguments without
+    gradient: the views' poses `(C, 4, 4)` from world to camera, radii `(C, N, 2)` (0 where a view
+    does not show a splat), and the degree to use.
     """
 
     @staticmethod
