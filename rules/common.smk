@@ -148,7 +148,7 @@ def keys_of(section, *keys):
 
 
 def share_of_cores(jobs):
-    """Threads for each of `jobs` like jobs that run side by side on all cores."""
+    """Threads per job if `jobs` equal jobs run at the same time on all cores."""
     return max(1, available_cores(workflow) // max(1, jobs))
 
 
@@ -176,7 +176,7 @@ def subject_rig(wildcards):
 
 
 def instruction(subject, prompt):
-    """The instruction for a subject: the prompt's text with the subject's pronoun in its place."""
+    """The instruction for a subject: the prompt's text with the subject's pronoun inserted."""
     return instruction_text(prompts[prompt]["text"], subjects[subject].get("pronoun"))
 
 

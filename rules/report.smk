@@ -170,7 +170,7 @@ rule write_overview:
         subjects=SUBJECTS,
         metrics=FIRST_METRICS,
         note=editor_note(config["editing"]),
-        # Rows of the picture.
+        # Number of rows in the picture.
         shown=4,
         assets=page_assets(),
         library=library_digest("write_overview"),

@@ -20,7 +20,7 @@ rule check_models:
         mem_mb=1_000,
         runtime="10m",
     params:
-        # Only the keys that name weights: changing another one looks for nothing new.
+        # Only the keys that name weights. Changing another key needs no new check.
         editing=weights_editing(config["editing"]) if AVATARS else None,
         stylization=(
             keys_of("stylization", "lpips_weight", "lpips_net", "lpips_weights")

@@ -382,5 +382,5 @@ def _link(source: str, target: str) -> None:
 
 
 def described_editing(editing: Mapping[str, Any]) -> str:
-    """What makes two avatars share an editor."""
+    """Key of the editor's settings. Avatars with equal keys share an editor."""
     return json.dumps(avatar_editing(editing), sort_keys=True)

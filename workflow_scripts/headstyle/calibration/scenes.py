@@ -55,7 +55,7 @@ class EditedViews:
 
     @property
     def head_size_px(self) -> float:
-        """Side of the square that has as many pixels as a view's foreground has on average."""
+        """Side of a square with the mean area of the views' foregrounds."""
         return float(
             np.sqrt(np.mean([(image[..., 3] > FOREGROUND_ALPHA).sum() for image in self.edited]))
         )

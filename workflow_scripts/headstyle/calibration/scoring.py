@@ -91,7 +91,7 @@ def read_traps(cases: Sequence[Case], folder: Path) -> pd.DataFrame:
 
 
 def read_seconds(cases: Sequence[Case], folder: Path) -> pd.Series:
-    """Seconds per metric for one scene: the median over the cases."""
+    """Seconds that each metric takes for one scene: the median over the cases."""
     tables = [read_table(case_folder(case, folder) / "seconds.csv", _SCORES) for case in cases]
     return pd.concat(tables).groupby("metric")["seconds"].median()
 

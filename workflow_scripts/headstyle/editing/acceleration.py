@@ -50,8 +50,8 @@ def prepare_networks(unet: nn.Module, vae: nn.Module) -> None:
         for network in (unet, vae):
             # It computes by channels only where the network is compiled.
             replace_group_norms(network, ChannelNorm)
-        # The search for the fastest convolutions may take all free memory for its trials: a preset
-        # in full precision took 75 GB with it, and takes 8 without.
+        # The search for the fastest convolutions may use all free memory for its trials. A preset
+        # in full precision took 75 GB with the search and takes 8 GB without.
         torch.backends.cudnn.benchmark = weight.dtype == torch.float16
 
 

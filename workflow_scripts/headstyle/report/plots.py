@@ -279,7 +279,7 @@ def _mean_of(table: pd.DataFrame, prompt: str, metric: str) -> float | None:
 
 
 def _stylized(table: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """The avatars' rows that have a value."""
+    """The rows of avatars that have a value."""
     return table[~table["prompt"].isin(NOT_AVATARS)].dropna(subset=[metric])
 
 

@@ -348,7 +348,7 @@ def scene_extent(cameras: Cameras) -> float:
 
 
 def random_order(views: Sequence[int], seed: int) -> Iterator[int]:
-    """The views in random order without end, each once before any comes again."""
+    """The views in random order without end. Each view comes once before any comes again."""
     generator = np.random.default_rng(seed)
     while True:
         yield from (views[i] for i in generator.permutation(len(views)))
