@@ -50,7 +50,7 @@ def main() -> None:
     print(made.metrics.round(3).to_string(index=False))
 
 
-def _merged(base: dict, change: dict) -> dict:
+def _merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
     """The nested settings of `base`, overridden by those of `change`."""
     both = {
         key: _merged(base[key], value)

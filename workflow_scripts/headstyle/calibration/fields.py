@@ -60,7 +60,7 @@ def moved_image(image: RgbaImage, offsets: NDArray[np.float32]) -> RgbaImage:
     return np.dstack([colors, alpha])
 
 
-def colors_from_lab(lab: NDArray) -> NDArray[np.float32]:
+def colors_from_lab(lab: NDArray[Any]) -> NDArray[np.float32]:
     """Convert CIELAB to sRGB; colors outside sRGB are clipped. Shape `(H, W, 3)`."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Conversion from CIE-LAB", UserWarning)

@@ -15,7 +15,7 @@ from headstyle.capture.primitives.shapes import (
     union,
 )
 
-NECK_CENTER = np.float32([0, -150, -30])
+NECK_CENTER = np.array([0, -150, -30], np.float32)
 """Center of the patterns: they run around this point and away from it."""
 HEM_Y = -272.0
 

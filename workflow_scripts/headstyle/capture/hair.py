@@ -51,7 +51,7 @@ STYLES = {
 }
 HEAD_RADIUS = 95.0
 """Radius of the sphere on which the widths and lengths of the strands are exact."""
-CENTER = np.float32([0, 20, -10])
+CENTER = np.array([0, 20, -10], np.float32)
 BALD_STUBBLE = 0.22
 """How much of the scalp's skin a shaved head's stubble covers."""
 

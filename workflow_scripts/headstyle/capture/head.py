@@ -148,7 +148,7 @@ def _skin(who: Identity, frame: FaceFrame, noise: Noise, coarseness: float) -> _
 
 def _mouth_opened(
     vertices: Points, colors: NDArray[np.float32], p: Points, who: Identity, frame: FaceFrame
-) -> tuple[Points, NDArray[np.float32]]:
+) -> tuple[Points, paint.Colors]:
     """Part the lips a little and color the groove between them."""
     gap = mouth.mouth_gap(p, frame)
     opening = who.mouth_opening_mm

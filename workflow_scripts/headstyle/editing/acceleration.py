@@ -37,7 +37,7 @@ AGREEMENT = 0.02
 """Largest relative error of a backend: the norm of the difference over the norm of the result."""
 
 
-def prepare_networks(unet: nn.Module, vae: nn.Module) -> None:
+def prepare_networks(unet: Any, vae: nn.Module) -> None:
     """Set the memory layout for fast convolutions. On CUDA, also fuse the projections of attention.
 
     On CUDA, compiled networks normalize groups by channels.
@@ -75,7 +75,7 @@ def fused_attention(unet: nn.Module, tokens: int) -> Iterator[None]:
 
 def attention_heads(unet: nn.Module) -> tuple[int, int]:
     """Number of heads of the first attention, which has most tokens, and channels per head."""
-    first = next(m for m in unet.modules() if hasattr(m, "heads") and hasattr(m, "inner_dim"))
+    first: Any = next(m for m in unet.modules() if hasattr(m, "heads") and hasattr(m, "inner_dim"))
     return first.heads, first.inner_dim // first.heads
 
 

@@ -131,7 +131,7 @@ def _directions(metrics: Sequence[str]) -> str:
     return " and ".join(said)
 
 
-def _better_than_baseline(rows, metrics: Sequence[str]) -> str:
+def _better_than_baseline(rows: Rows, metrics: Sequence[str]) -> str:
     """A sentence with the number of avatars that score better than their own head's baseline."""
     counts = []
     for metric in metrics:

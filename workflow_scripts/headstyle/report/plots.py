@@ -251,7 +251,7 @@ def _subject_bars(
     axes.set_title(subject, fontsize=11)
 
 
-def _reference_lines(axes, table: pd.DataFrame, metric: str) -> None:
+def _reference_lines(axes: Axes, table: pd.DataFrame, metric: str) -> None:
     """Lines at the scores of the unstylized scenes: the baselines and the warped photographs."""
     for prompt, name, style in ((BASELINE, "baseline", "--"), (FLOOR, "floor: photographs", ":")):
         mean = _mean_of(table, prompt, metric)

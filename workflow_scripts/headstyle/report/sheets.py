@@ -39,7 +39,8 @@ class Subject:
     @property
     def mask_index(self) -> dict[str, Any]:
         """Contents of `masks.json`."""
-        return read_json(self.masks)
+        index: dict[str, Any] = read_json(self.masks)
+        return index
 
     @property
     def photographs(self) -> dict[str, Path]:
@@ -209,7 +210,7 @@ def strip_sheet(subject: Subject, avatars: Sequence[Avatar], most: int = 4) -> I
 
 def stacked_strips(strips: Sequence[str | Path]) -> Image.Image:
     """The strips of several subjects in one picture. Strips of one form share the first's heads."""
-    images = []
+    images: list[Image.Image] = []
     for path in strips:
         with Image.open(path) as image:
             images.append(image.convert("RGB"))

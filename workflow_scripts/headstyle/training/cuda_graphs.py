@@ -24,7 +24,7 @@ class Graphs:
         # The graphs' pool of memory is lost when no graph uses it. This first graph keeps it alive.
         self.first = self(lambda: torch.zeros(1, device=device).add_(1))
 
-    def __call__(self, function: Callable[[], None]) -> Replay:
+    def __call__(self, function: Callable[[], object]) -> Replay:
         """Record the kernels that a function starts, without running them."""
         graph = torch.cuda.CUDAGraph()
         current = torch.cuda.current_stream(self.stream.device)

@@ -60,7 +60,7 @@ class Exposures:
     @torch.no_grad()
     def center(self) -> None:
         """Scale the gains to a geometric mean of 1, after a step of the optimizer."""
-        self.logarithms -= self.logarithms.mean(dim=0)
+        self.logarithms.sub_(self.logarithms.mean(dim=0))
 
     def gains(self, cameras: Cameras) -> NDArray[np.float32]:
         """Gains of any views of the scene. Shape `(C, 3)`.

@@ -38,7 +38,7 @@ COLORS: Mapping[str, tuple[float, float, float]] = MappingProxyType(
 
 HAIR_BRIGHTNESS = (0.2, 0.4)
 """Highest mean sRGB value of dark hair, and of medium hair."""
-LUMINANCE = np.float32([0.2126, 0.7152, 0.0722])
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 """Weights of linear red, green and blue in the relative luminance (IEC 61966-2-1)."""
 
 

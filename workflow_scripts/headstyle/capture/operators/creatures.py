@@ -85,7 +85,7 @@ def elf(surface: HeadSurface, edit: Edit) -> HeadSurface:
 
 def _tufts(q: Points, noise: Noise) -> Scalars:
     """Short fur that points down and back: noise stretched along the strands."""
-    combed = q * np.float32([1, 0.32, 0.5]) + np.float32(0.25) * q[:, [1, 2, 1]]
+    combed = q * np.array([1, 0.32, 0.5], np.float32) + np.float32(0.25) * q[:, [1, 2, 1]]
     return 0.65 * noise(combed, 3.6, 11) + 0.5 * noise(combed, 7.5, 12)
 
 
