@@ -5,13 +5,14 @@ INSTALLED := $(VENV)/.installed
 DEMO := $(VENV)/bin/snakemake --cores all --configfile config/demo.yaml
 DEMO_REPORT := results/demo/report.html
 
-.PHONY: demo test gpu-test check format clean help
+.PHONY: demo test gpu-test check format docs drawings clean help
 
 help:
 	@echo "make demo    from photographs to results/demo/report.html, no GPU, no downloads of weights"
 	@echo "make test    all tests"
 	@echo "make check   linters, formatters and types, without changing anything"
 	@echo "make format  let the formatters rewrite the code"
+	@echo "make docs    the site of README.md and docs/, into site/; broken links are errors"
 
 demo: $(INSTALLED)
 	$(DEMO)
@@ -42,6 +43,14 @@ format: $(INSTALLED)
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/snakefmt Snakefile workflow rules
 
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
+	@echo "Open site/index.html in a browser."
+
+# After a change of imports or rules: the drawings in docs/ are made from the code.
+drawings: $(INSTALLED)
+	$(VENV)/bin/python docs/draw_architecture.py
+
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| (echo "headstyle needs Python 3.11 or newer; call make PYTHON=python3.12" && exit 1)
@@ -53,4 +62,4 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $(INSTALLED)
 
 clean:
-	rm -rf results .snakemake
+	rm -rf results .snakemake site
