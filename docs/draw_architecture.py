@@ -1,9 +1,10 @@
 """Draw rooms.svg from the imports of the library, and rules.svg from the rules of the workflow.
 
-    python docs/draw_architecture.py            # writes both (make drawings)
-    python docs/draw_architecture.py --check    # says which one is out of date, and fails
+    python docs/draw_architecture.py            # writes all (make drawings)
+    python docs/draw_architecture.py --check    # says what is out of date, and fails
 
-Both graphs are drawn without the arrows that other arrows imply (transitive reduction).
+Both graphs are drawn without the arrows that other arrows imply (transitive reduction). The table
+of allowed imports in architecture.md is that of tests/test_rooms.py.
 """
 
 import argparse
@@ -45,9 +46,21 @@ def _room(module: str, path: Path | None = None) -> str:
 
 
 def _imports(path: Path) -> list[str]:
-    """Names of modules, and of what is imported from them: `from headstyle.base import files`."""
+    """Names of modules, and of what is imported from them: `from headstyle.base import files`.
+
+    What stands under `TYPE_CHECKING` never runs and does not count.
+    """
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    skipped = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
     names = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree):
+        if node in skipped:
+            continue
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -78,15 +91,38 @@ def rule_graph() -> Graph:
     return graph
 
 
+def allowed_imports() -> dict[str, list[str]]:
+    """{room: rooms it may import}, as the test of the rooms holds it."""
+    tree = ast.parse((ROOT / "tests/test_rooms.py").read_text(encoding="utf-8"))
+    [table] = [
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "ALLOWED"
+    ]
+    return eval(ast.unparse(table))
+
+
+def with_table(page: str) -> str:
+    """The page of the architecture with the table of allowed imports between its markers."""
+    rows = ["| room | may import |", "|---|---|"]
+    for room, others in allowed_imports().items():
+        rows.append(f"| `{room}` | {', '.join(f'`{other}`' for other in others) or 'no other'} |")
+    head, rest = page.split("<!-- rooms:begin -->")
+    _, tail = rest.split("<!-- rooms:end -->")
+    table = "\n".join(rows)
+    return f"{head}<!-- rooms:begin -->\n\n{table}\n\n<!-- rooms:end -->{tail}"
+
+
 def drawings() -> dict[str, str]:
-    """The text of each drawing by its file's name."""
+    """The text of each file that is made from the code, by its name."""
     rooms = draw(imported_rooms(), "Rooms of the library; an arrow points to what a room imports")
     rules = draw(
         rule_graph(),
         "Rules of the workflow; an arrow leads to the rule that takes the output",
         down=True,
     )
-    return {"rooms.svg": rooms, "rules.svg": rules}
+    page = with_table((ROOT / "docs/architecture.md").read_text(encoding="utf-8"))
+    return {"rooms.svg": rooms, "rules.svg": rules, "architecture.md": page}
 
 
 def main() -> None:

@@ -33,6 +33,13 @@ def test_what_a_room_imports_is_read_from_its_modules():
     assert "" not in rooms
 
 
+def test_the_table_of_allowed_imports_is_that_of_the_rooms_test():
+    page = draw_architecture.with_table("<!-- rooms:begin -->old<!-- rooms:end -->")
+    assert "old" not in page
+    assert "| `base` | no other |" in page
+    assert "| `losses` | `base` |" in page
+
+
 def test_an_arrow_that_a_longer_way_implies_is_left_out():
     graph = {"a": {"b", "c"}, "b": {"c"}, "c": set()}
     assert layered_svg.reduced(graph) == {"a": {"b"}, "b": {"c"}, "c": set()}

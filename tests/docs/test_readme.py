@@ -136,9 +136,9 @@ def test_every_setting_that_is_named_exists(paper):
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
     sections = "|".join(key for key, value in config.items() if isinstance(value, dict))
     for word in code(paper):
-        # `baseline.strategy: mcmc` names a setting and a value.
+        # `baseline.strategy: mcmc` names a setting and a value; `masks.json` is a file.
         match = re.fullmatch(rf"((?:{sections})(?:\.\w+)+)(?::.*)?", word)
-        if not match or match[1].endswith((".checkpoint", ".json", ".csv", ".png", ".py")):
+        if not match or re.search(r"\.(checkpoint|json|csv|png|html|py)$", match[1]):
             continue
         value = config
         for key in match[1].split("."):
