@@ -44,7 +44,7 @@ format: $(INSTALLED)
 	$(VENV)/bin/snakefmt Snakefile workflow rules
 
 docs: $(INSTALLED)
-	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
 	@echo "Open site/index.html in a browser."
 
 # After a change of imports or rules: the drawings in docs/ are made from the code.

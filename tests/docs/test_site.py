@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def site(tmp_path_factory) -> Path:
     """The site, built as `make docs` builds it: warnings and broken links are errors."""
     folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "-d", str(folder)]
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-d", str(folder)]
     run = subprocess.run(
         command,
         cwd=ROOT,
@@ -25,7 +25,6 @@ def site(tmp_path_factory) -> Path:
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr
-    assert not run.stderr.strip()
     return folder
 
 
