@@ -21,7 +21,7 @@ from headstyle.training.trainers import make_trainer
 from splat_reference import make_cameras, make_scene
 from test_rendering import BACKGROUND, assert_equal_gradients, gradients, weighted_loss
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils._python_dispatch import TorchDispatchMode
+from waits import Waits
 
 WIDTH, HEIGHT = 37, 50
 
@@ -109,24 +109,6 @@ def test_a_training_goes_the_same_way_by_the_steps_for_cuda(changes, monkeypatch
         results.append((row.psnr, row.splats))
     assert results[0][1] > 150
     assert results[1] == pytest.approx(results[0], abs=0.5, rel=0.03)
-
-
-class Waits(TorchDispatchMode):
-    """Collects the operations for which the host would wait for a GPU."""
-
-    NAMES = ("_local_scalar_dense", "nonzero", "masked_select", "equal", "_unique2", "bincount")
-
-    def __init__(self):
-        super().__init__()
-        self.found = []
-
-    def __torch_dispatch__(self, operation, types, arguments=(), keywords=None):
-        name = operation.overloadpacket.__name__
-        chosen = arguments[1] if name in ("index", "index_put_") else ()
-        by_mask = any(index is not None and index.dtype == torch.bool for index in chosen)
-        if name in self.NAMES or by_mask:
-            self.found.append(name)
-        return operation(*arguments, **(keywords or {}))
 
 
 REGULARIZED = {

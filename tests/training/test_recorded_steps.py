@@ -12,7 +12,7 @@ from headstyle.training import recorded_steps
 from headstyle.training.recorded_steps import ORDINARY_EVERY, RecordedSteps
 from headstyle.training.trainer import SplatTrainer
 from headstyle.training.trainers import make_trainer
-from test_rendering_cuda import Waits
+from waits import Waits
 
 EVENTFUL = {"start": 3, "every": 20, "stop": 45, "densify_gradient": 1e-5, "densify_size": 0.05}
 CHANGES = {
