@@ -126,6 +126,7 @@ def field_docs(kind: type) -> dict[str, str]:
     found: dict[str, str] = {}
     for one in reversed(kind.__mro__[:-1]):
         [definition] = ast.parse(textwrap.dedent(inspect.getsource(one))).body
+        assert isinstance(definition, ast.ClassDef)
         for field, text in pairwise(definition.body):
             match field, text:
                 case (

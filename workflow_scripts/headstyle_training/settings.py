@@ -1,6 +1,7 @@
 """The settings of all three trainings together. Nothing here needs torch."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from headstyle_training.editor.settings import EditorSettings
 from headstyle_training.matting.settings import MattingSettings
@@ -42,7 +43,7 @@ def settings_for(
         start_editor: Folder of an earlier mini editor to start from.
         device: cuda or cpu.
     """
-    shared = {"heads": heads, "workers": workers, "seed": seed, "device": device}
+    shared: dict[str, Any] = {"heads": heads, "workers": workers, "seed": seed, "device": device}
     return AllSettings(
         PerceptualSettings(minutes=minutes_perceptual, **shared),
         MattingSettings(minutes=minutes_matting, **shared),

@@ -84,7 +84,7 @@ def to_linear(srgb: NDArray[Any]) -> NDArray[np.float32]:
     )
 
 
-def to_srgb(linear: NDArray[Any]) -> NDArray:
+def to_srgb(linear: NDArray[Any]) -> NDArray[Any]:
     """The sRGB transfer function (IEC 61966-2-1) of linear light, clipped to [0, 1]."""
     linear = np.clip(linear, 0, 1)
     return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)

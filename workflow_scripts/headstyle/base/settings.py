@@ -144,7 +144,9 @@ def class_named(name: str, package: str, parent: type[Parent]) -> type[Parent]:
 def _declared_in(text: str, path: str) -> tuple[Setting, ...]:
     if "SETTINGS" not in text:
         return ()
-    for node in ast.parse(text, path).body:
+    # Any, because a SETTINGS of another shape ends in the AttributeError below.
+    nodes: list[Any] = ast.parse(text, path).body
+    for node in nodes:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         names = [target.id for target in targets if isinstance(target, ast.Name)]
         if names == ["SETTINGS"]:
@@ -158,7 +160,7 @@ def _declared_in(text: str, path: str) -> tuple[Setting, ...]:
     return ()
 
 
-def _setting(call: ast.Call) -> Setting:
+def _setting(call: Any) -> Setting:
     if call.func.id != "Setting":
         raise ValueError(f"found {call.func.id}")
     return Setting(

@@ -128,5 +128,6 @@ def _heatmap(axes: Axes, grid: pd.DataFrame, **scale: Any) -> None:
     )
     axes.set(xlabel="", ylabel="")
     axes.tick_params(length=0)
-    axes.set_xticks(axes.get_xticks(), axes.get_xticklabels(), rotation=30, ha="right")
+    labels = [label.get_text() for label in axes.get_xticklabels()]
+    axes.set_xticks(axes.get_xticks(), labels, rotation=30, ha="right")
     axes.tick_params(axis="y", rotation=0)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from html import escape
+from typing import Any, cast
 
 import pandas as pd
 from PIL import Image
@@ -49,7 +50,8 @@ def calibration_page(
         )
     shown = {"Ladders": _named(metrics), "Traps": _named(traps)}
     for heading, content in shown.items():
-        parts += [f"<h2>{heading}</h2>", table(content.to_dict("records"), heading.lower())]
+        rows = cast("list[dict[str, Any]]", content.to_dict("records"))
+        parts += [f"<h2>{heading}</h2>", table(rows, heading.lower())]
     parts.append(meanings([*metrics, *traps]))
     return page(TITLE, "\n".join(parts), ["tables.js"])
 
@@ -58,16 +60,15 @@ def headline_verdict(metrics: pd.DataFrame, traps: pd.DataFrame) -> str:
     """The headline score's result on the held-out half, beside those of the published metrics."""
     held = metrics[(metrics["half"] == "held_out") & (metrics["ladder"] == "all")]
     held = held.set_index("metric")
+    within, across = held["spearman_within"], held["spearman_across"]
     moved = traps[(traps["half"] == "held_out") & (traps["metric"] == "headline")]
     sentences = [
         f"The headline score's rank correlation with the known level is"
-        f" {held.at['headline', 'spearman_within']:.2f} within a head and edit and"
-        f" {held.at['headline', 'spearman_across']:.2f} across them"
+        f" {within['headline']:.2f} within a head and edit and"
+        f" {across['headline']:.2f} across them"
     ]
     others = [
-        f"{metric_label(name).name} {held.at[name, 'spearman_across']:.2f}"
-        for name in PUBLISHED
-        if name in held.index
+        f"{metric_label(name).name} {across[name]:.2f}" for name in PUBLISHED if name in held.index
     ]
     if others:
         sentences[0] += f" (across them {', '.join(others)})"
@@ -76,7 +77,7 @@ def headline_verdict(metrics: pd.DataFrame, traps: pd.DataFrame) -> str:
     moved = moved[[not TRAPS[trap].may_lower for trap in moved["trap"]]]
     if len(moved):
         means = moved.set_index(["trap", "ladder"])["mean_steps"]
-        trap, _ = means.abs().idxmax()
+        trap, _ = cast("tuple[str, str]", means.abs().idxmax())
         sentences.append(
             f"On average the trap {trap.replace('_', ' ')} moves it most, by"
             f" {means.abs().max():.1f} steps of a ladder. In {moved['beyond_step'].sum()} of"

@@ -6,6 +6,7 @@ A score is *oriented* so that higher means less consistent. Correlations are com
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -47,10 +48,10 @@ def calibration_table(
         of
           the consistent ones; NaN if this holds on no level
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
     for metric in metrics:
-        own = [
-            {"metric": metric, "ladder": name} | _judged(group, metric, largest[name])
+        own: list[dict[str, Any]] = [
+            {"metric": metric, "ladder": name} | _judged(group, metric, largest[str(name)])
             for name, group in ladders.groupby("ladder", sort=False)
         ]
         rows += own

@@ -121,7 +121,13 @@ def measure(
     pairs = with_references(pairs, names, floor, ceiling(comparison, settings, seed))
     views = view_means(pairs, names, comparison.cameras.names, settings["min_overlap"])
     if comparison.unedited:
-        views = _with_edit_strength(views, comparison, settings)
+        edits = edit_strength(
+            comparison.images,
+            comparison.unedited,
+            comparison.cameras,
+            settings["foreground_alpha"],
+        )
+        views = _with_edit_strength(views, edits, settings["names"][0])
     return pairs, views
 
 
@@ -188,12 +194,10 @@ def _score(
 
 
 def _with_edit_strength(
-    views: pd.DataFrame, comparison: Comparison, settings: Mapping[str, Any]
+    views: pd.DataFrame, edits: pd.DataFrame, first_metric: str
 ) -> pd.DataFrame:
     """`views` with the columns of `edit_strength` before those of the metrics."""
-    alpha = settings["foreground_alpha"]
-    edits = edit_strength(comparison.images, comparison.unedited, comparison.cameras, alpha)
-    first = views.columns.get_loc(settings["names"][0])
     columns = list(views.columns)
+    first = columns.index(first_metric)
     columns[first:first] = edits.columns[1:]
     return views.assign(**{name: edits[name] for name in edits.columns[1:]})[columns]

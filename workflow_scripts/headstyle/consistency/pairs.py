@@ -67,13 +67,14 @@ Box = tuple[int, int, int, int]
 
 def bounding_box(mask: "Tensor") -> Box | None:
     """The smallest box that holds all pixels of a mask `(H, W)`; None where the mask is empty."""
-    edges = []
+    edges: list[int] = []
     for axis in (1, 0):
         taken = mask.any(dim=axis).nonzero()
         if len(taken) == 0:
             return None
         edges += [int(taken[0]), int(taken[-1]) + 1]
-    return tuple(edges)
+    top, bottom, left, right = edges
+    return top, bottom, left, right
 
 
 def cut_to_overlap(batch: PairBatch, multiple: int = 1, border: int = 0) -> PairBatch:

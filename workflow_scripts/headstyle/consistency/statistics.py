@@ -65,7 +65,7 @@ def published_scores(path: str | Path) -> tuple[pd.DataFrame, list[str]]:
     """
     table = read_scores(path, _PUBLISHED)
     ending = "_mean"
-    columns = {name: name.removesuffix(ending) for name in table if name.endswith(ending)}
+    columns = {name: name.removesuffix(ending) for name in map(str, table) if name.endswith(ending)}
     return table.rename(columns=columns), list(columns.values())
 
 

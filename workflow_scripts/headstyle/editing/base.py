@@ -53,9 +53,14 @@ class Instruction:
 class Editor(Protocol):
     """Edits many views, of one avatar or of several."""
 
-    shares_batches: bool
-    """Whether editing several avatars in one call saves time. The results are equal except for
-    rounding. It is False if each view's bytes must not depend on the other views in the call."""
+    @property
+    def shares_batches(self) -> bool:
+        """Whether editing several avatars in one call saves time.
+
+        The results are equal except for rounding. It is False if each view's bytes must not depend
+        on the other views in the call.
+        """
+        ...
 
     def edit(
         self, views: Sequence[View], instructions: Instruction | Sequence[Instruction]

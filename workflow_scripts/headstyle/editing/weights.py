@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,11 +104,10 @@ def download_pipeline(model: str, revision: str | None) -> list[Path]:
     files = []
     for name in (*PIPELINE_FILES, *VOCABULARIES[1]):
         with_reason = f"{model}, {name}"
-        path = Path(
-            fetched(with_reason, lambda name=name: hf_hub_download(model, name, revision=revision))
-        )
+        download = partial(hf_hub_download, model, name, revision=revision)
+        path = Path(fetched(with_reason, download))
         url = hf_hub_url(model, name, revision=revision)
-        metadata = fetched(with_reason, lambda url=url: get_hf_file_metadata(url))
+        metadata = fetched(with_reason, partial(get_hf_file_metadata, url))
         check_digest(path, metadata.etag or "")
         files.append(path)
     return files

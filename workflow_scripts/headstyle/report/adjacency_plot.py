@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from headstyle.base.adjacency import Adjacency, meeting_point
 from headstyle.base.cameras import Cameras
 from headstyle.base.files import whole_file
-from headstyle.report.figures import DPI, INK, SOFT_INK, save_png
+from headstyle.report.figures import DPI, save_png
+from headstyle.report.labels import INK, SOFT_INK
 
 _CAMERA_COLOR = "#1f3b57"
 _LINK_COLOR = "#3d9bd1"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
@@ -70,7 +70,7 @@ def scene_page(scenes: pd.DataFrame, views: pd.DataFrame, warnings: Sequence[str
     parts = [f"<h1>{TITLE}</h1>", f'<p class="lead">{escape(lead)}</p>']
     parts += [f'<p class="callout">{escape(warning)}</p>' for warning in warnings]
     for heading, content in tables.items():
-        rows = content.to_dict("records")
+        rows = cast("list[dict[str, Any]]", content.to_dict("records"))
         parts += [f"<h2>{heading}</h2>", table(rows, heading.lower())]
     columns = dict.fromkeys([*scenes, *order])
     parts.append(meanings([name for name in columns if column_label(name).meaning]))
@@ -97,4 +97,4 @@ def scene_warnings(scenes: pd.DataFrame, low_agreement: float = 0.2) -> list[str
 
 def _is_empty_excess(scores: pd.DataFrame) -> pd.Series:
     """Which columns are excesses without any value, because no scene has unedited views."""
-    return scores.columns.str.endswith("_excess") & scores.isna().all()
+    return scores.isna().all() & scores.columns.str.endswith("_excess")

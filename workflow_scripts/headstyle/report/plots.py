@@ -14,8 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from headstyle.base.study import BASELINE, FLOOR, NOT_AVATARS
-from headstyle.report.figures import COLORS, INK, SOFT_INK, message, note
-from headstyle.report.labels import metric_label
+from headstyle.report.figures import COLORS, message, note
+from headstyle.report.labels import INK, SOFT_INK, metric_label
 
 
 def by_prompt(views: pd.DataFrame, metric: str, names: dict[str, str] | None = None) -> Figure:
@@ -239,7 +239,7 @@ def _subject_bars(
     width = 0.8 / len(strengths)
     for i, strength in enumerate(strengths):
         rows = shown[(shown["subject"] == subject) & (shown["strength"] == strength)]
-        rows = rows.drop_duplicates("prompt").set_index("prompt").reindex(prompts)
+        rows = rows.drop_duplicates("prompt").set_index("prompt").reindex(list(prompts))
         x = np.arange(len(prompts)) + (i - (len(strengths) - 1) / 2) * width
         axes.bar(x, rows[metric], width * 0.92, color=COLORS[i % len(COLORS)], label=strength)
         low, high = rows.get(f"{metric}_ci_low"), rows.get(f"{metric}_ci_high")

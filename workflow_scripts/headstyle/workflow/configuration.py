@@ -64,7 +64,8 @@ def fill_in(config: MutableMapping[str, Any], defaults: Mapping[str, Any]) -> No
 
 def read_defaults(path: str | Path) -> dict[str, Any]:
     """The settings of headstyle's own `config.yaml`."""
-    return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    defaults: dict[str, Any] = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    return defaults
 
 
 def find_table(path: str, home: str | Path) -> str:

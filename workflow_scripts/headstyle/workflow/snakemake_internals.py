@@ -78,7 +78,7 @@ def source_folder(workflow: Any) -> Path:
         if isinstance(folder, LocalSourceFile):
             return Path(folder.get_path_or_uri(secret_free=True))
         if isinstance(folder, HostingProviderFile):
-            return _unpacked(folder.hosted_repo.repo_clone, folder.ref, cache) / folder.path
+            return Path(_unpacked(folder.hosted_repo.repo_clone, folder.ref, cache), folder.path)
     raise ValueError(
         f"headstyle cannot run from {folder}: it needs its whole repository; clone it and name the"
         ' Snakefile in the clone, or write github("OWNER/REPOSITORY", path="workflow/Snakefile",'

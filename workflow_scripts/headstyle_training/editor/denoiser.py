@@ -84,6 +84,7 @@ def train_denoiser(
 
     def save_average() -> None:
         unet, text_encoder = loop.averaged
+        assert isinstance(text_encoder, type(model.text_encoder))
         save(dataclasses.replace(model, unet=unet, text_encoder=text_encoder))
 
     loop.run(draw, loss_of, save=save_average)

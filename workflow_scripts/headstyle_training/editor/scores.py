@@ -338,7 +338,7 @@ def write_contact_sheet(path: Path, judged: Sequence[Judged]) -> None:
     PillowImage.fromarray(sheet.permute(1, 2, 0).cpu().numpy()).save(path, quality=85)
 
 
-def _mean(numbers: Sequence[float]) -> float | None:
+def _mean(numbers: Sequence[float | None]) -> float | None:
     """Mean of those that are numbers; None where there are none."""
     found = [number for number in numbers if number is not None and number == number]
     return float(np.mean(found)) if found else None

@@ -88,7 +88,8 @@ class TrainingLoop:
         step.resume(self._resumed, iteration)
         # A new optimizer warms up, also in a training that goes on.
         warmed = iteration if self._resumed else 0
-        total, counted, started = 0.0, 0, time.monotonic()
+        total: Tensor | float = 0.0
+        counted, started = 0, time.monotonic()
         saved_s = 0.0
         while progress.done < 1:
             warmed += 1

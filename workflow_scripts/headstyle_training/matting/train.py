@@ -128,7 +128,9 @@ def train_network(
 
     loop.run(draw, loss_of, save=kept.save)
     kept.save()
-    return loop.averaged[0], loop
+    [average] = loop.averaged
+    assert isinstance(average, MattingNet)
+    return average, loop
 
 
 def matting_loss(logits: Tensor, alpha: Tensor) -> Tensor:

@@ -111,4 +111,6 @@ def train_metric(
 
     loop.run(draw, loss_of, trainer.clamp, kept.save)
     kept.save()
-    return loop.averaged[0].metric, loop
+    [average] = loop.averaged
+    assert isinstance(average, PerceptualTrainer)
+    return average.metric, loop

@@ -51,7 +51,9 @@ def make_schedule(stylization: Mapping[str, Any], seed: int = 0) -> Schedule:
     if name not in available_schedules():
         names = ", ".join(available_schedules())
         raise InputError(f"stylization.schedule is {name!r}; choose one of {names}")
-    return class_named(name, __name__, Schedule).from_config(stylization, seed)
+    # mypy refuses an abstract class, as it could be instantiated. Only its subclasses are.
+    found = class_named(name, __name__, Schedule)  # type: ignore[type-abstract]
+    return found.from_config(stylization, seed)
 
 
 def later_passes(stylization: Mapping[str, Any]) -> list[int]:

@@ -94,4 +94,5 @@ def view_in_turn(iteration: int, views: int, seed: int) -> int:
 def _order(turn: int, views: int, seed: int) -> list[int]:
     # A function of the turn alone, so that a resumed run goes on with the same views.
     generator = np.random.default_rng(derived_seed(seed, "order of views", turn))
-    return generator.permutation(views).tolist()
+    order: list[int] = generator.permutation(views).tolist()
+    return order

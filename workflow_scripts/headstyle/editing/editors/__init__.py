@@ -37,4 +37,5 @@ def editor_kind(editing: Mapping[str, Any]) -> type[EditorKind]:
     if name not in available_editors():
         names = ", ".join(available_editors())
         raise InputError(f"editing.editor is {name!r}; choose one of {names}")
-    return class_named(name, __name__, EditorKind)
+    # mypy refuses an abstract class, as it could be instantiated. Only its subclasses are.
+    return class_named(name, __name__, EditorKind)  # type: ignore[type-abstract]

@@ -208,7 +208,7 @@ def data_of(context: Any, builder: ir.IRBuilder, array_type: Any, array: ir.Valu
 
 
 @intrinsic
-def prefetch(typing, array, index):  # type: ignore[no-untyped-def]
+def prefetch(typing, array, index):
     """Fetch the number at flat `index` of a contiguous array into the cache before its use."""
 
     def generate(context, builder, signature, arguments):
