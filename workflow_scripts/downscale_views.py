@@ -16,6 +16,7 @@ from headstyle.base.files import read_json, whole_folder, write_points
 from headstyle.base.images import write_image
 from headstyle.base.progress import progress
 from headstyle.importers.colmap_models import SparseModel, read_model
+from headstyle.importers.pinholes import undistortion_map
 from headstyle.posing.equal_exposure import equalizing_gains, with_gain
 from headstyle.posing.masks import read_mask
 from headstyle.posing.photographs import read_photograph
@@ -23,7 +24,6 @@ from headstyle.posing.undistortion import (
     foreground_points,
     full_size_cameras,
     make_view,
-    undistortion_map,
     view_size,
     write_transforms,
 )

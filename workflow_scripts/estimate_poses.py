@@ -25,7 +25,10 @@ if __name__ == "__main__":
         masks = read_json(masks_path)
         sizes = {view: (entry["width"], entry["height"]) for view, entry in masks["views"].items()}
         given_path = snakemake.params.given_poses
-        given = read_given_poses(given_path, sizes) if given_path else None
+        given = None
+        if given_path:
+            paths = {view: entry["photograph"] for view, entry in masks["views"].items()}
+            given = read_given_poses(given_path, sizes, paths, config["min_registered"])
         settings = Settings(
             config["max_features"], config["mapper"], snakemake.params.seed, snakemake.threads
         )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from headstyle.base.files import whole_folder, write_json
 from headstyle.base.progress import progress
 from headstyle.posing.masks import Masker
-from headstyle.posing.photographs import list_photographs, select_photographs
+from headstyle.posing.photographs import find_photographs, select_photographs
 from headstyle.workflow.stage import stage
 from PIL import Image
 
@@ -30,7 +30,14 @@ def write_mask(folder: Path, masker: Masker, view: str) -> dict[str, Any]:
 if __name__ == "__main__":
     with stage(snakemake) as log:
         params = snakemake.params
-        available = list_photographs(params.photographs)
+        listing = find_photographs(params.photographs)
+        available = listing.files
+        if listing.left_out:
+            log.warning(
+                "files of %s that are left out: %s",
+                params.photographs,
+                ", ".join(listing.left_out),
+            )
         photographs = select_photographs(
             available,
             params.selection["orientation"],

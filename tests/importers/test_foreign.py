@@ -23,11 +23,11 @@ from headstyle.importers.agreement import (
     ray_lengths,
     read_poses_as,
 )
-from headstyle.importers.cameras import read_foreign_cameras
+from headstyle.importers.depths import read_depth
+from headstyle.importers.given_poses import read_scene_cameras
 from headstyle.importers.points import hull_points
 from headstyle.importers.scenes import SceneFiles, read_pairs, read_scene
 from headstyle.importers.settings import check_foreign, foreign_files
-from headstyle.importers.view_files import read_depth
 from PIL import Image
 
 
@@ -145,7 +145,7 @@ def test_missing_files_are_named(files, tmp_path):
         replace(files, renders=files.depths), "foreign.mine.renders", "holds no file .png"
     )
     assert_refused(replace(files, cameras=tmp_path / "none.json"), "none.json does not exist")
-    assert_refused(replace(files, cameras=tmp_path), "holds no COLMAP model")
+    assert_refused(replace(files, cameras=files.depths), "holds no COLMAP model")
     assert_refused(
         replace(files, depths=None), "foreign.mine.depths is null", "foreign.mine.unedited"
     )
@@ -189,18 +189,13 @@ def test_broken_images_are_named(files):
     path = Path(files.renders) / "v1.png"
     path.write_bytes(path.read_bytes()[:100])
     assert_refused(files, "v1.png cannot be read as an image")
-    Image.fromarray(np.zeros(SIZE[::-1], np.uint16)).save(path)
-    assert_refused(files, "v1.png is not an 8-bit RGB or RGBA image")
+    path.unlink()
+    Image.fromarray(np.zeros(SIZE[::-1], np.float32)).save(path.with_suffix(".tif"))
+    assert_refused(files, "v1.tif holds floating-point numbers, not an image", "8-bit RGB")
+    path.with_suffix(".tif").unlink()
     Image.fromarray(np.zeros((*SIZE[::-1], 3), np.uint8)).save(path)
     Image.fromarray(np.zeros((*SIZE[::-1], 3), np.uint8)).save(path.with_suffix(".jpg"))
     assert_refused(files, "v1.png and v1.jpg have the same stem")
-
-
-def test_a_lens_with_distortion_is_refused(files):
-    content = read_json(files.cameras)
-    content["frames"][2]["k1"] = 0.1
-    write_json(files.cameras, content)
-    assert_refused(files, "'v2' a lens with distortion", "undistorted images")
 
 
 def test_cameras_of_the_other_axes_are_told_by_what_explains_the_depth(files, tmp_path):
@@ -338,4 +333,4 @@ def test_a_file_that_is_no_transforms_is_named(files):
     for content in ({"frames": 3}, [], {"frames": [{"file_path": "v0.png"}]}):
         Path(files.cameras).write_text(json.dumps(content))
         with pytest.raises(InputError, match=r"transforms\.json is not a complete"):
-            read_foreign_cameras(files.cameras, {"v0": SIZE, "v1": SIZE})
+            read_scene_cameras(files.cameras, {"v0": SIZE, "v1": SIZE})

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from headstyle.base.errors import InputError
 from headstyle.base.files import read_json
+from headstyle.importers.images import turn_upright
+from headstyle.posing.given_masks import masks_follow_stored_pixels, read_given_mask
 from headstyle.posing.masks import (
     ChromaKey,
     Masker,
@@ -15,11 +17,9 @@ from headstyle.posing.masks import (
     largest_region,
     make_mask,
     mask_flags,
-    masks_follow_stored_pixels,
     matting_weights,
-    read_given_mask,
 )
-from headstyle.posing.photographs import PhotographInfo, turn_upright
+from headstyle.posing.photographs import PhotographInfo
 from own_process import SCRIPTS, run_stage
 from PIL import ExifTags, Image
 
@@ -250,6 +250,52 @@ def test_a_broken_photograph_is_found_even_where_its_mask_is_given(tmp_path):
     (folder / "b.png").write_bytes(whole[: len(whole) // 2])
     log = mask_stage(tmp_path, folder, given="none", succeeds=False)
     assert "photographs/b.png cannot be decoded" in log
+
+
+def cut_out(folder):
+    """Make the second photograph a cut-out: its alpha keeps the block's upper half."""
+    with Image.open(folder / "b.png") as image:
+        pixels = np.array(image.convert("RGB"))
+    alpha = np.zeros(pixels.shape[:2], dtype=np.uint8)
+    alpha[24:60, 16:48] = 255
+    Image.fromarray(np.dstack([pixels, alpha])).save(folder / "b.png")
+    return alpha
+
+
+def test_the_alpha_of_a_photograph_is_its_mask(tmp_path):
+    folder = photograph_folder(tmp_path)
+    alpha = cut_out(folder)
+    mask_stage(tmp_path, folder)
+    assert read_json(tmp_path / "masks" / "masks.json")["steps"] == ["alpha", "chroma_key"]
+    with Image.open(tmp_path / "masks" / "b.png") as image:
+        np.testing.assert_array_equal(np.asarray(image), alpha)
+    with Image.open(tmp_path / "masks" / "a.png") as image:
+        assert np.asarray(image).sum() == 72 * 32 * 255
+
+
+@pytest.mark.parametrize(("given", "columns"), [("none", 32), ("half", 16)])
+def test_what_is_transparent_is_no_foreground_whatever_masks_are_given(tmp_path, given, columns):
+    folder = photograph_folder(tmp_path)
+    cut_out(folder)
+    (tmp_path / "half").mkdir()
+    half = np.zeros((96, 64), dtype=np.uint8)
+    half[:, :32] = 255
+    for view in ("a", "b"):
+        Image.fromarray(half).save(tmp_path / "half" / f"{view}.png")
+    given = str(tmp_path / given) if given == "half" else given
+    masker = Masker({v: folder / f"{v}.png" for v in ("a", "b")}, given, SETTINGS)
+    assert coverage(masker.mask("b")[0]) == pytest.approx(36 * columns / (96 * 64))
+
+
+def test_a_given_mask_without_foreground_is_named_even_where_the_bar_is_zero(tmp_path):
+    folder = photograph_folder(tmp_path)
+    (tmp_path / "given").mkdir()
+    for view in ("a", "b"):
+        Image.new("L", (64, 96), 0).save(tmp_path / "given" / f"{view}.png")
+    photographs = {view: folder / f"{view}.png" for view in ("a", "b")}
+    masker = Masker(photographs, str(tmp_path / "given"), SETTINGS | {"min_coverage": 0})
+    with pytest.raises(InputError, match=r"given/a\.png has no foreground"):
+        masker.mask("a")
 
 
 def test_missing_matting_weights_are_named_with_the_key(tmp_path):

@@ -12,11 +12,11 @@ pytestmark = pytest.mark.slow
 SIZE = (96, 128)
 
 
-def photograph(path: Path, seed: int, mode: str = "RGB") -> None:
+def photograph(path: Path, seed: int) -> None:
     """Write a photograph of colored squares."""
     squares = np.random.default_rng(seed).integers(0, 255, (16, 12, 3), dtype=np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(squares).resize(SIZE).convert(mode).save(path)
+    Image.fromarray(squares).resize(SIZE).save(path)
 
 
 def mask(path: Path, height: int = SIZE[1], value: int = 255) -> None:
@@ -87,9 +87,9 @@ def test_a_subject_that_cannot_name_a_folder_stops_before_any_job(study, name):
 BROKEN = {
     "truncated": ("photos/truncated/b.jpg cannot be decoded", "truncated", "replace it"),
     "text": ("photos/text/b.jpg cannot be decoded", "not an image", "replace it"),
-    "deep": ("photos/deep/c.png has more than 8 bits per channel", "convert it to 8-bit RGB"),
-    "gray": ("photos/gray/c.jpg is grayscale", "convert it to 8-bit RGB"),
-    "cmyk": ("photos/cmyk/c.jpg is CMYK", "convert it to 8-bit RGB"),
+    "float": ("photos/float/c.tif holds floating-point numbers", "save it as 8-bit RGB"),
+    "pages": ("photos/pages/c.tif is animated or has several pages (2)", "save one frame"),
+    "heic": ("photos/heic/c.heic cannot be decoded", "replace it"),
     "size": ("masks/size/b.png is 96x100 px", "96x128 px", "make the mask at"),
     "black": ("masks/black/b.png covers 0.00% of the frame", "replace it"),
 }
@@ -106,10 +106,10 @@ def make_broken_captures(folder: Path) -> None:
     truncated = photos / "truncated" / "b.jpg"
     truncated.write_bytes(truncated.read_bytes()[:-400])
     (photos / "text" / "b.jpg").write_text("not a photograph\n")
-    deep = np.arange(SIZE[0] * SIZE[1], dtype=np.uint16).reshape(SIZE[::-1])
-    Image.fromarray(deep).save(photos / "deep" / "c.png")
-    photograph(photos / "gray" / "c.jpg", 3, "L")
-    photograph(photos / "cmyk" / "c.jpg", 3, "CMYK")
+    Image.fromarray(np.zeros(SIZE[::-1], np.float32)).save(photos / "float" / "c.tif")
+    pages = [Image.new("RGB", SIZE, color) for color in ("red", "blue")]
+    pages[0].save(photos / "pages" / "c.tif", save_all=True, append_images=pages[1:])
+    (photos / "heic" / "c.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64))
     for name, wrong in (("size", {"height": 100}), ("black", {"value": 0})):
         mask(masks / name / "a.png")
         mask(masks / name / "b.png", **wrong)

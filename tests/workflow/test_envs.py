@@ -20,6 +20,7 @@ PACKAGES = {
     "huggingface_hub": "huggingface-hub",
     "lazy_loader": "lazy-loader",
     "mpl_toolkits": "matplotlib",
+    "pillow_heif": "pillow-heif",
     "skimage": "scikit-image",
     "yaml": "pyyaml",
 }

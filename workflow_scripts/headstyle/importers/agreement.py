@@ -165,6 +165,22 @@ def check_depths(
     return explained.given
 
 
+def check_metric(
+    depths: Sequence[NDArray],
+    cameras: Cameras,
+    pairs: Sequence[tuple[str, str]],
+    wording: Wording | None = None,
+) -> None:
+    """Stop where depth maps are no distances in any unit.
+
+    Args:
+        depths, cameras, pairs, wording: As in `check_depths`.
+
+    Raises:
+        InputError: they are normalized, inverse, or explained by nothing.
+    """
+
+
 def check_matches(
     images: Sequence[NDArray[np.float32]],
     cameras: Cameras,

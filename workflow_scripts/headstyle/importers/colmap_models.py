@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headstyle.base.errors import InputError, first_line
-from headstyle.importers.lenses import Lens, lens_of, load_pycolmap
+from headstyle.base.errors import InputError
+from headstyle.importers.colmap_files import open_model
+from headstyle.importers.lenses import Lens, lens_of
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ def read_model(folder: str | Path) -> SparseModel:
     """Read a COLMAP model (binary or text) with its posed views and points.
 
     Raises:
-        InputError: the folder holds no COLMAP model, or two images with one stem.
+        InputError: as `open_model`, or two images have one stem.
     """
-    model = _open_model(folder)
+    model, names = open_model(folder)
     posed = sorted((i for i in model.images.values() if i.has_pose), key=lambda i: i.name)
-    views = [Path(image.name).stem for image in posed]
+    views = [Path(names[image.image_id]).stem for image in posed]
     if len(set(views)) < len(views):
         raise InputError(f"{folder} holds two images with the same stem; rename one of them")
     order = sorted(range(len(views)), key=views.__getitem__)
@@ -65,15 +65,13 @@ def read_model(folder: str | Path) -> SparseModel:
     )
 
 
-def _open_model(folder: str | Path) -> Any:
-    pycolmap = load_pycolmap()
-    for candidate in (Path(folder), Path(folder) / "0", Path(folder) / "sparse" / "0"):
-        if any((candidate / f"cameras.{suffix}").is_file() for suffix in ("bin", "txt")):
-            try:
-                return pycolmap.Reconstruction(candidate)
-            except Exception as error:
-                reason = first_line(error)
-                raise InputError(
-                    f"{candidate} cannot be read as a COLMAP model ({reason}); export it again"
-                ) from None
-    raise InputError(f"{folder} holds no COLMAP model (cameras, images, points3D as .bin or .txt)")
+def read_points(folder: str | Path) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+    """The points of a COLMAP model: positions `(N, 3)` and RGB colors `(N, 3)`.
+
+    Raises:
+        InputError: as `open_model`.
+    """
+    model, _ = open_model(folder)
+    points = [point for _, point in sorted(model.points3D.items())]
+    positions = np.array([point.xyz for point in points], dtype=np.float64).reshape(-1, 3)
+    return positions, np.array([p.color for p in points], dtype=np.uint8).reshape(-1, 3)

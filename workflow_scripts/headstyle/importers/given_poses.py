@@ -1,114 +1,212 @@
-"""Poses that the user brings: a COLMAP model or nerfstudio's transforms.json."""
+"""Which of the cameras that the user gives belongs to which photograph or render."""
 
-import math
+import logging
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headstyle.base.cameras import OPENGL_FROM_OPENCV
-from headstyle.base.errors import USERS_FILE, InputError
-from headstyle.base.files import read_json
-from headstyle.importers.colmap_models import read_model
-from headstyle.importers.lenses import Lens
+from headstyle.base.cameras import OPENGL_FROM_OPENCV, Cameras
+from headstyle.base.errors import InputError
+from headstyle.importers.cameras import GivenPose, find_cameras
+from headstyle.importers.lenses import Lens, is_distorted, resized
+from headstyle.importers.listing import look_alikes, match_files
+from headstyle.importers.pinholes import undistorted_pinhole
+
+logger = logging.getLogger("headstyle")
+
+AXES = ("opengl", "opencv")
+"""Camera axes: x right, y up, z backward; and x right, y down, z forward."""
+LEAST_SHARE = 0.5
+"""If fewer photographs have a given pose, their names are probably not those of the poses."""
+
+# Places of (fx, fy, cx, cy) in the parameters of lenses without distortion, by COLMAP's model.
+_PINHOLE_PARAMS = {
+    "SIMPLE_PINHOLE": (0, 0, 1, 2),
+    "SIMPLE_RADIAL": (0, 0, 1, 2),
+    "RADIAL": (0, 0, 1, 2),
+    "PINHOLE": (0, 1, 2, 3),
+    "OPENCV": (0, 1, 2, 3),
+    "FULL_OPENCV": (0, 1, 2, 3),
+}
+_MOST_NAMES = 8
 
 
 @dataclass(frozen=True)
-class GivenPose:
-    """A view's known lens and pose."""
+class SceneCameras:
+    """Cameras of images, as pinholes."""
 
-    lens: Lens
-    world_to_camera: NDArray[np.float64]
-    """OpenCV. Shape `(4, 4)`."""
+    cameras: Cameras
+    """The pinholes, for the images after undistortion."""
+    distorted: Mapping[str, Lens]
+    """The lens, at the image's size, of each view whose image must be undistorted first."""
+    unused: tuple[str, ...]
+    """Names in the file that belong to no view."""
 
 
 def read_given_poses(
-    path: str | Path, photograph_sizes: dict[str, tuple[int, int]]
+    path: str | Path,
+    photograph_sizes: Mapping[str, tuple[int, int]],
+    photographs: Mapping[str, str | Path] | None = None,
+    least_share: float = LEAST_SHARE,
 ) -> dict[str, GivenPose]:
-    """Known poses of the views among `photograph_sizes`, by view (the images' file stems).
+    """Known poses of photographs, by view.
 
     Args:
-        path: A COLMAP model's folder, or a nerfstudio transforms.json.
-        photograph_sizes: Width and height of each view's upright photograph, used where
-            transforms.json gives no size.
+        path: A file or folder in one of the formats of `headstyle.importers.cameras`.
+        photograph_sizes: Width and height of each view's upright photograph [px], used where the
+            file gives no size.
+        photographs: Their paths by view; by default they are called as the views.
+        least_share: The share of the views that must have a pose.
 
     Raises:
-        InputError: the file cannot be read, is incomplete, or names none of the views.
+        InputError: the file cannot be read, is incomplete, or has poses for too few of the views.
     """
-    path = Path(path)
-    if path.suffix == ".json":
-        poses = _read_transforms(path, photograph_sizes)
-    else:
-        model = read_model(path)
-        poses = {
-            view: GivenPose(model.lenses[i], model.world_to_camera[i])
-            for i, view in enumerate(model.views)
-        }
-    known = {view: poses[view] for view in photograph_sizes if view in poses}
-    if len(known) < 2:
+    kind, place = find_cameras(path)
+    names = kind.names(place)
+    views = photographs or {view: view for view in photograph_sizes}
+    matched = match_files(views, names, str(place))
+    if len(matched) < max(2, least_share * len(views) - 1e-9):
+        missing = [Path(views[view]).name for view in views if view not in matched]
+        alike = look_alikes(missing, set(names) - set(matched.values()))
         raise InputError(
-            f"{path} has poses for {len(known)} of the {len(photograph_sizes)} views; its image"
-            " names must be those of the photographs"
+            f"{place} has poses for {len(matched)} of the {len(views)} views, and"
+            f" {len(names) - len(matched)} for other images{alike}; its image names must be those"
+            " of the photographs"
         )
-    return known
+    sizes = {name: photograph_sizes[view] for view, name in matched.items()}
+    poses = kind.read(place, sizes)
+    return {view: poses[name] for view, name in matched.items() if name in poses}
 
 
-def _read_transforms(path: Path, sizes: dict[str, tuple[int, int]]) -> dict[str, GivenPose]:
-    content = read_json(path, USERS_FILE)
-    poses: dict[str, GivenPose] = {}
-    try:
-        shared = {key: value for key, value in content.items() if key != "frames"}
-        for frame in content["frames"]:
-            view = PurePosixPath(frame["file_path"].replace("\\", "/")).name
-            view = view if view in sizes else PurePosixPath(view).stem
-            if view not in sizes:
-                continue
-            camera_to_world = np.array(frame["transform_matrix"], dtype=np.float64)
-            poses[view] = GivenPose(
-                _transforms_lens({**shared, **frame}, sizes[view]),
-                _rigid_inverse(camera_to_world @ OPENGL_FROM_OPENCV),
-            )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{path} is not a complete nerfstudio transforms.json ({error!r}); export it again"
-        ) from None
-    return poses
+def default_axes(path: str | Path) -> str:
+    """The camera axes of a file's format."""
+    return find_cameras(path)[0].axes
 
 
-def _transforms_lens(entry: dict[str, Any], size: tuple[int, int]) -> Lens:
-    """The lens of one frame; keys as in nerfstudio's data conventions."""
-    width, height = int(entry.get("w", size[0])), int(entry.get("h", size[1]))
-    if "fl_x" in entry:
-        focal_x = float(entry["fl_x"])
-    else:
-        focal_x = 0.5 * width / math.tan(0.5 * float(entry["camera_angle_x"]))
-    pinhole = (
-        focal_x,
-        float(entry.get("fl_y", focal_x)),
-        float(entry.get("cx", width / 2)),
-        float(entry.get("cy", height / 2)),
+def read_scene_cameras(
+    path: str | Path,
+    sizes: Mapping[str, tuple[int, int]],
+    axes: str | None = None,
+    images: Mapping[str, str | Path] | None = None,
+) -> SceneCameras:
+    """The cameras of the views in `sizes`, for images of these sizes.
+
+    Args:
+        path: A file or folder in one of the formats of `headstyle.importers.cameras`.
+        sizes: Width and height of each view's image [px]. An image smaller or larger than its
+            camera by one factor scales the camera.
+        axes: The file's camera axes, one of `AXES`; by default those of its format.
+        images: Path of each view's image; by default they are called as the views.
+
+    Returns:
+        The cameras in the order of `sizes`.
+
+    Raises:
+        InputError: the file cannot be read, lacks a view, has another aspect ratio than a view's
+            image, or a lens that no pinhole can stand for.
+    """
+    kind, place = find_cameras(path)
+    names = kind.names(place)
+    images = images or {view: view for view in sizes}
+    matched = match_files(images, names, str(place)) or _by_order(images, names, place)
+    # A broken file is told before what is missing from it.
+    poses = kind.read(
+        place, {matched[view]: size for view, size in sizes.items() if view in matched}
     )
-    k1, k2, k3, k4, p1, p2 = (float(entry.get(k, 0)) for k in ("k1", "k2", "k3", "k4", "p1", "p2"))
-    if entry.get("camera_model") == "OPENCV_FISHEYE":
-        return Lens("OPENCV_FISHEYE", width, height, (*pinhole, k1, k2, k3, k4))
-    if k3 or k4:
-        return Lens("FULL_OPENCV", width, height, (*pinhole, k1, k2, p1, p2, k3, k4, 0.0, 0.0))
-    if k1 or k2 or p1 or p2:
-        return Lens("OPENCV", width, height, (*pinhole, k1, k2, p1, p2))
-    return Lens("PINHOLE", width, height, pinhole)
+    missing = [view for view in sizes if view not in matched or matched[view] not in poses]
+    if missing:
+        alike = look_alikes(missing, set(names) - set(matched.values()))
+        raise InputError(
+            f"{place} has no camera for {len(missing)} of {len(sizes)} images, first"
+            f" {missing[0]!r}{alike}; add it, or take the image out of the renders"
+        )
+    intrinsics, distorted = [], {}
+    for view, size in sizes.items():
+        lens = poses[matched[view]].lens
+        _check_shape(lens, size, place, matched[view])
+        if is_distorted(lens):
+            distorted[view] = resized(lens, *size)
+            intrinsics.append(_undistorted(distorted[view], place, matched[view]))
+        else:
+            intrinsics.append(_scaled_matrix(lens, size))
+    world_to_camera = np.array([poses[matched[view]].world_to_camera for view in sizes])
+    if axes and axes != kind.axes:
+        world_to_camera = OPENGL_FROM_OPENCV @ world_to_camera
+    cameras = Cameras(
+        tuple(sizes),
+        np.array(list(sizes.values()), dtype=np.int64),
+        np.array(intrinsics),
+        world_to_camera,
+    )
+    unused = sorted(set(names) - set(matched.values()))
+    return SceneCameras(cameras, distorted, tuple(unused))
 
 
-def _rigid_inverse(camera_to_world: NDArray[np.float64]) -> NDArray[np.float64]:
-    rotation = camera_to_world[:3, :3]
-    if camera_to_world.shape != (4, 4) or not np.allclose(
-        rotation @ rotation.T, np.eye(3), atol=1e-3
-    ):
-        raise ValueError("a transform_matrix is not a rigid 4x4 transform")
-    # The nearest rotation: files often carry few digits.
-    left, _, right = np.linalg.svd(rotation)
-    inverse = np.eye(4)
-    inverse[:3, :3] = (left @ right).T
-    inverse[:3, 3] = -inverse[:3, :3] @ camera_to_world[:3, 3]
-    return inverse
+def tell_unused(unused: Sequence[str], used: int) -> None:
+    """Say in the log which cameras have no render: they are left out."""
+    if unused:
+        more = ", ..." if len(unused) > _MOST_NAMES else ""
+        logger.warning(
+            "%d of %d cameras have no render and are left out: %s%s",
+            len(unused),
+            len(unused) + used,
+            ", ".join(Path(name).stem for name in unused[:_MOST_NAMES]),
+            more,
+        )
+
+
+def _by_order(
+    images: Mapping[str, str | Path], names: Sequence[str], place: Path
+) -> dict[str, str]:
+    """Renders that are only numbered, matched with as many cameras by their order."""
+    numbers = {view: re.fullmatch(r"(\d+)", Path(path).stem) for view, path in images.items()}
+    if not all(numbers.values()):
+        return {}
+    if len(names) != len(images):
+        raise InputError(
+            f"{place} has {len(names)} cameras but there are {len(images)} numbered images, so"
+            " their order tells nothing; name the images as their cameras"
+        )
+    ordered = sorted(images, key=lambda view: int(numbers[view][1]))
+    logger.warning(
+        "the images are numbered and %s names others: they are matched by order, %s to %s up to %s"
+        " to %s",
+        place,
+        Path(images[ordered[0]]).name,
+        names[0],
+        Path(images[ordered[-1]]).name,
+        names[-1],
+    )
+    return dict(zip(ordered, names, strict=True))
+
+
+def _check_shape(lens: Lens, size: tuple[int, int], place: Path, name: str) -> None:
+    """Raise an InputError where an image is not its camera's, resized."""
+    factors = np.array(size) / (lens.width, lens.height)
+    # Rounded to whole pixels, both sides of a resized image may be off by one half.
+    if abs(lens.width * factors[1] - size[0]) > 1 and abs(lens.height * factors[0] - size[1]) > 1:
+        raise InputError(
+            f"the image of {Path(name).stem!r} is {size[0]}x{size[1]} px but its camera in {place}"
+            f" is {lens.width}x{lens.height} px; give the camera of the image as it is"
+        )
+
+
+def _scaled_matrix(lens: Lens, size: tuple[int, int]) -> NDArray[np.float64]:
+    """The pinhole matrix of an image of this size."""
+    factors = np.array(size) / (lens.width, lens.height)
+    matrix = np.eye(3)
+    focal_x, focal_y, center_x, center_y = (lens.params[i] for i in _PINHOLE_PARAMS[lens.model])
+    matrix[0, 0], matrix[0, 2] = focal_x * factors[0], center_x * factors[0]
+    matrix[1, 1], matrix[1, 2] = focal_y * factors[1], center_y * factors[1]
+    return matrix
+
+
+def _undistorted(lens: Lens, place: Path, name: str) -> NDArray[np.float64]:
+    try:
+        return undistorted_pinhole(lens)
+    except InputError as error:
+        raise InputError(f"{place}, {name!r}: {error}") from None

@@ -27,6 +27,24 @@ class Lens:
     """Whether the focal length comes from EXIF or a calibration, not from a guess."""
 
 
+_LARGEST_DISTORTION = 1e-9
+# Number of parameters that are no distortion, of lenses that are pinholes without it.
+_PINHOLE_COUNT = {
+    "SIMPLE_PINHOLE": 3,
+    "SIMPLE_RADIAL": 3,
+    "RADIAL": 3,
+    "PINHOLE": 4,
+    "OPENCV": 4,
+    "FULL_OPENCV": 4,
+}
+
+
+def is_distorted(lens: Lens) -> bool:
+    """Whether straight lines are not straight in the lens's images."""
+    count = _PINHOLE_COUNT.get(lens.model)
+    return count is None or any(abs(p) > _LARGEST_DISTORTION for p in lens.params[count:])
+
+
 def project(lens: Lens, points: NDArray[np.float64]) -> NDArray[np.float64]:
     """Pixels `(N, 2)` of points `(N, 3)` in the camera's frame; NaN where there is no image."""
     return np.asarray(colmap_camera(1, lens).img_from_cam(np.ascontiguousarray(points, np.float64)))

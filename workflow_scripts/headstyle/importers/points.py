@@ -10,7 +10,8 @@ from headstyle.base.adjacency import meeting_point
 from headstyle.base.cameras import Cameras
 from headstyle.base.errors import InputError
 from headstyle.base.images import FOREGROUND_ALPHA, RgbaImage
-from headstyle.importers.colmap_models import read_model
+from headstyle.importers.colmap_files import find_model
+from headstyle.importers.colmap_models import read_points
 
 INSIDE = 0.9
 """A point belongs to the visual hull if it lies in the foreground of this share of the views that
@@ -36,11 +37,11 @@ def start_points(
     Raises:
         InputError: as `hull_points`.
     """
-    if Path(path).is_dir():
-        model = read_model(path)
-        kept = foreground_shares(model.positions, cameras, images)[0] > 0.5
+    if Path(path).is_dir() and find_model(Path(path)):
+        positions, colors = read_points(path)
+        kept = foreground_shares(positions, cameras, images)[0] > 0.5
         if kept.sum() >= _LEAST:
-            return model.positions[kept], model.colors[kept]
+            return positions[kept], colors[kept]
     return hull_points(cameras, images, count, seed)
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import ExifTags
-from PIL import Image as PillowImage
 
 from headstyle.base.images import RgbaImage, to_linear, to_srgb
+from headstyle.importers.images import opened_image
 
 logger = logging.getLogger("headstyle")
 
@@ -22,7 +22,7 @@ TAGS = (ExifTags.Base.ExposureTime, ExifTags.Base.ISOSpeedRatings, ExifTags.Base
 
 def exposure_of(path: str | Path) -> float | None:
     """Time [s] times ISO over the square of the f-number, None where EXIF does not tell."""
-    with PillowImage.open(path) as image:
+    with opened_image(path) as image:
         details = image.getexif().get_ifd(ExifTags.IFD.Exif)
     try:
         seconds, iso, aperture = (float(details[tag]) for tag in TAGS)

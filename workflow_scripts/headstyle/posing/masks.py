@@ -15,14 +15,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
-from PIL import ImageOps
 
 from headstyle.base.embedded import embedded_file
 from headstyle.base.errors import RESULT, InputError, first_line
-from headstyle.posing.photographs import PhotographInfo, read_info, read_photograph, turn_upright
+from headstyle.importers.masks import Mask, check_foreground
+from headstyle.posing.given_masks import (
+    find_given_masks,
+    masks_follow_stored_pixels,
+    read_given_mask,
+)
+from headstyle.posing.photographs import read_info, read_photograph_with_alpha
 
-Mask = NDArray[np.uint8]
-"""Alpha, 0 to 255. Shape `(H, W)`."""
 Matting = Callable[[NDArray[np.uint8]], Mask]
 """From an upright RGB photograph `(H, W, 3)` to its alpha."""
 
@@ -40,7 +43,6 @@ _BORDER_FRACTION = 0.01
 _MODEL_HOST = "https://github.com"
 # Of the largest region, as a fraction of the mask's longer side.
 SOFT_EDGE = 0.01
-_MASK_NAMES = ("{view}_mask.png", "{view}.png", "{view}_mask.jpg", "{view}.jpg")
 
 
 @dataclass(frozen=True)
@@ -176,73 +178,6 @@ def load_matting(model: str, weights: str | None, threads: int) -> Matting:
     )
 
 
-def find_given_masks(folder: str | Path, views: Sequence[str]) -> dict[str, Path]:
-    """The given mask of each view: `{view}_mask.png` or `{view}.png` (or .jpg).
-
-    Raises:
-        InputError: the folder or a view's mask is missing.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder; set the subject's masks to one, or to none")
-    found = {}
-    for view in views:
-        candidates = [folder / name.format(view=view) for name in _MASK_NAMES]
-        path = next((path for path in candidates if path.is_file()), None)
-        if path is None:
-            raise InputError(
-                f"{folder} has no mask for view {view}; add {view}_mask.png or {view}.png"
-            )
-        found[view] = path
-    return found
-
-
-def read_given_mask(path: str | Path, photograph: PhotographInfo, stored: bool = False) -> Mask:
-    """Read a mask made elsewhere, and turn it upright where it follows the stored pixels.
-
-    Args:
-        path: An image: its alpha channel if it has one, else its brightness.
-        photograph: Header of the view's photograph.
-        stored: What to take it for where its size fits both orientations.
-
-    Raises:
-        InputError: the file cannot be decoded, or its size is not the photograph's.
-    """
-    try:
-        with PillowImage.open(path) as image:
-            upright = ImageOps.exif_transpose(image)
-            with_alpha = "A" in upright.getbands()
-            mask = np.array(upright.getchannel("A") if with_alpha else upright.convert("L"))
-    except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as a mask ({error}); replace it") from None
-    size = (mask.shape[1], mask.shape[0])
-    fits_stored = size == photograph.stored_size
-    fits_upright = size == (photograph.width, photograph.height)
-    if not (fits_stored or fits_upright):
-        raise InputError(
-            f"{path} is {size[0]}x{size[1]} px but its photograph is"
-            f" {photograph.width}x{photograph.height} px; make the mask at the photograph's size"
-        )
-    turn = stored if fits_stored and fits_upright else fits_stored
-    return turn_upright(mask, photograph.exif_orientation) if turn else mask
-
-
-def masks_follow_stored_pixels(
-    masks: dict[str, Path], photographs: dict[str, PhotographInfo]
-) -> bool:
-    """Whether given masks are in the photographs' stored orientation.
-
-    Decided by the masks whose size fits only one orientation; without one, they are upright.
-    """
-    for view, path in masks.items():
-        info = photographs[view]
-        if info.exif_orientation >= 5 and info.width != info.height:
-            with PillowImage.open(path) as image:
-                if image.size == info.stored_size:
-                    return True
-    return False
-
-
 def read_mask(path: str | Path) -> Mask:
     """Read a mask that the workflow wrote.
 
@@ -293,6 +228,8 @@ def check_coverage(mask: Mask, min_coverage: float, source: str | Path, given: b
         InputError: it covers less; names `source`.
     """
     if coverage(mask) >= min_coverage:
+        if given:
+            check_foreground(mask, source)
         return
     name, move = (
         (f"the mask {source}", "replace it, remove the photograph, or lower masks.min_coverage")
@@ -330,32 +267,47 @@ class Masker:
         self.min_coverage = float(settings["min_coverage"])
         self.key = ChromaKey(**{k: tuple(v) for k, v in settings["chroma_key"].items()})
         self.given: dict[str, Path] = {}
-        self.steps: list[str] = []
         self.matting: Matting | None = None
+        cut_out = [view for view in photographs if self._alpha(view) is not None]
+        own_steps = [] if given == NO_MASKS else list(settings["steps"])
         if given and given != NO_MASKS:
-            self.steps = ["given"]
-            self.given = find_given_masks(given, list(photographs))
+            own_steps = ["given"]
+            self.given = find_given_masks(given, photographs)
             self.stored = masks_follow_stored_pixels(self.given, self.infos)
-        elif given != NO_MASKS:
-            self.steps = list(settings["steps"])
+        # Steps that photographs without alpha need, and what the others come with.
+        self.own_steps = own_steps
+        self.steps = own_steps if len(cut_out) < len(photographs) or self.given else []
+        self.steps = [*(["alpha"] if cut_out else []), *self.steps]
         if "matting" in self.steps:
             self.matting = load_matting(
                 settings["matting_model"], settings["matting_weights"], threads
             )
 
+    def _alpha(self, view: str) -> Mask | None:
+        """The mask that a photograph carries in its alpha, where it does."""
+        if not self.infos[view].with_alpha:
+            return None
+        return read_photograph_with_alpha(self.photographs[view]).shown_alpha
+
     def mask(self, view: str) -> tuple[Mask, dict[str, Any]]:
         """The mask of a view, and its entry in masks.json.
+
+        A photograph with alpha is masked by it, and by a given mask besides.
 
         Raises:
             InputError: the photograph or the mask cannot be used.
         """
         # Decoded even where the mask is given: a broken photograph is found here, not later.
         path, info = self.photographs[view], self.infos[view]
-        photograph = read_photograph(path)
+        photograph = read_photograph_with_alpha(path)
+        alpha = photograph.shown_alpha
         if self.given:
             mask = read_given_mask(self.given[view], info, self.stored)
+            mask = mask if alpha is None else np.minimum(mask, alpha)
+        elif alpha is not None:
+            mask = alpha
         else:
-            mask = make_mask(photograph, self.steps, self.key, self.matting)
+            mask = make_mask(photograph.rgb, self.own_steps, self.key, self.matting)
         check_coverage(mask, self.min_coverage, self.given.get(view, path), view in self.given)
         return mask, {
             "photograph": str(path),

@@ -1,44 +1,37 @@
 """Photographs as people bring them: listed, selected, and read upright as 8-bit RGB.
 
-A view is one photograph and carries its file stem as name.
+A view is one photograph; `headstyle.importers.listing` tells how it is called.
 """
 
-import re
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import ExifTags
 from PIL import Image as PillowImage
-from PIL.TiffImagePlugin import TiffImageFile
 
 from headstyle.base.errors import InputError
+from headstyle.importers.images import (
+    SUFFIXES,
+    Picture,
+    Use,
+    exif_orientation,
+    has_alpha,
+    opened_image,
+    read_picture,
+)
+from headstyle.importers.listing import Listing, list_files
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
-"""File suffixes of photographs, compared without regard to case."""
 MIN_SIDE_PX = 48
 """A photograph with a shorter side shows no head that features could be found on."""
 
-_VIEW_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _DIAGONAL_35MM_MM = 43.27
 _MM_PER_RESOLUTION_UNIT = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
 _PLAUSIBLE_SENSOR_MM = (2.0, 120.0)
-# Phones write a preview after the photograph into the same file; the first frame is the photograph.
-_FORMATS_WITH_PREVIEWS = {"MPO"}
-# What Pillow's decoders raise on broken files.
-_DECODER_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    struct.error,
-    PillowImage.DecompressionBombError,
-)
+_PHOTOGRAPH = Use("cannot be decoded", "replace it with an intact photograph or remove it")
 
 
 @dataclass(frozen=True)
@@ -53,6 +46,8 @@ class PhotographInfo:
     """EXIF orientation of the stored pixels, 1 to 8; 1 is upright."""
     focal_px: float | None
     """Focal length from EXIF [px of the full photograph], or None where EXIF does not tell."""
+    with_alpha: bool = False
+    """Whether the file has an alpha channel or a transparent color."""
 
     @property
     def stored_size(self) -> tuple[int, int]:
@@ -62,39 +57,29 @@ class PhotographInfo:
 
 
 def list_photographs(folder: str | Path) -> dict[str, Path]:
-    """The photographs of a folder by view name, sorted by name; only names are looked at.
+    """The photographs of a folder by view name, as `find_photographs` finds them."""
+    return find_photographs(folder).files
 
-    Hidden files, sidecar files and folders are skipped.
+
+def find_photographs(folder: str | Path) -> Listing:
+    """The photographs of a folder, and what it holds besides; only names are looked at.
 
     Raises:
         InputError: the folder is missing or holds fewer than two photographs, two photographs
-            share a stem, a stem has other characters than A-Z a-z 0-9 . _ -, or a link is broken.
+            differ by their suffix only, a name has control characters, or a link is broken.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; set the subject's photographs to one")
-    photographs: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.suffix.lower() not in SUFFIXES or path.is_dir():
-            continue
-        if not path.exists():
-            raise InputError(f"{path} is a broken link; fetch the file or remove the link")
-        if not _VIEW_NAME.fullmatch(path.stem):
-            raise InputError(
-                f"{str(path)!r} cannot name a view; rename it to letters, digits, '.', '_' and '-'"
-                " only (A-Z a-z 0-9 . _ -, not starting with '.' or '-')"
-            )
-        if path.stem in photographs:
-            other = photographs[path.stem].name
-            raise InputError(f"{path} and {other} have the same stem; rename or remove one of them")
-        photographs[path.stem] = path
-    if len(photographs) < 2:
-        names = ", ".join(path.name for path in photographs.values())
+    listing = list_files(folder, SUFFIXES, "")
+    if len(listing.files) < 2:
+        names = ", ".join(path.name for path in listing.files.values())
+        besides = f", but {', '.join(listing.left_out)}" if listing.left_out else ""
         raise InputError(
-            f"{folder} holds {f'only one photograph ({names})' if names else 'no photographs'};"
-            f" put two or more photographs ({', '.join(SUFFIXES)}) into it"
+            f"{folder} holds {f'only one photograph ({names})' if names else 'no photographs'}"
+            f"{besides}; put two or more photographs ({', '.join(SUFFIXES)}) into it"
         )
-    return dict(sorted(photographs.items()))
+    return listing
 
 
 def select_photographs(
@@ -134,90 +119,43 @@ def read_info(path: str | Path) -> PhotographInfo:
         InputError: as `read_photograph`, but for what only decoding finds.
     """
     with _opened(path) as image:
-        exif = image.getexif()
-        orientation = exif.get(ExifTags.Base.Orientation, 1)
-        orientation = orientation if orientation in range(1, 9) else 1
+        orientation = exif_orientation(image)
         width, height = image.size
-        focal_px = _focal_px(exif, width, height)
+        focal_px = _focal_px(image.getexif(), width, height)
+        with_alpha = has_alpha(image)
     if orientation >= 5:
         width, height = height, width
-    return PhotographInfo(width, height, orientation, focal_px)
+    return PhotographInfo(width, height, orientation, focal_px, with_alpha)
 
 
 def read_photograph(path: str | Path) -> NDArray[np.uint8]:
-    """Decode a photograph and turn it upright. Returns RGB, shape `(H, W, 3)`.
+    """Decode a photograph as upright sRGB, whatever its alpha. Shape `(H, W, 3)`.
 
     Raises:
-        InputError: the file is missing, is not an image or is truncated, is animated, is not
-            8-bit RGB (grayscale, palette, CMYK, 16-bit, transparent), or is absurdly small.
+        InputError: the file is missing, is not an image or is truncated, is animated or has
+            several pages, or shows too few or too many pixels.
     """
-    with _opened(path) as image:
-        image.load()
-        if image.mode == "RGBA" and np.asarray(image.getchannel("A")).min() < 255:
-            raise InputError(
-                f"{path} has transparent pixels; save it without alpha and give the alpha as a mask"
-            )
-        upright = ImageOps.exif_transpose(image)
-        return np.array(upright.convert("RGB"))
+    return read_photograph_with_alpha(path).rgb
 
 
-def turn_upright(pixels: NDArray[Any], exif_orientation: int) -> NDArray[Any]:
-    """Turn stored pixels `(H, W, ...)` as a photograph with this EXIF orientation is turned."""
-    turned = pixels.swapaxes(0, 1) if exif_orientation >= 5 else pixels
-    flip_rows = exif_orientation in (3, 4, 7, 8)
-    flip_columns = exif_orientation in (2, 3, 6, 7)
-    turned = turned[::-1] if flip_rows else turned
-    return np.ascontiguousarray(turned[:, ::-1] if flip_columns else turned)
+def read_photograph_with_alpha(path: str | Path) -> Picture:
+    """Decode a photograph with its alpha. Raises as `read_photograph`."""
+    with _opened(path):
+        pass  # Its header is in order.
+    return read_picture(path, _PHOTOGRAPH)
 
 
 @contextmanager
-def _opened(path: str | Path) -> Iterator[ImageFile.ImageFile]:
-    """A photograph's open file, checked to be 8-bit RGB; Pillow's errors become an InputError."""
-    try:
-        with PillowImage.open(path) as image:
-            fault = _fault(image)
-            if fault:
-                raise InputError(f"{path} {fault}")
-            yield image
-    except InputError:
-        raise
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; check the subject's photographs") from None
-    except _DECODER_ERRORS as error:
-        reason = str(error).replace("\n", " ") or type(error).__name__
-        if isinstance(error, UnidentifiedImageError):
-            reason = "not an image of a known format"
-        raise InputError(
-            f"{path} cannot be decoded ({reason}); replace it with an intact photograph or"
-            " remove it"
-        ) from None
-
-
-def _fault(image: ImageFile.ImageFile) -> str | None:
-    """What keeps an opened image from being used as a photograph, with the next move."""
-    convert = "convert it to 8-bit RGB"
-    frames = getattr(image, "n_frames", 1)
-    if frames > 1 and image.format not in _FORMATS_WITH_PREVIEWS:
-        return f"is animated or has several pages ({frames}); save one frame as a photograph"
-    if _bits_per_channel(image) > 8:
-        return f"has more than 8 bits per channel; {convert}"
-    if image.mode not in ("RGB", "RGBA"):
-        names = {"1": "black-and-white", "L": "grayscale", "LA": "grayscale", "P": "palette-based"}
-        return f"is {names.get(image.mode, image.mode)}, not RGB; {convert}"
-    if min(image.size) < MIN_SIDE_PX:
+def _opened(path: str | Path) -> Iterator[PillowImage.Image]:
+    """A photograph's open file, checked to be large enough to show a head."""
+    with opened_image(path, _PHOTOGRAPH) as image:
         width, height = image.size
-        return f"is only {width}x{height} px; use photographs of at least {MIN_SIDE_PX} px a side"
-    return None
-
-
-def _bits_per_channel(image: ImageFile.ImageFile) -> int:
-    """Bits per channel in the file: Pillow opens 16-bit RGB as if it were 8-bit."""
-    if image.mode.startswith(("I", "F")):
-        return 16
-    if isinstance(image, TiffImageFile):
-        return int(max(image.tag_v2.get(258, (8,))))
-    # The raw mode of a tile tells the depth of PNG's pixels ("RGB;16B").
-    return 16 if any(";16" in str(tile[3]) for tile in image.tile) else 8
+        if min(width, height) < MIN_SIDE_PX:
+            raise InputError(
+                f"{path} is only {width}x{height} px; use photographs of at least"
+                f" {MIN_SIDE_PX} px a side"
+            )
+        yield image
 
 
 def _focal_px(exif: PillowImage.Exif, width: int, height: int) -> float | None:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstyle.base.errors import InputError
-from headstyle.importers.given_poses import GivenPose
+from headstyle.importers.cameras import GivenPose
 from headstyle.importers.lenses import Lens, guessed_lens, resized
 from headstyle.posing.masks import read_mask
 from headstyle.posing.photographs import PhotographInfo, read_info, read_photograph
@@ -30,6 +30,7 @@ from headstyle.posing.reconstruction import (
     map_views,
     triangulate,
 )
+from headstyle.posing.turned_poses import upright_poses
 
 logger = logging.getLogger("headstyle.posing.poses")
 
@@ -114,6 +115,7 @@ def estimate_poses(
     views = masks["views"]
     posable = [view for view in views if given is None or view in given]
     infos = {view: read_info(views[view]["photograph"]) for view in posable}
+    given = given and upright_poses(given, infos)
     if given is None:
         lenses, lens_of_view = guess_lenses(
             infos, config["camera_sharing"], config["camera_model"], config["max_image_size_px"]
@@ -143,20 +145,11 @@ def estimate_poses(
 def given_lenses(
     infos: dict[str, PhotographInfo], given: dict[str, GivenPose], max_side_px: int
 ) -> tuple[list[Lens], dict[str, int]]:
-    """Each view's given lens at working size, and its index.
-
-    Raises:
-        InputError: a lens belongs to an image of another shape than the photograph.
-    """
-    lenses = []
-    for view, info in infos.items():
-        lens = given[view].lens
-        if abs(lens.width / lens.height / (info.width / info.height) - 1) > 0.01:
-            raise InputError(
-                f"the given pose of {view} is for a {lens.width}x{lens.height} px image but its"
-                f" photograph is {info.width}x{info.height} px; give poses of these photographs"
-            )
-        lenses.append(resized(lens, *working_size(info.width, info.height, max_side_px)))
+    """Each view's given lens at working size, and its index."""
+    lenses = [
+        resized(given[view].lens, *working_size(info.width, info.height, max_side_px))
+        for view, info in infos.items()
+    ]
     return lenses, {view: index for index, view in enumerate(infos)}
 
 
@@ -241,7 +234,7 @@ def _work_images(
     return [
         WorkImage(
             view,
-            Path(views[view]["photograph"]).name,
+            view + Path(views[view]["photograph"]).suffix,
             lens_of_view[view],
             (info.width, info.height),
         )

@@ -22,7 +22,7 @@ class WorkImage:
 
     view: str
     photograph: str
-    """File name of the photograph; the image's name in the model."""
+    """The view's name with the photograph's suffix; the image's name in the model."""
     lens: int
     """Index of its lens."""
     full_size: tuple[int, int]

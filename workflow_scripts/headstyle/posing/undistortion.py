@@ -9,19 +9,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from headstyle.base.cameras import OPENGL_FROM_OPENCV, Cameras, pixel_rays
-from headstyle.base.errors import InputError
+from headstyle.base.cameras import Cameras
 from headstyle.base.files import write_json
 from headstyle.base.images import RgbaImage, resize_rgba
+from headstyle.importers.cameras.base import poses_of_cameras
+from headstyle.importers.cameras.nerfstudio import transforms_content
 from headstyle.importers.colmap_models import SparseModel
-from headstyle.importers.lenses import Lens, pinhole_matrix, project
-
-PixelMap = NDArray[np.float32]
-"""Where each pixel of an undistorted image comes from (x, y), for cv2.remap. Shape `(H, W, 2)`."""
-
-# Steps in which the focal length is tried that just leaves no blank border.
-_FOCAL_STEP = 1.002
-_FOCAL_FACTORS = (0.7, 4.0)
+from headstyle.importers.lenses import pinhole_matrix
+from headstyle.importers.pinholes import PixelMap, undistorted_pinhole
 
 
 def view_size(width: int, height: int, size_px: int, side: str) -> tuple[int, int]:
@@ -32,52 +27,6 @@ def view_size(width: int, height: int, size_px: int, side: str) -> tuple[int, in
     measured = max(width, height) if side == "long" else min(width, height)
     factor = min(1.0, size_px / measured)
     return max(1, round(width * factor)), max(1, round(height * factor))
-
-
-def undistorted_pinhole(lens: Lens) -> NDArray[np.float64]:
-    """The pinhole matrix, at the lens's size, that shows as much as fits without a blank border.
-
-    The principal point stays; the focal length changes by one factor for both axes.
-
-    Raises:
-        InputError: the lens sees too wide an angle for a pinhole.
-    """
-    matrix = pinhole_matrix(lens)
-    edge = [np.linspace(0.5, side - 0.5, 128) for side in (lens.width, lens.height)]
-    sides = [(edge[0], np.full(128, y)) for y in (0.5, lens.height - 0.5)]
-    sides += [(np.full(128, x), edge[1]) for x in (0.5, lens.width - 0.5)]
-    border = np.concatenate([np.stack(side, axis=1) for side in sides])
-
-    def fits(factor: float) -> bool:
-        source = project(lens, pixel_rays(border, _zoomed(matrix, factor)))
-        last = np.array([lens.width, lens.height]) - 0.5
-        return bool(np.all((source >= 0.5 - 1e-6) & (source <= last + 1e-6)))
-
-    factor = 1.0
-    if fits(factor):
-        while factor > _FOCAL_FACTORS[0] and fits(factor / _FOCAL_STEP):
-            factor /= _FOCAL_STEP
-        return _zoomed(matrix, factor)
-    while factor < _FOCAL_FACTORS[1]:
-        factor *= _FOCAL_STEP
-        if fits(factor):
-            return _zoomed(matrix, factor)
-    raise InputError(
-        f"a {lens.model} camera with parameters {lens.params} cannot be undistorted to a pinhole;"
-        " leave its photographs out or give poses of undistorted ones"
-    )
-
-
-def undistortion_map(lens: Lens, matrix: NDArray[np.float64]) -> PixelMap | None:
-    """The map from an image of pinhole `matrix` to the lens's image; None if they are the same."""
-    grid = np.stack(np.meshgrid(np.arange(lens.width) + 0.5, [0.5]), axis=-1).reshape(-1, 2)
-    rows = []
-    for row in range(lens.height):
-        source = project(lens, pixel_rays(np.add(grid, (0.0, row)), matrix))
-        rows.append(source.astype(np.float32) - np.float32(0.5))
-    pixel_map = np.stack(rows)
-    own = np.stack(np.meshgrid(np.arange(lens.width), np.arange(lens.height)), axis=-1)
-    return None if np.abs(pixel_map - own).max() < 1e-3 else pixel_map
 
 
 def make_view(
@@ -135,24 +84,10 @@ def foreground_points(
 
 
 def transforms(cameras: Cameras) -> dict[str, Any]:
-    """The views as nerfstudio's transforms.json: camera-to-world with OpenGL axes."""
-    frames = []
-    for i, name in enumerate(cameras.names):
-        matrix = cameras.intrinsics[i]
-        camera_to_world = np.linalg.inv(cameras.world_to_camera[i]) @ OPENGL_FROM_OPENCV
-        frames.append(
-            {
-                "file_path": f"{name}.png",
-                "w": int(cameras.sizes[i, 0]),
-                "h": int(cameras.sizes[i, 1]),
-                "fl_x": matrix[0, 0],
-                "fl_y": matrix[1, 1],
-                "cx": matrix[0, 2],
-                "cy": matrix[1, 2],
-                "transform_matrix": camera_to_world.tolist(),
-            }
-        )
-    return {"camera_model": "PINHOLE", "frames": frames}
+    """The views `{view}.png` as nerfstudio's transforms.json."""
+    return transforms_content(
+        {f"{view}.png": pose for view, pose in poses_of_cameras(cameras).items()}
+    )
 
 
 def write_transforms(path: Path, cameras: Cameras) -> None:
@@ -175,10 +110,3 @@ def full_size_cameras(model: SparseModel) -> Cameras:
     pinholes = {lens: undistorted_pinhole(lens) for lens in set(model.lenses)}
     intrinsics = np.array([pinholes[lens] for lens in model.lenses])
     return replace(lens_cameras(model), intrinsics=intrinsics)
-
-
-def _zoomed(matrix: NDArray[np.float64], factor: float) -> NDArray[np.float64]:
-    zoomed = matrix.copy()
-    zoomed[0, 0] *= factor
-    zoomed[1, 1] *= factor
-    return zoomed
