@@ -17,6 +17,14 @@ from numpy.typing import NDArray
 from headstyle.base.cameras import OPENGL_FROM_OPENCV, Cameras, pixel_rays
 from headstyle.base.errors import InputError
 from headstyle.base.images import FOREGROUND_ALPHA
+from headstyle.importers.depth_forms import (
+    BETTER_FORM,
+    INVERSE,
+    SHIFTED,
+    check_not_normalized,
+    inverse_of,
+    shifted,
+)
 
 logger = logging.getLogger("headstyle")
 
@@ -31,6 +39,8 @@ CLEARLY_BETTER = (0.15, 1.5)
 """Another reading is the right one if it explains this much more, both added and as a factor."""
 NOTHING_EXPLAINED = 0.05
 """Below this share of agreeing points there is hardly a pixel to compare."""
+LITTLE_EXPLAINED = 0.2
+"""Below this share, other units and other forms of depth are tried."""
 _PAIRS, _POINTS = 24, 1500
 _SCALES = np.geomspace(1e-3, 1e3, 340)
 _MATCHES_NEEDED = 30
@@ -160,25 +170,33 @@ def check_depths(
             f"the depth maps hold {other}, not {taken}: {explained.other_kind:.0%} of their points"
             f" agree then, {explained.given:.0%} now; {wording.change_kind}"
         )
-    if explained.given < NOTHING_EXPLAINED:
+    if explained.given < LITTLE_EXPLAINED:
         _check_scale(depths, cameras, pairs, explained.given, wording)
+    if explained.given < NOTHING_EXPLAINED:
+        logger.warning(
+            "only %.0f%% of the depth maps' points agree between views: check that depth and"
+            " cameras are of the same scene and that files of one view have one name",
+            100 * explained.given,
+        )
     return explained.given
 
 
-def check_metric(
-    depths: Sequence[NDArray],
-    cameras: Cameras,
-    pairs: Sequence[tuple[str, str]],
-    wording: Wording | None = None,
-) -> None:
-    """Stop where depth maps are no distances in any unit.
+def check_explained(explained: float, wording: Wording) -> None:
+    """Stop where hardly a point of the depth maps agrees between views, whatever the reason.
 
     Args:
-        depths, cameras, pairs, wording: As in `check_depths`.
+        explained: From `check_depths`; NaN says nothing.
+        wording: How an error names things.
 
     Raises:
-        InputError: they are normalized, inverse, or explained by nothing.
+        InputError: fewer than `NOTHING_EXPLAINED` agree, so that no pixel could be compared.
     """
+    if explained < NOTHING_EXPLAINED:
+        raise InputError(
+            f"only {explained:.0%} of the depth maps' points agree between views under"
+            f" {wording.cameras}, and no other unit helps; give z in world units, of the scene of these"
+            " cameras, in files that are called as their views"
+        )
 
 
 def check_matches(
@@ -234,18 +252,23 @@ def _check_scale(
     given: float,
     wording: Wording,
 ) -> None:
+    check_not_normalized(depths)
     scale, share = best_scale(depths, cameras, pairs)
+    chosen = _some(pairs, _PAIRS // 3)
+    inverse_share = best_scale([inverse_of(depth) for depth in depths], cameras, pairs)[1]
+    shifted_share = max(_agreement(d, cameras, chosen) for d in shifted(depths, scale))
+    other, kind = max((inverse_share, INVERSE), (shifted_share, SHIFTED))
+    if _clearly(other, given) and other > share * BETTER_FORM:
+        raise InputError(
+            f"the depth maps hold {kind}: {other:.0%} of their points agree then, {share:.0%} in"
+            " the best unit of z; write z in world units"
+        )
     if _clearly(share, given):
         raise InputError(
             f"the depth maps are in other units than {wording.cameras}: {given:.0%} of their"
             f" points agree, {share:.0%} if they are multiplied by {scale:.3g};"
             f" {wording.change_scale.format(scale * wording.depth_scale)}"
         )
-    logger.warning(
-        "only %.0f%% of the depth maps' points agree between views: check that depth and cameras"
-        " are of the same scene and that files of one view have one name",
-        100 * given,
-    )
 
 
 def _clearly(other: float, given: float) -> bool:

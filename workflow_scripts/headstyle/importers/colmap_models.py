@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstyle.base.errors import InputError
-from headstyle.importers.colmap_files import open_model
+from headstyle.importers.cameras.colmap_files import open_model
 from headstyle.importers.lenses import Lens, lens_of
 
 

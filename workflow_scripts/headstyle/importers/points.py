@@ -10,7 +10,7 @@ from headstyle.base.adjacency import meeting_point
 from headstyle.base.cameras import Cameras
 from headstyle.base.errors import InputError
 from headstyle.base.images import FOREGROUND_ALPHA, RgbaImage
-from headstyle.importers.colmap_files import find_model
+from headstyle.importers.cameras.colmap_files import find_model
 from headstyle.importers.colmap_models import read_points
 
 INSIDE = 0.9

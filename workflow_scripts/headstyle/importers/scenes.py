@@ -22,8 +22,8 @@ from headstyle.base.tables.rows import read_rows
 from headstyle.importers.agreement import (
     Wording,
     check_depths,
+    check_explained,
     check_matches,
-    check_metric,
     ray_lengths,
 )
 from headstyle.importers.depths import DEPTH_SUFFIXES, Depth, read_depth
@@ -155,8 +155,8 @@ def read_scene(
             np.where(image[..., 3] > FOREGROUND_ALPHA, depth, 0)
             for image, depth in zip(renders, depths, strict=True)
         ]
-        check_metric(seen, cameras, pairs, wording)
         explained = check_depths(seen, cameras, pairs, wording)
+        check_explained(explained, wording)
     return ForeignScene(cameras, renders, depths, unedited, pairs, explained)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from headstyle.base.errors import InputError
 from headstyle.importers.cameras.base import CameraFormat, GivenPose, Sizes
-from headstyle.importers.colmap_files import find_model, open_model
+from headstyle.importers.cameras.colmap_files import find_model, open_model
 from headstyle.importers.lenses import colmap_camera, lens_of, load_pycolmap
 
 
