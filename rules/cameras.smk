@@ -18,6 +18,7 @@ rule mask_views:
         runtime="1h",
     params:
         photographs=lambda wildcards: subject_folder(wildcards.subject),
+        braced=lambda wildcards: braced_files(photographs.get(wildcards.subject, ())),
         selection=config["photographs"],
         given_masks=lambda wildcards: subjects[wildcards.subject].get("masks", ""),
         masks=config["masks"],

@@ -33,7 +33,7 @@ from headstyle.workflow.failures import describe_failures
 from headstyle.workflow.snakemake_internals import available_cores, planned_jobs
 from headstyle.workflow.stylization_plan import write_plan
 from headstyle.base.locks import claim_folder
-from headstyle.importers.settings import check_foreign
+from headstyle.importers.settings import braced_files, check_foreign, plain_files
 from headstyle.consistency.metrics import available_metrics
 from headstyle.posing.photographs import list_photographs
 from headstyle.base.devices import has_gpu
@@ -165,7 +165,9 @@ def subject_folder(subject):
 
 def subject_photographs(wildcards):
     """Input of a subject's masks: its photographs, or the index of its procedural capture."""
-    return photographs.get(wildcards.subject, f"{R}/{wildcards.subject}/capture/rig.tsv")
+    if wildcards.subject not in photographs:
+        return f"{R}/{wildcards.subject}/capture/rig.tsv"
+    return plain_files(photographs[wildcards.subject])
 
 
 def subject_rig(wildcards):

@@ -1,13 +1,13 @@
 """Foreign scenes: renders of other methods are converted, measured like avatars, and tabulated."""
 
-from headstyle.importers.settings import ForeignScene, foreign_files
+from headstyle.importers.settings import ForeignScene
 
 FOREIGN = {name: ForeignScene(name, entry, R) for name, entry in config["foreign"].items()}
 FOREIGN_NAMES = "|".join(FOREIGN) or "none"
 
 
 def foreign_scene(key):
-    """For a rule's input: one of a `ForeignScene`'s paths, of the scene that the job is for."""
+    """For a rule: one of a `ForeignScene`'s paths, of the scene that the job is for."""
     return lambda wildcards: getattr(FOREIGN[wildcards.subject], key)
 
 
@@ -18,7 +18,7 @@ def foreign_tables(name):
 
 rule import_renders:
     input:
-        files=lambda wildcards: foreign_files(FOREIGN[wildcards.subject].entry),
+        files=foreign_scene("inputs"),
     output:
         cameras=f"{R}/foreign/{{subject}}/views/cameras.json",
         renders=directory(f"{R}/foreign/{{subject}}/renders"),
@@ -39,6 +39,7 @@ rule import_renders:
         runtime="1h",
     params:
         settings=foreign_scene("entry"),
+        braced=foreign_scene("braced"),
         adjacency=config["adjacency"],
         points=config["baseline"]["min_initial_splats"],
         seed=config["seed"],

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from headstyle.base.files import read_json
 from PIL import Image
 from study import Study
 
@@ -148,6 +149,16 @@ def test_photographs_without_overlap_stop_before_any_training(study):
     check_end(output, "no two of the 3 views can be matched", "overlap more")
     assert not (broken.folder / "results/head/poses/poses.json").exists()
     assert not (broken.folder / "results/head/poses/sparse").exists()
+
+
+def test_names_of_photographs_may_hold_what_snakemake_takes_for_wildcards(study):
+    named = study(study={"subjects": ["head"]})
+    subjects(named, ("head", "none"))
+    for i, name in enumerate(("a.jpg", "{subject} (1).jpg", "{x}.JPG")):
+        photograph(named.folder / "photos/head" / name, i)
+    named.snakemake("results/head/masks/masks.json")
+    views = read_json(named.folder / "results/head/masks/masks.json")["views"]
+    assert sorted(views) == ["_subject___1_", "_x_", "a"]
 
 
 def test_a_prompt_may_hold_quotes_newlines_and_braces(study):

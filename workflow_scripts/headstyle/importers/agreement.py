@@ -194,8 +194,8 @@ def check_explained(explained: float, wording: Wording) -> None:
     if explained < NOTHING_EXPLAINED:
         raise InputError(
             f"only {explained:.0%} of the depth maps' points agree between views under"
-            f" {wording.cameras}, and no other unit helps; give z in world units, of the scene of these"
-            " cameras, in files that are called as their views"
+            f" {wording.cameras}, and no other unit helps; give z in world units, of the scene of"
+            " these cameras, in files that are called as their views"
         )
 
 

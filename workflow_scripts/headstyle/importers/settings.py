@@ -1,16 +1,19 @@
 """The config's `foreign` section: the files it names, and where a scene lies in the results."""
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from headstyle.base.errors import InputError
+from headstyle.importers.listing import files_everywhere
 
 FOLDER = "foreign"
 """Folder of these scenes below the results."""
 _PATHS = ("renders", "cameras", "depths", "unedited", "masks", "pairs")
-_COLMAP_SUFFIXES = (".bin", ".txt")
+_BRACES = re.compile(r"\{[^{}]*\}")
+_CAMERA_SUFFIXES = (".bin", ".txt", ".json", ".xml", ".csv", ".npy")
 
 
 def check_foreign(entries: Mapping[str, Mapping[str, Any]], subjects: Collection[str]) -> None:
@@ -46,10 +49,24 @@ def foreign_files(entry: Mapping[str, Any]) -> list[str]:
         if path.is_file():
             files.append(path)
         elif key == "cameras":
-            files += [f for f in path.rglob("*") if f.suffix in _COLMAP_SUFFIXES and f.is_file()]
+            files += [f for f in files_everywhere(path, _CAMERA_SUFFIXES) if f.is_file()]
         else:
-            files += [f for f in path.iterdir() if f.is_file() and not f.name.startswith(".")]
-    return sorted(str(path) for path in files)
+            files += [f for f in files_everywhere(path, ("",)) if f.is_file()]
+    return sorted({str(path) for path in files})
+
+
+def plain_files(paths: Iterable[str]) -> list[str]:
+    """The files that Snakemake can take as inputs: it takes `{...}` in a name for a wildcard."""
+    return [path for path in paths if not _BRACES.search(path)]
+
+
+def braced_files(paths: Iterable[str]) -> dict[str, list[int]]:
+    """Size and time of change of the other files, so that a parameter tells of their changes."""
+    return {
+        path: [Path(path).stat().st_size, Path(path).stat().st_mtime_ns]
+        for path in paths
+        if _BRACES.search(path)
+    }
 
 
 @dataclass(frozen=True)
@@ -69,6 +86,16 @@ class ForeignScene:
     def folder(self) -> str:
         """Folder of all files of the scene."""
         return f"{self.results}/{FOLDER}/{self.name}"
+
+    @property
+    def inputs(self) -> list[str]:
+        """The files that the entry names, as far as Snakemake can take them as inputs."""
+        return plain_files(foreign_files(self.entry))
+
+    @property
+    def braced(self) -> dict[str, list[int]]:
+        """What tells of a change of the others, as `braced_files` does."""
+        return braced_files(foreign_files(self.entry))
 
     @property
     def is_fitted(self) -> bool:
