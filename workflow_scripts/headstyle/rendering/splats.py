@@ -1,5 +1,6 @@
 """Splat scenes: made from points, and stored as PLY in the layout of 3D Gaussian splatting."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,23 @@ from numpy.typing import NDArray
 from plyfile import PlyData, PlyElement, PlyParseError
 from scipy.spatial import KDTree
 
-from headstyle.base.errors import InputError
+from headstyle.base.errors import InputError, first_line
 from headstyle.base.files import whole_file
 from headstyle.rendering.renderer import Splats, check_splats
+
+logger = logging.getLogger("headstyle")
 
 # The constant basis: a color c is stored as (c - 1/2) / SH0.
 SH0 = 0.28209479177387814
 INITIAL_OPACITY = 0.1
 NEIGHBORS = 3
+
+# Columns of the harmonics above the constant one, for degrees 0 to 4; 3 is the renderer's highest.
+_REST_COUNTS = (0, 9, 24, 45, 72)
+_MOST_BASES = 15
+# Thickness of a disk relative to its smaller radius.
+_DISK_THICKNESS = 1e-3
+_LONGEST_HEADER = 65536
 
 
 def splats_from_points(
@@ -134,23 +144,37 @@ def write_splat(path: str | Path, splats: Splats) -> None:
 
 
 def read_ply(path: str | Path) -> Splats:
-    """Read a scene in the common 3DGS layout; harmonics of degree 0 to 3.
+    """Read a scene in the 3DGS layout, as any program writes it.
+
+    Harmonics may be missing or of degree 1 to 4, of which the fourth is left out; numbers may be
+    doubles, and other properties may stand between. The disks of 2DGS, which have two scales, get
+    a third one that is next to nothing. Splats with a number that is not finite are left out; the
+    log says how many.
 
     Raises:
-        InputError: the file is missing, is no PLY, or lacks one of the layout's columns.
+        InputError: the file is missing, is no PLY, is truncated, lacks one of the layout's columns,
+            or has no finite splat.
     """
     try:
+        _check_count(path)
         vertices = PlyData.read(path)["vertex"]
-    except (OSError, PlyParseError, KeyError, ValueError) as error:
+    except InputError:
+        raise
+    except (OSError, PlyParseError, KeyError, ValueError, OverflowError, MemoryError) as error:
         raise InputError(
-            f"{path} cannot be read as a PLY of splats ({error}); train or export it again"
+            f"{path} cannot be read as a PLY of splats ({first_line(error)}); train or export it"
+            " again"
         ) from None
     available = {prop.name for prop in vertices.properties}
     rest = sum(name.startswith("f_rest_") for name in available)
-    missing = [n for n in _columns(rest) if n not in available and n not in ("nx", "ny", "nz")]
-    if missing or rest not in (0, 9, 24, 45):
+    is_flat = "scale_1" in available and "scale_2" not in available
+    optional = {"nx", "ny", "nz", *(["scale_2"] if is_flat else [])}
+    missing = [name for name in _columns(rest) if name not in available | optional]
+    if missing or rest not in _REST_COUNTS:
         reason = f"column {missing[0]} is missing" if missing else f"{rest} f_rest columns"
-        raise InputError(f"{path} is not in the 3DGS layout ({reason}); export it as 3DGS PLY")
+        packed = "packed_position" in available
+        move = "export it as uncompressed 3DGS PLY" if packed else "export it as 3DGS PLY"
+        raise InputError(f"{path} is not in the 3DGS layout ({reason}); {move}")
 
     def columns(*names: str) -> NDArray[np.float32]:
         return np.stack([np.asarray(vertices[name], np.float32) for name in names], axis=1)
@@ -159,16 +183,60 @@ def read_ply(path: str | Path) -> Splats:
     harmonics = np.zeros((count, 0), np.float32)
     if rest:
         harmonics = columns(*(f"f_rest_{i}" for i in range(rest)))
-    return to_splats(
-        {
-            "means": columns("x", "y", "z"),
-            "scales": columns("scale_0", "scale_1", "scale_2"),
-            "quats": columns("rot_0", "rot_1", "rot_2", "rot_3"),
-            "opacities": columns("opacity")[:, 0],
-            "sh0": columns("f_dc_0", "f_dc_1", "f_dc_2")[:, None, :],
-            "shN": harmonics.reshape(count, 3, rest // 3).transpose(0, 2, 1),
-        }
-    )
+    harmonics = harmonics.reshape(count, 3, rest // 3)[:, :, :_MOST_BASES]
+    if rest // 3 > _MOST_BASES:
+        logger.warning("%s has harmonics of degree 4, which are left out", path)
+    scales = columns("scale_0", "scale_1", *([] if is_flat else ["scale_2"]))
+    if is_flat:
+        thinnest = scales.min(axis=1, keepdims=True) + np.float32(np.log(_DISK_THICKNESS))
+        scales = np.concatenate([scales, thinnest], axis=1)
+    arrays = {
+        "means": columns("x", "y", "z"),
+        "scales": scales,
+        "quats": columns("rot_0", "rot_1", "rot_2", "rot_3"),
+        "opacities": columns("opacity")[:, 0],
+        "sh0": columns("f_dc_0", "f_dc_1", "f_dc_2")[:, None, :],
+        "shN": harmonics.transpose(0, 2, 1),
+    }
+    return to_splats(_finite(arrays, path))
+
+
+def _check_count(path: str | Path) -> None:
+    """Raise an InputError where the header promises more splats than the file has bytes for."""
+    with Path(path).open("rb") as file:
+        header = file.read(_LONGEST_HEADER).partition(b"end_header")[0]
+    size = Path(path).stat().st_size
+    for line in header.splitlines():
+        words = line.split()
+        if words[:1] != [b"element"] or len(words) != 3 or not words[2].isdigit():
+            continue
+        if len(words[2]) > 18 or int(words[2]) > size:
+            raise InputError(
+                f"{path} says that it holds {words[2].decode()} entries but has only {size} bytes;"
+                " train or export it again"
+            )
+
+
+def _finite(arrays: dict[str, NDArray[np.float32]], path: str | Path) -> dict[str, NDArray]:
+    """The splats of which all numbers are finite; the others are counted in the log."""
+    count = len(arrays["means"])
+    kept = np.ones(count, dtype=bool)
+    for name, values in arrays.items():
+        # A logit of infinity is an opacity of 0 or 1.
+        bad = np.isnan(values) if name == "opacities" else ~np.isfinite(values)
+        kept &= ~bad.reshape(count, -1).any(axis=1)
+    kept &= np.linalg.norm(arrays["quats"], axis=1) > 0
+    if not kept.any():
+        raise InputError(f"{path} has no splat with finite numbers; train or export it again")
+    if not kept.all():
+        logger.warning(
+            "%s: %d of %d splats are left out, since their numbers are not finite",
+            path,
+            count - kept.sum(),
+            count,
+        )
+        return {name: values[kept] for name, values in arrays.items()}
+    return arrays
 
 
 def _columns(rest: int) -> list[str]:
