@@ -23,7 +23,7 @@ ALLOWED = {
     "editing": ["base"],
     "avatars": ["base", "rendering", "losses", "training", "editing"],
     "consistency": ["base", "importers", "rendering", "losses", "training"],
-    "report": ["base"],
+    "report": ["base", "importers"],
     "workflow": [
         *("base", "capture", "importers", "posing", "rendering"),
         *("losses", "editing", "avatars", "consistency", "report"),

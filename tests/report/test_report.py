@@ -8,6 +8,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pillow_heif
 import pandas as pd
 import pytest
 from fake_results import METRICS, write_fake_results
@@ -168,6 +169,15 @@ class TestPictures:
         exif[0x0112] = 6
         solid(80, 40).save(path, exif=exif)
         assert pictures.photograph(path, 100).size == (40, 80)
+
+    @pytest.mark.parametrize(("name", "kind"), [("a.heic", "HEIF"), ("a.png", "PNG")])
+    def test_photographs_that_are_no_jpeg_are_shown_too(self, tmp_path, name, kind):
+        pillow_heif.register_heif_opener()
+        pixels = np.full((40, 80), 40_000 if kind == "PNG" else 156, np.uint16)
+        pixels = pixels if kind == "PNG" else np.dstack([pixels.astype(np.uint8)] * 3)
+        Image.fromarray(pixels).save(tmp_path / name, format=kind)
+        shown = np.asarray(pictures.photograph(tmp_path / name, 100))
+        assert np.abs(shown.astype(int) - 156).max() <= 2
 
 
 class TestSheets:

@@ -9,8 +9,12 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "cameras": ["CameraFormat", "camera_formats", "find_cameras"],
         "colmap_models": ["SparseModel", "read_model"],
+        "depths": ["read_depth"],
         "given_poses": ["GivenPose", "read_given_poses"],
+        "images": ["read_picture"],
+        "masks": ["find_masks", "read_mask_file"],
         "scenes": ["ForeignScene", "SceneFiles", "read_scene"],
     },
 )
