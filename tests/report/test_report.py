@@ -8,8 +8,8 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pillow_heif
 import pandas as pd
+import pillow_heif
 import pytest
 from fake_results import METRICS, write_fake_results
 from headstyle.base.cameras import Cameras

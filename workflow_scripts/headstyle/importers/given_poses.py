@@ -75,7 +75,7 @@ def read_given_poses(
         raise InputError(
             f"{place} has poses for {len(matched)} of the {len(views)} views, and"
             f" {len(names) - len(matched)} for other images{alike}; its image names must be those"
-            " of the photographs"
+            " of the photographs (poses.min_registered is the share of them that need a pose)"
         )
     sizes = {name: photograph_sizes[view] for view, name in matched.items()}
     poses = kind.read(place, sizes)

@@ -1,7 +1,8 @@
 """Which files of a folder are views, what views are called, and which other files are theirs.
 
-A view is the path of its file below the folder, without the suffix. Its name is that path with
-all characters that could harm a file name replaced, so that results can be called after it.
+A view is the path of its file below the folder, without the suffix and without what all paths
+begin with. Its name is that path with all characters that could harm a file name replaced, so that
+results can be called after it.
 """
 
 import logging
@@ -308,7 +309,10 @@ def _by_view(
                 " of them"
             )
         places[place] = path
-    return {name: places[place] for name, place in named_by_place(list(places)).items()}
+    # A folder that all views lie in says nothing about any of them.
+    shared = os.path.commonpath([os.path.dirname(place) for place in places]) if places else ""
+    short = {place.removeprefix(shared).lstrip("/"): path for place, path in places.items()}
+    return {name: short[place] for name, place in named_by_place(list(short)).items()}
 
 
 def _notes(paths: Sequence[Path]) -> list[str]:

@@ -1,0 +1,108 @@
+"""Which files are views, what they are called, and which files of other folders are theirs."""
+
+import re
+from pathlib import Path
+
+import pytest
+from headstyle.base.errors import InputError
+from headstyle.importers.listing import (
+    list_files,
+    look_alikes,
+    match_files,
+    named_by_place,
+    place_of,
+    safe_name,
+)
+
+SUFFIXES = (".png", ".jpg")
+
+
+def make(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("a/b.png", "a/b"),
+        ("b.JPEG", "b"),
+        ("a\\b.jpg", "a/b"),
+        ("./train/r_0", "./train/r_0"),
+        ("frame.0001", "frame.0001"),
+        ("frame.0001.png", "frame.0001"),
+        ("v1.2.png", "v1.2"),
+        ("a.npy.gz", "a"),
+    ],
+)
+def test_a_place_is_a_path_without_its_suffix(path, place):
+    assert place_of(path, (".npy", ".npy.gz")) == place
+
+
+def test_a_name_is_safe_in_a_file_name_and_tells_places_apart():
+    places = ["a b", "a_b", "a/b", "Büste (2)", "..", "-x"]
+    names = named_by_place(places)
+    assert sorted(names.values()) == sorted(places)
+    assert names["a_b"] == "a_b"
+    assert all(safe_name(name) == name for name in names)
+    assert not any(re.search(r"[/\\ (){}]|^[.-]", name) for name in names)
+
+
+def test_files_in_the_folder_go_first_and_a_shared_folder_is_no_part_of_a_name(tmp_path):
+    make(tmp_path / "root", "images/1.png", "images/2.PNG", "masks/1.png", "images/._1.png")
+    assert list(list_files(tmp_path / "root", SUFFIXES, "").files) == ["1", "2"]
+    make(tmp_path / "root", "more/1.png")
+    names = list(list_files(tmp_path / "root", SUFFIXES, "").files)
+    assert names == ["images_1", "images_2", "more_1"]
+    make(tmp_path / "root", "3.png")
+    assert list(list_files(tmp_path / "root", SUFFIXES, "").files) == ["3"]
+
+
+def test_links_to_folders_are_followed_once(tmp_path):
+    make(tmp_path / "real", "1.png")
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "left").symlink_to(tmp_path / "real")
+    (root / "again").symlink_to(tmp_path / "real")
+    (tmp_path / "real" / "circle").symlink_to(root)
+    assert len(list_files(root, SUFFIXES, "").files) == 1
+
+
+def test_files_that_differ_by_their_suffix_are_both_named(tmp_path):
+    make(tmp_path, "left/1.png", "left/1.jpg", "right/1.png")
+    with pytest.raises(InputError, match=r"key: .*left/1\.png and 1\.jpg have the same stem"):
+        list_files(tmp_path, SUFFIXES, "key")
+
+
+@pytest.mark.parametrize(
+    "offered",
+    ["1", "1.png", "left/1.jpg", "images/left/1.png", "1.JPG", "left_1.png", "IMG 1.png"],
+)
+def test_a_file_is_found_by_the_end_of_its_path(offered):
+    views = {"left_1": "/photos/left/1.jpg"}
+    assert match_files(views, [offered, "2.png"], "folder") == {"left_1": offered}
+
+
+def test_folders_decide_between_files_of_one_name_in_any_order():
+    views = {"left_1": "/photos/left/1.jpg", "right_1": "/photos/right/1.jpg"}
+    offered = ["deep/right/1.png", "deep/left/1.png"]
+    expected = {"left_1": "deep/left/1.png", "right_1": "deep/right/1.png"}
+    for order in (views, dict(reversed(views.items()))):
+        assert match_files(order, offered, "folder") == expected
+        # The file of one view is not given to the other one.
+        assert match_files(order, offered[:1], "folder") == {"right_1": offered[0]}
+
+
+def test_two_files_that_fit_one_view_are_told():
+    with pytest.raises(InputError, match=r"folder: a/1\.png and b/1\.png could both be of 1\.jpg"):
+        match_files({"1": "1.jpg"}, ["a/1.png", "b/1.png"], "folder")
+
+
+def test_names_look_alike_by_their_numbers_or_if_one_holds_the_other():
+    assert look_alikes(["IMG_0001"], ["img_1.png", "IMG_0002.png"]) == (
+        "; these look alike: 'IMG_0001' and 'img_1.png'"
+    )
+    assert "'DSC01' and 'DSC01_edited.png'" in look_alikes(["DSC01"], ["DSC01_edited.png"])
+    assert look_alikes(["a1"], ["b2.png"]) == ""
