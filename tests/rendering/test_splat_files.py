@@ -113,8 +113,41 @@ def test_a_header_that_promises_too_much_is_told_at_once(tmp_path, kind, count):
         read_ply(path)
 
 
-def test_compressed_files_are_told_what_to_export(tmp_path):
-    packed = {f"packed_{name}": np.zeros(3, np.uint32) for name in ("position", "scale", "color")}
-    write_table(tmp_path / "a.ply", packed)
-    with pytest.raises(InputError, match=r"a\.ply .*export it as uncompressed 3DGS PLY"):
+@pytest.mark.parametrize("degree", [0, 1, 3])
+def test_compressed_files_give_back_their_scene_within_the_steps_of_the_format(tmp_path, degree):
+    from gsplat import export_splats
+
+    scene = make_scene(600, degree)
+    tensors = {name: value.detach().clone() for name, value in scene.items()}
+    content = export_splats(**tensors, format="ply_compressed")
+    (tmp_path / "a.ply").write_bytes(content)
+    found = {name: value.detach() for name, value in read_ply(tmp_path / "a.ply").items()}
+    assert len(found["means"]) == 600
+    # The format sorts its splats.
+    distances = torch.cdist(found["means"], tensors["means"])
+    nearest = distances.argmin(dim=1)
+    assert sorted(nearest.tolist()) == list(range(600))
+    extent = np.ptp(tensors["means"].numpy(), axis=0).max()
+    assert distances.min(dim=1).values.max() < 2 * extent / 1023
+
+    expected = {name: value[nearest] for name, value in tensors.items()}
+    for name, step in (("scales", 1023), ("sh0", 255)):
+        spread = float(np.ptp(expected[name].numpy()))
+        assert (found[name] - expected[name]).abs().max() < 1.01 * spread / step
+    opacity = torch.sigmoid(found["opacities"]) - torch.sigmoid(expected["opacities"])
+    assert opacity.abs().max() < 1 / 255
+    turns = torch.nn.functional.normalize(expected["quats"], dim=1) * found["quats"]
+    assert turns.sum(dim=1).abs().min() > 1 - 1e-5
+    if degree:
+        inside = expected["shN"].abs() < 3.9
+        assert (found["shN"] - expected["shN"])[inside].abs().max() < 8 / 256
+
+
+def test_compressed_files_without_enough_bounds_are_named(tmp_path):
+    names = [f"{end}_{name}" for end in ("min", "max") for name in ("x", "y", "z")]
+    chunk = PlyElement.describe(np.zeros(1, [(name, "<f4") for name in names]), "chunk")
+    kinds = [(f"packed_{n}", "<u4") for n in ("position", "rotation", "scale", "color")]
+    vertex = PlyElement.describe(np.zeros(257, kinds), "vertex")
+    PlyData([chunk, vertex]).write(tmp_path / "a.ply")
+    with pytest.raises(InputError, match=r"a\.ply .*1 chunks are too few for 257 splats"):
         read_ply(tmp_path / "a.ply")

@@ -12,6 +12,7 @@ from scipy.spatial import KDTree
 
 from headstyle.base.errors import InputError, first_line
 from headstyle.base.files import whole_file
+from headstyle.rendering.packed_splats import is_packed, unpack
 from headstyle.rendering.renderer import Splats, check_splats
 
 logger = logging.getLogger("headstyle")
@@ -144,7 +145,7 @@ def write_splat(path: str | Path, splats: Splats) -> None:
 
 
 def read_ply(path: str | Path) -> Splats:
-    """Read a scene in the 3DGS layout, as any program writes it.
+    """Read a scene in the 3DGS layout, as any program writes it, or a compressed one.
 
     Harmonics may be missing or of degree 1 to 4, of which the fourth is left out; numbers may be
     doubles, and other properties may stand between. The disks of 2DGS, which have two scales, get
@@ -157,7 +158,10 @@ def read_ply(path: str | Path) -> Splats:
     """
     try:
         _check_count(path)
-        vertices = PlyData.read(path)["vertex"]
+        ply = PlyData.read(path)
+        if is_packed(ply):
+            return to_splats(_finite(unpack(ply), path))
+        vertices = ply["vertex"]
     except InputError:
         raise
     except (OSError, PlyParseError, KeyError, ValueError, OverflowError, MemoryError) as error:
@@ -172,9 +176,7 @@ def read_ply(path: str | Path) -> Splats:
     missing = [name for name in _columns(rest) if name not in available | optional]
     if missing or rest not in _REST_COUNTS:
         reason = f"column {missing[0]} is missing" if missing else f"{rest} f_rest columns"
-        packed = "packed_position" in available
-        move = "export it as uncompressed 3DGS PLY" if packed else "export it as 3DGS PLY"
-        raise InputError(f"{path} is not in the 3DGS layout ({reason}); {move}")
+        raise InputError(f"{path} is not in the 3DGS layout ({reason}); export it as 3DGS PLY")
 
     def columns(*names: str) -> NDArray[np.float32]:
         return np.stack([np.asarray(vertices[name], np.float32) for name in names], axis=1)
