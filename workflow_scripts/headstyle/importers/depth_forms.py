@@ -1,6 +1,7 @@
 """Maps that are called depth but hold no distances: inverse, normalized, or with an offset."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ _SHIFTED_SCALES = np.geomspace(0.85, 1.18, 34)
 _SAME_END, _NORMALIZED_START = 1e-6, 0.15
 
 
-def check_not_normalized(depths: Sequence[NDArray]) -> None:
+def check_not_normalized(depths: Sequence[NDArray[Any]]) -> None:
     """Stop where each map was stretched to the same range.
 
     Args:
@@ -41,12 +42,12 @@ def check_not_normalized(depths: Sequence[NDArray]) -> None:
         )
 
 
-def inverse_of(depth: NDArray) -> NDArray:
+def inverse_of(depth: NDArray[Any]) -> NDArray[Any]:
     """1 / depth; 0 stays 0."""
     return np.divide(1, depth, out=np.zeros_like(depth), where=depth > 0)
 
 
-def shifted(depths: Sequence[NDArray], scale: float) -> Iterator[list[NDArray]]:
+def shifted(depths: Sequence[NDArray[Any]], scale: float) -> Iterator[list[NDArray[Any]]]:
     """The maps with each of some constants added, in units around those that fit best then.
 
     Args:

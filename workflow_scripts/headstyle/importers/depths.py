@@ -3,8 +3,9 @@
 import gzip
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from zipfile import BadZipFile, ZipFile
 
 import cv2
@@ -68,33 +69,33 @@ def read_depth(path: Path, scale: float | None = None, scale_key: str = "depth_s
     return (depth * (scale or 1.0)).astype(np.float32)
 
 
-def _reader(path: Path):
+def _reader(path: Path) -> Callable[[Path], NDArray[Any]]:
     name = path.name.lower()
     return next(read for suffix, read in _READERS.items() if name.endswith(suffix))
 
 
-def _whole(values: NDArray) -> bool:
+def _whole(values: NDArray[Any]) -> bool:
     return values.dtype.kind in "iu"
 
 
-def _read_npy(path: Path) -> NDArray:
+def _read_npy(path: Path) -> NDArray[Any]:
     with path.open("rb") as file:
         return _read_array(file, path)
 
 
-def _read_npy_gz(path: Path) -> NDArray:
+def _read_npy_gz(path: Path) -> NDArray[Any]:
     with gzip.open(path) as file:
         return _read_array(file, path)
 
 
-def _read_npz(path: Path) -> NDArray:
+def _read_npz(path: Path) -> NDArray[Any]:
     with ZipFile(path) as arrays:
         names = [name.removesuffix(".npy") for name in arrays.namelist()]
         with arrays.open(f"{_depth_name(path, names)}.npy") as file:
             return _read_array(file, path)
 
 
-def _read_array(file: IO[bytes], path: Path) -> NDArray:
+def _read_array(file: IO[bytes] | gzip.GzipFile, path: Path) -> NDArray[Any]:
     """An array in NumPy's format; its size is checked before memory is taken for it."""
     version = np.lib.format.read_magic(file)
     read_header = {
@@ -115,7 +116,7 @@ def _read_array(file: IO[bytes], path: Path) -> NDArray:
     return values.reshape(shape, order="F" if columns_first else "C")
 
 
-def _read_exr(path: Path) -> NDArray:
+def _read_exr(path: Path) -> NDArray[Any]:
     import OpenEXR
 
     with OpenEXR.File(str(path), separate_channels=True) as file:
@@ -127,7 +128,7 @@ def _read_exr(path: Path) -> NDArray:
         return np.array(channels[_depth_name(path, list(channels))].pixels)
 
 
-def _read_pfm(path: Path) -> NDArray:
+def _read_pfm(path: Path) -> NDArray[Any]:
     """A Portable FloatMap: rows from the bottom, little-endian where the scale is negative."""
     with path.open("rb") as file:
         kind = file.readline().strip()
@@ -141,7 +142,7 @@ def _read_pfm(path: Path) -> NDArray:
     return _one_channel(values.reshape(height, width, channels)[::-1], path)
 
 
-def _read_tiff(path: Path) -> NDArray:
+def _read_tiff(path: Path) -> NDArray[Any]:
     # OpenCV's log would add lines to the one sentence of ours.
     level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
@@ -155,14 +156,14 @@ def _read_tiff(path: Path) -> NDArray:
     return _one_channel(_deep_enough(values, path), path)
 
 
-def _read_png(path: Path) -> NDArray:
+def _read_png(path: Path) -> NDArray[Any]:
     with PillowImage.open(path) as image:
         if not image.mode.startswith("I"):
             raise InputError(_too_few_bits(path, image.mode))
         return np.array(image)
 
 
-def _deep_enough(values: NDArray, path: Path) -> NDArray:
+def _deep_enough(values: NDArray[Any], path: Path) -> NDArray[Any]:
     if values.dtype.itemsize == 1:
         raise InputError(_too_few_bits(path, str(values.dtype)))
     return values
@@ -175,7 +176,7 @@ def _too_few_bits(path: Path, mode: str) -> str:
     )
 
 
-def _one_channel(values: NDArray, path: Path) -> NDArray:
+def _one_channel(values: NDArray[Any], path: Path) -> NDArray[Any]:
     """The map of an image whose channels are all the same."""
     if values.ndim == 2:
         return values

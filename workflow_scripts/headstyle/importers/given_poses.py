@@ -163,15 +163,15 @@ def _by_order(
     images: Mapping[str, str | Path], names: Sequence[str], place: Path
 ) -> dict[str, str]:
     """Renders that are only numbered, matched with as many cameras by their order."""
-    numbers = {view: re.fullmatch(r"(\d+)", Path(path).stem) for view, path in images.items()}
-    if not all(numbers.values()):
+    stems = {view: Path(path).stem for view, path in images.items()}
+    if not all(re.fullmatch(r"\d+", stem) for stem in stems.values()):
         return {}
     if len(names) != len(images):
         raise InputError(
             f"{place} has {len(names)} cameras but there are {len(images)} numbered images, so"
             " their order tells nothing; name the images as their cameras"
         )
-    ordered = sorted(images, key=lambda view: int(numbers[view][1]))
+    ordered = sorted(images, key=lambda view: int(stems[view]))
     logger.warning(
         "the images are numbered and %s names others: they are matched by order, %s to %s up to %s"
         " to %s",

@@ -13,11 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, ImageCms, UnidentifiedImageError
 from PIL import Image as PillowImage
+from PIL.TiffImagePlugin import TiffImageFile
 
 from headstyle.base.errors import InputError, first_line
 from headstyle.base.images import RgbaImage
@@ -127,7 +129,7 @@ def exif_orientation(image: PillowImage.Image) -> int:
     return orientation if orientation in range(1, 9) else 1
 
 
-def turn_upright(pixels: NDArray, orientation: int) -> NDArray:
+def turn_upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
     """Turn stored pixels `(H, W, ...)` as an image with this EXIF orientation is turned."""
     turned = pixels.swapaxes(0, 1) if orientation >= 5 else pixels
     flip_rows = orientation in (3, 4, 7, 8)
@@ -164,7 +166,7 @@ def _fault(image: PillowImage.Image) -> str | None:
 
 def _only_previews_follow(image: PillowImage.Image) -> bool:
     """Whether all pages of a TIFF after the first are smaller copies of it."""
-    if image.format != "TIFF":
+    if not isinstance(image, TiffImageFile):
         return False
     kinds = []
     for page in range(1, image.n_frames):
@@ -200,7 +202,7 @@ def _to_srgb(
     return np.array(image.convert("RGB")), alpha
 
 
-def _to_8_bits(values: NDArray, path: str) -> NDArray[np.uint8]:
+def _to_8_bits(values: NDArray[Any], path: str) -> NDArray[np.uint8]:
     """16-bit gray as 8-bit gray."""
     if values.min() < 0 or values.max() > 65535:
         raise InputError(f"{path} has more than 16 bits per channel; save it with 8 or 16")

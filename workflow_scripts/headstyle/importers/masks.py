@@ -7,6 +7,7 @@ cutout, or RGBA whose alpha says nothing.
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,12 +94,12 @@ def read_mask_file(path: str | Path) -> Mask:
         alpha = np.array(image.convert("RGBA").getchannel("A")) if has_alpha(image) else None
         brightness = _brightness(image)
     alpha = None if alpha is None or _is_constant(alpha) else _two_levels(alpha)
-    if brightness is None and alpha is None:
-        raise InputError(
-            f"{path} shows colors as a photograph does, not a mask; write the foreground white and"
-            " the rest black"
-        )
     if alpha is None:
+        if brightness is None:
+            raise InputError(
+                f"{path} shows colors as a photograph does, not a mask; write the foreground white"
+                " and the rest black"
+            )
         mask = _checked_labels(brightness, path)
     elif brightness is None or _is_constant(brightness):
         mask = alpha
@@ -137,14 +138,14 @@ def _brightness(image: PillowImage.Image) -> Mask | None:
     return np.where(colors.any(axis=2), np.uint8(255), np.uint8(0))
 
 
-def _from_16_bits(values: NDArray) -> Mask:
+def _from_16_bits(values: NDArray[Any]) -> Mask:
     levels = np.unique(values)
     if len(levels) == 2 and levels[0] == 0:
         return _two_levels(values > 0)
     return np.rint(np.clip(values, 0, 65535) / 257).astype(np.uint8)
 
 
-def _two_levels(values: NDArray) -> Mask:
+def _two_levels(values: NDArray[Any]) -> Mask:
     """Levels 0 and 1, or 0 and any other one, as 0 and 255; other masks as they are."""
     levels = np.unique(values)
     if (len(levels) == 2 and levels[0] == 0) or levels[-1] <= 1:
@@ -161,7 +162,7 @@ def _checked_labels(mask: Mask, path: str | Path) -> Mask:
     return mask
 
 
-def _is_constant(values: NDArray) -> bool:
+def _is_constant(values: NDArray[Any]) -> bool:
     return bool(values.min() == values.max())
 
 

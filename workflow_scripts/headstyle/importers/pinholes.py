@@ -96,7 +96,10 @@ def undistort_depth(depth: NDArray[np.float32], pixel_map: PixelMap) -> NDArray[
 
 
 def _remap(values: NDArray[np.float32], pixel_map: PixelMap, how: int) -> NDArray[np.float32]:
-    return cv2.remap(values, pixel_map, None, how, borderMode=cv2.BORDER_REPLICATE)
+    moved: NDArray[np.float32] = cv2.remap(  # type: ignore[call-overload]  # takes a map of pairs
+        values, pixel_map, None, how, borderMode=cv2.BORDER_REPLICATE
+    )
+    return moved
 
 
 def _zoomed(matrix: NDArray[np.float64], factor: float) -> NDArray[np.float64]:

@@ -252,7 +252,9 @@ class _Undistortion:
         """The depth maps of all cameras."""
         return [self._moved(i, depth, undistort_depth) for i, depth in enumerate(depths)]
 
-    def _moved(self, camera: int, values: NDArray, move: Callable) -> NDArray:
+    def _moved(
+        self, camera: int, values: NDArray[Any], move: Callable[..., NDArray[Any]]
+    ) -> NDArray[Any]:
         pixel_map = self._map(camera)
         return values if pixel_map is None else move(values, pixel_map)
 
@@ -336,6 +338,7 @@ def _read_masks(
 def _read_depths(
     files: SceneFiles, renders: Mapping[str, Path], lenses: _Undistortion, prefix: str
 ) -> list[Depth]:
+    assert files.depths is not None, "called where there are depth maps"
     paths = _files_of_views(files.depths, DEPTH_SUFFIXES, renders, f"{prefix}depths")
     depths = [read_depth(path, files.depth_scale, f"{prefix}depth_scale") for path in paths]
     _check_sizes(depths, paths, lenses.cameras)

@@ -219,7 +219,9 @@ def _check_count(path: str | Path) -> None:
             )
 
 
-def _finite(arrays: dict[str, NDArray[np.float32]], path: str | Path) -> dict[str, NDArray]:
+def _finite(
+    arrays: dict[str, NDArray[np.float32]], path: str | Path
+) -> dict[str, NDArray[np.float32]]:
     """The splats of which all numbers are finite; the others are counted in the log."""
     count = len(arrays["means"])
     kept = np.ones(count, dtype=bool)

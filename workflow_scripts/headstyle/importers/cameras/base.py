@@ -82,7 +82,8 @@ def poses_of_cameras(cameras: Cameras) -> dict[str, GivenPose]:
     for i, view in enumerate(cameras.names):
         matrix = cameras.intrinsics[i]
         params = (matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2])
-        lens = Lens("PINHOLE", *cameras.sizes[i].tolist(), params)
+        width, height = cameras.sizes[i].tolist()
+        lens = Lens("PINHOLE", width, height, params)
         poses[view] = GivenPose(lens, cameras.world_to_camera[i])
     return poses
 

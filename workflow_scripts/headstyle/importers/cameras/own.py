@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -64,7 +65,7 @@ class OwnCameras(CameraFormat):
         stacked = np.stack([pose.world_to_camera for pose in poses.values()])
         write_cameras(place, Cameras(tuple(poses), np.array(sizes), matrices, stacked))
 
-    def _views(self, place: Path) -> list[dict]:
+    def _views(self, place: Path) -> list[dict[str, Any]]:
         views = read_json_of_user(place)["views"]
         if not isinstance(views, list) or not all(
             isinstance(view, dict) and "name" in view for view in views

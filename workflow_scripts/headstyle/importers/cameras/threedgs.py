@@ -75,8 +75,8 @@ class SplattingCameras(CameraFormat):
 
 def _pose(entry: Mapping[str, Any]) -> GivenPose:
     width, height = int(positive(entry, "width")), int(positive(entry, "height"))
-    params = (positive(entry, "fx"), positive(entry, "fy"))
-    params += (number(entry, "cx", width / 2), number(entry, "cy", height / 2))
+    focal = (positive(entry, "fx"), positive(entry, "fy"))
+    center = (number(entry, "cx", width / 2), number(entry, "cy", height / 2))
     matrix = np.eye(4)
     matrix[:3, :3], matrix[:3, 3] = entry["rotation"], entry["position"]
-    return GivenPose(Lens("PINHOLE", width, height, params), world_to_camera(matrix))
+    return GivenPose(Lens("PINHOLE", width, height, (*focal, *center)), world_to_camera(matrix))
