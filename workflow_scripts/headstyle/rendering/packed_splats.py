@@ -37,7 +37,7 @@ def unpack(ply: Any) -> dict[str, NDArray[np.float32]]:
         raise ValueError(f"{len(chunks)} chunks are too few for {count} splats")
     chunk = np.arange(count) // CHUNK
 
-    def placed(fractions: NDArray, names: tuple[str, ...]) -> NDArray:
+    def placed(fractions: NDArray[Any], names: tuple[str, ...]) -> NDArray[Any]:
         low, high = (
             np.stack([chunks[f"{end}_{name}"][chunk].astype(np.float64) for name in names], axis=1)
             for end in ("min", "max")
@@ -63,7 +63,7 @@ def unpack(ply: Any) -> dict[str, NDArray[np.float32]]:
     return {name: value.astype(np.float32) for name, value in arrays.items()}
 
 
-def _bits(values: NDArray, widths: tuple[int, ...]) -> NDArray[np.float64]:
+def _bits(values: NDArray[Any], widths: tuple[int, ...]) -> NDArray[np.float64]:
     """Unsigned fractions in [0, 1] from the highest bits down. Shape `(N, len(widths))`."""
     left, columns = sum(widths), []
     for width in widths:
@@ -73,7 +73,7 @@ def _bits(values: NDArray, widths: tuple[int, ...]) -> NDArray[np.float64]:
     return np.stack(columns, axis=1)
 
 
-def _quaternions(values: NDArray) -> NDArray[np.float64]:
+def _quaternions(values: NDArray[Any]) -> NDArray[np.float64]:
     """Two bits say which component, of w, x, y and z, is the largest; it is not stored."""
     fractions = _bits(values & 0x3FFFFFFF, (10, 10, 10))
     smaller = (fractions - 0.5) * np.sqrt(2)
