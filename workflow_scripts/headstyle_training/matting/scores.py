@@ -116,12 +116,12 @@ def score_photographs(
     Raises:
         InputError: the model, a photograph or a mask is missing.
     """
-    from headstyle.posing.masks import (
+    from headstyle.posing.given_masks import (
         find_given_masks,
-        load_matting,
         masks_follow_stored_pixels,
         read_given_mask,
     )
+    from headstyle.posing.masks import load_matting
     from headstyle.posing.photographs import read_info, read_photograph
 
     given = find_given_masks(masks, list(photographs))
