@@ -19,7 +19,7 @@ from headstyle.editing.acceleration import (
 )
 from headstyle.editing.memory import exact_device
 from headstyle.editing.registry import make_editor
-from test_instruct_pix2pix import INSTRUCTION, make_view, settings
+from test_instruct_pix2pix import INSTRUCTION, exact, make_view, settings
 from tiny_pipeline import write_tiny_pipeline
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -73,8 +73,8 @@ def test_compiled_networks_see_one_shape_and_edit_the_same(folder, monkeypatch):
 
     monkeypatch.setattr(acceleration, "Compiled", Recorded)
     views = [make_view(str(i), i) for i in range(5)]
-    expected = make_editor(settings(folder), "cpu").edit(views, INSTRUCTION)
-    editor = make_editor(settings(folder, compile="always"), "cpu")
+    expected = exact(make_editor(settings(folder), "cpu")).edit(views, INSTRUCTION)
+    editor = exact(make_editor(settings(folder, compile="always"), "cpu"))
     for edited, alone in zip(editor.edit(views, INSTRUCTION), expected, strict=True):
         np.testing.assert_allclose(edited, alone, atol=1e-5)
     assert set(shapes) == {"_run_unet", "_encode", "_decode"}

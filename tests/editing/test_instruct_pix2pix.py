@@ -44,6 +44,22 @@ def editor(folder):
     return make_editor(settings(folder), "cpu")
 
 
+@pytest.fixture(scope="module")
+def exact_editor(folder):
+    return exact(make_editor(settings(folder), "cpu"))
+
+
+def exact(editor):
+    """The editor with float64 networks, for edits that batches of every size give alike.
+
+    A library may multiply float32 matrices of other sizes in another order, as MKL does on some
+    processors. Guidance by random networks magnifies that rounding to more than 1e-5.
+    """
+    for network in (editor.unet, editor.vae, editor.text_encoder):
+        network.double()
+    return editor
+
+
 def settings(model, **changes):
     return {
         "editor": "instruct_pix2pix",
@@ -77,10 +93,10 @@ def foreground(image):
     return image[image[..., 3] > 0]
 
 
-def test_a_batch_of_mixed_sizes_equals_the_edits_one_by_one(editor):
-    together = editor.edit(VIEWS, INSTRUCTION)
+def test_a_batch_of_mixed_sizes_equals_the_edits_one_by_one(exact_editor):
+    together = exact_editor.edit(VIEWS, INSTRUCTION)
     for view, edited in zip(VIEWS, together, strict=True):
-        [alone] = editor.edit([view], INSTRUCTION)
+        [alone] = exact_editor.edit([view], INSTRUCTION)
         assert edited.shape == view.photograph.shape
         np.testing.assert_allclose(edited, alone, atol=1e-5)
     assert np.abs(together[0] - together[2])[5:].mean() > 0.01
@@ -100,7 +116,7 @@ def test_all_views_of_one_size_share_one_noise(editor):
     np.testing.assert_allclose(edits[0], edits[-1], atol=1e-5)
 
 
-def test_views_with_seeds_levels_and_texts_of_their_own_are_edited_as_if_alone(editor):
+def test_views_with_seeds_levels_and_texts_of_their_own_are_edited_as_if_alone(exact_editor):
     changes = [
         {"seed": 4},
         {"noise_level": 0.5, "text_guidance": 3.0},
@@ -108,11 +124,11 @@ def test_views_with_seeds_levels_and_texts_of_their_own_are_edited_as_if_alone(e
         {"noise_level": 1.0},
     ]
     instructions = [dataclasses.replace(INSTRUCTION, **change) for change in changes]
-    together = editor.edit(VIEWS, instructions)
+    together = exact_editor.edit(VIEWS, instructions)
     for view, instruction, edited in zip(VIEWS, instructions, together, strict=True):
-        [alone] = editor.edit([view], instruction)
+        [alone] = exact_editor.edit([view], instruction)
         np.testing.assert_allclose(edited, alone, atol=1e-5)
-        [other] = editor.edit([view], INSTRUCTION)
+        [other] = exact_editor.edit([view], INSTRUCTION)
         assert np.abs(edited - other).max() > 1e-3
 
 
@@ -262,7 +278,7 @@ def test_a_prompt_longer_than_the_window_says_what_was_cut(editor, caplog):
 
 
 def test_running_out_of_memory_halves_the_batch_and_goes_on(folder, monkeypatch):
-    editor = make_editor(settings(folder, batch_size=None), "cpu")
+    editor = exact(make_editor(settings(folder, batch_size=None), "cpu"))
     whole, sizes = editor._diffuse, []
 
     def limited(views, instructions):
@@ -274,9 +290,8 @@ def test_running_out_of_memory_halves_the_batch_and_goes_on(folder, monkeypatch)
     monkeypatch.setattr(editor, "_diffuse", limited)
     edits = editor.edit(VIEWS, INSTRUCTION)
     assert sizes == [3, 2, 1, 1, 1, 1]
-    for edited, expected in zip(
-        edits, make_editor(settings(folder), "cpu").edit(VIEWS, INSTRUCTION), strict=True
-    ):
+    in_twos = exact(make_editor(settings(folder), "cpu")).edit(VIEWS, INSTRUCTION)
+    for edited, expected in zip(edits, in_twos, strict=True):
         np.testing.assert_allclose(edited, expected, atol=1e-5)
 
 
