@@ -115,7 +115,9 @@ def rasterize_to_pixels(
         *(means2d, conics, opacities, size, tile_size, isect_offsets, flatten_ids, absgrad),
         None if masks is None else masks.flatten().tolist(),
     ):
-        color.append(weights.T @ colors.reshape(-1, channels)[ids])
+        # MKL's float32 products may depend on where the matrices lie in memory.
+        mixed = weights.T.double() @ colors.reshape(-1, channels)[ids].double()
+        color.append(mixed.float())
         through.append(left)
     color = image_of(torch.stack(color), isect_offsets.shape, tile_size, size)
     through = image_of(torch.stack(through)[..., None], isect_offsets.shape, tile_size, size)
