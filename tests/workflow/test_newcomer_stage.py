@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 
 from headstyle.base.cameras import Cameras, read_cameras
-from headstyle.base.files import write_table
+from headstyle.base.tables.frames import write_table
 from headstyle.workflow.stage import stage
 
 

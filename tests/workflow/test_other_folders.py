@@ -58,7 +58,7 @@ def make_adjacency(
         )  # fmt: skip
     assert_adjacency_was_made(here / results / "A")
     # The caption, which lies beside the workflow, with the workflow's settings in it.
-    assert "from the nearest directions, at most 60" in (here / "report.html").read_text()
+    assert "with the nearest viewing directions, at most 60" in (here / "report.html").read_text()
 
 
 def test_from_another_folder_the_workflows_own_tables_settings_and_scripts_are_found(tmp_path):
