@@ -1,6 +1,5 @@
 """Reads and checks the configuration and the tables. Defines functions for the rules' inputs."""
 
-import os
 import runpy
 import sys
 import time
@@ -9,18 +8,15 @@ from pathlib import Path
 
 # Loaded by its path, as it finds out where the library is: another workflow may use this one as a
 # module, from another folder or from a Git repository.
-INTERNALS = "../workflow_scripts/headstyle/workflow/snakemake_internals.py"
+INTERNALS = runpy.run_path(
+    workflow.source_path("../workflow_scripts/headstyle/workflow/snakemake_internals.py")
+)
 try:
-    HOME = runpy.run_path(workflow.source_path(INTERNALS))["source_folder"](workflow).parent
+    HOME = INTERNALS["source_folder"](workflow).parent
 except ValueError as error:
     sys.exit(f"Error: {error}")
 LIBRARY = HOME / "workflow_scripts"
-sys.path.insert(0, str(LIBRARY))
-# Snakemake puts this folder last on the path of a script, where an installed headstyle of another
-# version would come first. The digest of the library would then not be that of the code that runs.
-SEARCHED = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-if str(LIBRARY) != SEARCHED[0]:
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(LIBRARY), *SEARCHED]))
+INTERNALS["search_first"](LIBRARY)
 
 from headstyle.workflow import configuration
 

@@ -1,20 +1,5 @@
 """Foreign scenes: renders of other methods are converted, measured like avatars, and tabulated."""
 
-from headstyle.importers.settings import ForeignScene
-
-FOREIGN = {name: ForeignScene(name, entry, R) for name, entry in config["foreign"].items()}
-FOREIGN_NAMES = "|".join(FOREIGN) or "none"
-
-
-def foreign_scene(key):
-    """For a rule: one of a `ForeignScene`'s paths, of the scene that the job is for."""
-    return lambda wildcards: getattr(FOREIGN[wildcards.subject], key)
-
-
-def foreign_tables(name):
-    """The tables of all scenes of other methods, and of their unedited views where there are any."""
-    return [path for scene in FOREIGN.values() for path in scene.tables(name)]
-
 
 rule import_renders:
     input:

@@ -1,45 +1,5 @@
 """Consistency of the views of each scene, and the study's tables."""
 
-# Every scene of a subject that is measured.
-SCENES = ["baseline", "floor", *(f"avatars/{avatar}" for avatar in AVATARS)]
-
-
-def scene_images(wildcards):
-    """Index of the images to compare: a scene's renders, or the photographs for the floor."""
-    folder = f"{R}/{wildcards.subject}"
-    return (
-        f"{folder}/views/cameras.json"
-        if wildcards.scene == "floor"
-        else f"{folder}/{wildcards.scene}/renders"
-    )
-
-
-def scene_depth(wildcards):
-    scene = "baseline" if wildcards.scene == "floor" else wildcards.scene
-    return f"{R}/{wildcards.subject}/{scene}/depth"
-
-
-def scene_labels(wildcards):
-    """What the columns prompt and strength say of a scene."""
-    if wildcards.scene.startswith("avatars/"):
-        return wildcards.scene.removeprefix("avatars/").split("_")
-    return ["photographs" if wildcards.scene == "floor" else "none", "none"]
-
-
-def scene_floor(wildcards):
-    """What a scene's pairs are held against: the baseline's, which itself has none."""
-    if wildcards.scene == "baseline":
-        return []
-    return f"{R}/{wildcards.subject}/baseline/consistency/pairs.csv"
-
-
-def scene_instruction(wildcards):
-    """The text that an avatar's edit followed; null for scenes without one."""
-    if not wildcards.scene.startswith("avatars/"):
-        return None
-    prompt, _ = scene_labels(wildcards)
-    return instruction(wildcards.subject, prompt)
-
 
 rule measure_consistency:
     input:

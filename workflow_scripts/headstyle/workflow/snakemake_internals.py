@@ -6,6 +6,7 @@ The rules load this module before they know where the library lies, so it import
 
 import os
 import subprocess
+import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -84,6 +85,18 @@ def source_folder(workflow: Any) -> Path:
         ' Snakefile in the clone, or write github("OWNER/REPOSITORY", path="workflow/Snakefile",'
         ' tag="...")'
     )
+
+
+def search_first(library: Path) -> None:
+    """Lets this process and those it starts import from `library` before any other folder.
+
+    Snakemake puts a script's library last on its path, where an installed headstyle of another
+    version would come first. The digest of the library would then not be that of the code that runs.
+    """
+    sys.path.insert(0, str(library))
+    searched = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if str(library) != searched[0]:
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(library), *searched]))
 
 
 def _unpacked(repository: Path, ref: str, cache: Path) -> Path:

@@ -1,0 +1,57 @@
+"""The scenes that are measured: what each is made of, and what its tables call it."""
+
+from headstyle.importers.settings import ForeignScene
+
+# Every scene of a subject that is measured.
+SCENES = ["baseline", "floor", *(f"avatars/{avatar}" for avatar in AVATARS)]
+
+
+def scene_images(wildcards):
+    """Index of the images to compare: a scene's renders, or the photographs for the floor."""
+    folder = f"{R}/{wildcards.subject}"
+    return (
+        f"{folder}/views/cameras.json"
+        if wildcards.scene == "floor"
+        else f"{folder}/{wildcards.scene}/renders"
+    )
+
+
+def scene_depth(wildcards):
+    scene = "baseline" if wildcards.scene == "floor" else wildcards.scene
+    return f"{R}/{wildcards.subject}/{scene}/depth"
+
+
+def scene_labels(wildcards):
+    """What the columns prompt and strength say of a scene."""
+    if wildcards.scene.startswith("avatars/"):
+        return wildcards.scene.removeprefix("avatars/").split("_")
+    return ["photographs" if wildcards.scene == "floor" else "none", "none"]
+
+
+def scene_floor(wildcards):
+    """What a scene's pairs are held against: the baseline's, which itself has none."""
+    if wildcards.scene == "baseline":
+        return []
+    return f"{R}/{wildcards.subject}/baseline/consistency/pairs.csv"
+
+
+def scene_instruction(wildcards):
+    """The text that an avatar's edit followed; null for scenes without one."""
+    if not wildcards.scene.startswith("avatars/"):
+        return None
+    prompt, _ = scene_labels(wildcards)
+    return instruction(wildcards.subject, prompt)
+
+
+FOREIGN = {name: ForeignScene(name, entry, R) for name, entry in config["foreign"].items()}
+FOREIGN_NAMES = "|".join(FOREIGN) or "none"
+
+
+def foreign_scene(key):
+    """For a rule: one of a `ForeignScene`'s paths, of the scene that the job is for."""
+    return lambda wildcards: getattr(FOREIGN[wildcards.subject], key)
+
+
+def foreign_tables(name):
+    """The tables of all scenes of other methods, and of their unedited views where there are any."""
+    return [path for scene in FOREIGN.values() for path in scene.tables(name)]
