@@ -19,7 +19,7 @@ from headstyle.editing.acceleration import (
 )
 from headstyle.editing.memory import exact_device
 from headstyle.editing.registry import make_editor
-from test_instruct_pix2pix import INSTRUCTION, exact, make_view, settings
+from pix2pix_samples import INSTRUCTION, exact, make_view, settings
 from tiny_pipeline import write_tiny_pipeline
 from torch.nn.attention import SDPBackend, sdpa_kernel
 

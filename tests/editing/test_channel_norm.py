@@ -5,7 +5,7 @@ import pytest
 import torch
 from headstyle.editing.channel_norm import ChannelNorm, channel_norm, replace_group_norms
 from headstyle.editing.registry import make_editor
-from test_instruct_pix2pix import INSTRUCTION, make_view, settings
+from pix2pix_samples import INSTRUCTION, make_view, settings
 from tiny_pipeline import write_tiny_pipeline
 from torch.nn.functional import group_norm
 

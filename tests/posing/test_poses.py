@@ -18,27 +18,7 @@ from headstyle.posing.poses import check_registered, drop_reasons, guess_lenses,
 from headstyle.posing.reconstruction import Mapping
 from headstyle.posing.undistortion import lens_cameras, transforms
 from own_process import in_own_process, run_stage
-from PIL import Image
-
-CONFIG = {
-    "max_image_size_px": 320,
-    "max_features": 800,
-    "camera_sharing": "per_capture",
-    "camera_model": "SIMPLE_RADIAL",
-    "mapper": "incremental",
-    "min_registered": 0.9,
-}
-
-
-def write_masks(folder, photographs, cameras):
-    """Masks that keep everything, for `{view}.jpg` in the folder `photographs`."""
-    views = {}
-    (folder / "masks").mkdir(parents=True)
-    for view, (width, height) in zip(cameras.names, cameras.sizes.tolist(), strict=True):
-        Image.new("L", (width, height), 255).save(folder / "masks" / f"{view}.png")
-        path = str(photographs / f"{view}.jpg")
-        views[view] = {"photograph": path, "width": width, "height": height}
-    write_json(folder / "masks" / "masks.json", {"steps": [], "views": views})
+from pose_inputs import CONFIG, write_masks
 
 
 def pose_stage(folder, name="poses", given="", threads=1, succeeds=True, **changes):

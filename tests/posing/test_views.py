@@ -18,7 +18,7 @@ from headstyle.posing.undistortion import (
 )
 from own_process import in_own_process, run_stage
 from PIL import Image
-from test_poses import CONFIG, write_masks
+from pose_inputs import CONFIG, write_masks
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import numba
 import numpy as np
 import pytest
 import torch
+from gradients import BACKGROUND, assert_equal_gradients, gradients, weighted_loss
 from headstyle.base.cameras import Cameras
 from headstyle.rendering.cpu.project import Projection, camera_table
 from headstyle.rendering.renderer import render, render_views
@@ -13,7 +14,6 @@ from headstyle.rendering.splats import splats_from_points
 from splat_reference import make_cameras, make_scene, reference_render
 
 WIDTH, HEIGHT = 37, 50
-BACKGROUND = torch.tensor([0.2, 0.5, 0.9])
 
 
 def one_splat(depth=2.0, opacity=0.9, size=0.1, color=(1.0, 0.5, 0.0)):
@@ -36,25 +36,6 @@ def straight_camera(size=21, focal=30.0):
 
 def together(*scenes):
     return {name: torch.cat([scene[name] for scene in scenes]) for name in scenes[0]}
-
-
-def weighted_loss(colors, alphas, seed=3):
-    """A scalar with a gradient of its own at every pixel and channel."""
-    generator = torch.Generator().manual_seed(seed)
-    of_colors = torch.randn(colors.shape, generator=generator).to(colors)
-    of_alphas = torch.randn(alphas.shape, generator=generator).to(alphas)
-    return (colors * of_colors).sum() + (alphas * of_alphas).sum()
-
-
-def gradients(splats, loss):
-    return dict(zip(splats, torch.autograd.grad(loss, list(splats.values())), strict=True))
-
-
-def assert_equal_gradients(found, expected, tolerance=1e-3):
-    for name, value in expected.items():
-        if value.numel():
-            error = (found[name].double().cpu() - value.double().cpu()).abs().max()
-            assert error <= tolerance * value.abs().max(), name
 
 
 @pytest.mark.parametrize("degree", [0, 1, 2, 3])

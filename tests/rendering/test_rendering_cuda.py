@@ -9,6 +9,7 @@ import gsplat_stand_in
 import pytest
 import torch
 from ball import VIEWS, make_ball, settings
+from gradients import BACKGROUND, assert_equal_gradients, gradients, weighted_loss
 from gsplat_stand_in import NAMES, use_stand_in
 from headstyle.losses import photometric as losses
 from headstyle.rendering.cuda import rasterize as rendering_cuda
@@ -19,7 +20,6 @@ from headstyle.training import densification, exposure
 from headstyle.training.trainer import SplatTrainer
 from headstyle.training.trainers import make_trainer
 from splat_reference import make_cameras, make_scene
-from test_rendering import BACKGROUND, assert_equal_gradients, gradients, weighted_loss
 from torch._subclasses.fake_tensor import FakeTensorMode
 from waits import Waits
 
