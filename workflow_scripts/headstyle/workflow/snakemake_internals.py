@@ -90,8 +90,8 @@ def source_folder(workflow: Any) -> Path:
 def search_first(library: Path) -> None:
     """Lets this process and those it starts import from `library` before any other folder.
 
-    Snakemake puts a script's library last on its path, where an installed headstyle of another
-    version would come first. The digest of the library would then not be that of the code that runs.
+    Snakemake puts a script's library last on its path. An installed headstyle of another version
+    would come before it, and the digest of the library would not be that of the code that runs.
     """
     sys.path.insert(0, str(library))
     searched = os.environ.get("PYTHONPATH", "").split(os.pathsep)
