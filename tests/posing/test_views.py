@@ -8,8 +8,8 @@ from headstyle.base.errors import InputError
 from headstyle.base.files import read_json, write_json
 from headstyle.base.images import read_views, write_image
 from headstyle.importers.colmap_models import SparseModel
-from headstyle.importers.lenses import Lens, project
-from headstyle.importers.pinholes import undistorted_pinhole, undistortion_map
+from headstyle.importers.lenses import Lens, project, undistorted_pinhole
+from headstyle.importers.pinholes import undistortion_map
 from headstyle.posing.undistortion import (
     foreground_points,
     make_view,

@@ -95,6 +95,16 @@ def ray_lengths(height: int, width: int, intrinsics: NDArray[np.float64]) -> NDA
     return np.sqrt(1 + x**2 + y[:, None] ** 2)
 
 
+def along_z(
+    distances: Sequence[NDArray[np.float32]], cameras: Cameras
+) -> list[NDArray[np.float32]]:
+    """Distances along the pixels' rays `(H, W)`, one map per camera, as z."""
+    return [
+        (lengths / ray_lengths(lengths.shape[0], lengths.shape[1], matrix)).astype(np.float32)
+        for lengths, matrix in zip(distances, cameras.intrinsics, strict=True)
+    ]
+
+
 def explained_by_depth(
     depths: Sequence[NDArray[Any]],
     cameras: Cameras,

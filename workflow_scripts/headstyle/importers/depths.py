@@ -3,7 +3,7 @@
 import gzip
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
 from zipfile import BadZipFile, ZipFile
@@ -29,6 +29,21 @@ _DECODER_ERRORS = (
     *(AttributeError, RuntimeError, MemoryError, zlib.error, OverflowError, TypeError),
     PillowImage.DecompressionBombError,
 )
+
+
+def read_depths(paths: Sequence[Path], scale: float | None, scale_key: str) -> list[Depth]:
+    """Depth maps of several views; the arguments are as in `read_depth`.
+
+    Raises:
+        InputError: as `read_depth`, or a map has no depth anywhere.
+    """
+    depths = []
+    for path in paths:
+        depth = read_depth(path, scale, scale_key)
+        if not depth.any():
+            raise InputError(f"{path} has no depth anywhere; write it again")
+        depths.append(depth)
+    return depths
 
 
 def read_depth(path: Path, scale: float | None = None, scale_key: str = "depth_scale") -> Depth:

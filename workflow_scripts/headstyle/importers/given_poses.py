@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from headstyle.base.cameras import OPENGL_FROM_OPENCV, Cameras
 from headstyle.base.errors import InputError
 from headstyle.importers.cameras import GivenPose, find_cameras
-from headstyle.importers.lenses import Lens, is_distorted, resized
+from headstyle.importers.lenses import Lens, has_shape, pinhole_of
 from headstyle.importers.listing import look_alikes, match_files
-from headstyle.importers.pinholes import undistorted_pinhole
 
 logger = logging.getLogger("headstyle")
 
@@ -22,17 +20,6 @@ AXES = ("opengl", "opencv")
 """Camera axes: x right, y up, z backward; and x right, y down, z forward."""
 LEAST_SHARE = 0.5
 """If fewer photographs have a given pose, their names are probably not those of the poses."""
-
-# Places of (fx, fy, cx, cy) in the parameters of lenses without distortion, by COLMAP's model.
-_PINHOLE_PARAMS = {
-    "SIMPLE_PINHOLE": (0, 0, 1, 2),
-    "SIMPLE_RADIAL": (0, 0, 1, 2),
-    "RADIAL": (0, 0, 1, 2),
-    "PINHOLE": (0, 1, 2, 3),
-    "OPENCV": (0, 1, 2, 3),
-    "FULL_OPENCV": (0, 1, 2, 3),
-}
-_MOST_NAMES = 8
 
 
 @dataclass(frozen=True)
@@ -43,6 +30,8 @@ class SceneCameras:
     """The pinholes, for the images after undistortion."""
     distorted: Mapping[str, Lens]
     """The lens, at the image's size, of each view whose image must be undistorted first."""
+    axes: str
+    """Camera axes that the file was read with, one of `AXES`."""
     unused: tuple[str, ...]
     """Names in the file that belong to no view."""
 
@@ -82,11 +71,6 @@ def read_given_poses(
     return {view: poses[name] for view, name in matched.items() if name in poses}
 
 
-def default_axes(path: str | Path) -> str:
-    """The camera axes of a file's format."""
-    return find_cameras(path)[0].axes
-
-
 def read_scene_cameras(
     path: str | Path,
     sizes: Mapping[str, tuple[int, int]],
@@ -124,39 +108,31 @@ def read_scene_cameras(
             f"{place} has no camera for {len(missing)} of {len(sizes)} images, first"
             f" {missing[0]!r}{alike}; add it, or take the image out of the renders"
         )
-    intrinsics, distorted = [], {}
+    pinholes = {}
     for view, size in sizes.items():
-        lens = poses[matched[view]].lens
-        _check_shape(lens, size, place, matched[view])
-        if is_distorted(lens):
-            distorted[view] = resized(lens, *size)
-            intrinsics.append(_undistorted(distorted[view], place, matched[view]))
-        else:
-            intrinsics.append(_scaled_matrix(lens, size))
+        name = matched[view]
+        lens = poses[name].lens
+        if not has_shape(lens, size):
+            raise InputError(
+                f"the image of {Path(name).stem!r} is {size[0]}x{size[1]} px but its camera in"
+                f" {place} is {lens.width}x{lens.height} px; give the camera of the image as it is"
+            )
+        try:
+            pinholes[view] = pinhole_of(lens, size)
+        except InputError as error:
+            raise InputError(f"{place}, {name!r}: {error}") from None
     world_to_camera = np.array([poses[matched[view]].world_to_camera for view in sizes])
     if axes and axes != kind.axes:
         world_to_camera = OPENGL_FROM_OPENCV @ world_to_camera
     cameras = Cameras(
         tuple(sizes),
         np.array(list(sizes.values()), dtype=np.int64),
-        np.array(intrinsics),
+        np.array([pinhole.matrix for pinhole in pinholes.values()]),
         world_to_camera,
     )
+    distorted = {view: p.distorted for view, p in pinholes.items() if p.distorted is not None}
     unused = sorted(set(names) - set(matched.values()))
-    return SceneCameras(cameras, distorted, tuple(unused))
-
-
-def tell_unused(unused: Sequence[str], used: int) -> None:
-    """Say in the log which cameras have no render: they are left out."""
-    if unused:
-        more = ", ..." if len(unused) > _MOST_NAMES else ""
-        logger.warning(
-            "%d of %d cameras have no render and are left out: %s%s",
-            len(unused),
-            len(unused) + used,
-            ", ".join(Path(name).stem for name in unused[:_MOST_NAMES]),
-            more,
-        )
+    return SceneCameras(cameras, distorted, axes or kind.axes, tuple(unused))
 
 
 def _by_order(
@@ -182,31 +158,3 @@ def _by_order(
         names[-1],
     )
     return dict(zip(ordered, names, strict=True))
-
-
-def _check_shape(lens: Lens, size: tuple[int, int], place: Path, name: str) -> None:
-    """Raise an InputError where an image is not its camera's, resized."""
-    factors = np.array(size) / (lens.width, lens.height)
-    # Rounded to whole pixels, both sides of a resized image may be off by one half.
-    if abs(lens.width * factors[1] - size[0]) > 1 and abs(lens.height * factors[0] - size[1]) > 1:
-        raise InputError(
-            f"the image of {Path(name).stem!r} is {size[0]}x{size[1]} px but its camera in {place}"
-            f" is {lens.width}x{lens.height} px; give the camera of the image as it is"
-        )
-
-
-def _scaled_matrix(lens: Lens, size: tuple[int, int]) -> NDArray[np.float64]:
-    """The pinhole matrix of an image of this size."""
-    factors = np.array(size) / (lens.width, lens.height)
-    matrix = np.eye(3)
-    focal_x, focal_y, center_x, center_y = (lens.params[i] for i in _PINHOLE_PARAMS[lens.model])
-    matrix[0, 0], matrix[0, 2] = focal_x * factors[0], center_x * factors[0]
-    matrix[1, 1], matrix[1, 2] = focal_y * factors[1], center_y * factors[1]
-    return matrix
-
-
-def _undistorted(lens: Lens, place: Path, name: str) -> NDArray[np.float64]:
-    try:
-        return undistorted_pinhole(lens)
-    except InputError as error:
-        raise InputError(f"{place}, {name!r}: {error}") from None

@@ -65,6 +65,11 @@ class Picture:
     """Straight alpha `(H, W)`; None where the file has none."""
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Width and height [px]."""
+        return self.rgb.shape[1], self.rgb.shape[0]
+
+    @property
     def shown_alpha(self) -> NDArray[np.uint8] | None:
         """The alpha, but None where it is opaque everywhere: then it tells nothing."""
         return None if self.alpha is None or self.alpha.min() == 255 else self.alpha

@@ -12,6 +12,7 @@ import cv2  # noqa: F401  (must be loaded before pycolmap, see above)
 import numpy as np
 from numpy.typing import NDArray
 
+from headstyle.base.cameras import pixel_rays
 from headstyle.base.errors import InputError
 
 
@@ -27,22 +28,63 @@ class Lens:
     """Whether the focal length comes from EXIF or a calibration, not from a guess."""
 
 
+@dataclass(frozen=True)
+class Pinhole:
+    """What stands for a lens once its images are undistorted."""
+
+    matrix: NDArray[np.float64]
+    """Shape `(3, 3)`."""
+    distorted: Lens | None
+    """The lens, at the image's size, where the image must be undistorted first."""
+
+
 _LARGEST_DISTORTION = 1e-9
-# Number of parameters that are no distortion, of lenses that are pinholes without it.
-_PINHOLE_COUNT = {
-    "SIMPLE_PINHOLE": 3,
-    "SIMPLE_RADIAL": 3,
-    "RADIAL": 3,
-    "PINHOLE": 4,
-    "OPENCV": 4,
-    "FULL_OPENCV": 4,
+# Places of (fx, fy, cx, cy) in the parameters of lenses that are pinholes without distortion, whose
+# parameters stand behind.
+_PINHOLE_PARAMS = {
+    "SIMPLE_PINHOLE": (0, 0, 1, 2),
+    "SIMPLE_RADIAL": (0, 0, 1, 2),
+    "RADIAL": (0, 0, 1, 2),
+    "PINHOLE": (0, 1, 2, 3),
+    "OPENCV": (0, 1, 2, 3),
+    "FULL_OPENCV": (0, 1, 2, 3),
 }
+# Steps in which the focal length is tried that just leaves no blank border.
+_FOCAL_STEP = 1.002
+_FOCAL_FACTORS = (0.7, 4.0)
 
 
 def is_distorted(lens: Lens) -> bool:
     """Whether straight lines are not straight in the lens's images."""
-    count = _PINHOLE_COUNT.get(lens.model)
-    return count is None or any(abs(p) > _LARGEST_DISTORTION for p in lens.params[count:])
+    places = _PINHOLE_PARAMS.get(lens.model)
+    return places is None or any(
+        abs(p) > _LARGEST_DISTORTION for p in lens.params[max(places) + 1 :]
+    )
+
+
+def has_shape(lens: Lens, size: tuple[int, int]) -> bool:
+    """Whether an image of this size (width, height) can be the lens's, resized."""
+    factors = np.array(size) / (lens.width, lens.height)
+    # Rounded to whole pixels, both sides of a resized image may be off by one half.
+    off = abs(lens.width * factors[1] - size[0]), abs(lens.height * factors[0] - size[1])
+    return bool(min(off) <= 1)
+
+
+def pinhole_of(lens: Lens, size: tuple[int, int]) -> Pinhole:
+    """The pinhole for the lens's images at another size (width, height).
+
+    Raises:
+        InputError: as `undistorted_pinhole`.
+    """
+    if is_distorted(lens):
+        distorted = resized(lens, *size)
+        return Pinhole(undistorted_pinhole(distorted), distorted)
+    factors = np.array(size) / (lens.width, lens.height)
+    matrix = np.eye(3)
+    focal_x, focal_y, center_x, center_y = (lens.params[i] for i in _PINHOLE_PARAMS[lens.model])
+    matrix[0, 0], matrix[0, 2] = focal_x * factors[0], center_x * factors[0]
+    matrix[1, 1], matrix[1, 2] = focal_y * factors[1], center_y * factors[1]
+    return Pinhole(matrix, None)
 
 
 def project(lens: Lens, points: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -60,6 +102,40 @@ def resized(lens: Lens, width: int, height: int) -> Lens:
     camera = colmap_camera(1, lens)
     camera.rescale(width, height)
     return lens_of(camera)
+
+
+def undistorted_pinhole(lens: Lens) -> NDArray[np.float64]:
+    """The pinhole matrix, at the lens's size, that shows as much as fits without a blank border.
+
+    The principal point stays; the focal length changes by one factor for both axes.
+
+    Raises:
+        InputError: the lens sees too wide an angle for a pinhole.
+    """
+    matrix = pinhole_matrix(lens)
+    edge = [np.linspace(0.5, side - 0.5, 128) for side in (lens.width, lens.height)]
+    sides = [(edge[0], np.full(128, y)) for y in (0.5, lens.height - 0.5)]
+    sides += [(np.full(128, x), edge[1]) for x in (0.5, lens.width - 0.5)]
+    border = np.concatenate([np.stack(side, axis=1) for side in sides])
+
+    def fits(factor: float) -> bool:
+        source = project(lens, pixel_rays(border, _zoomed(matrix, factor)))
+        last = np.array([lens.width, lens.height]) - 0.5
+        return bool(np.all((source >= 0.5 - 1e-6) & (source <= last + 1e-6)))
+
+    factor = 1.0
+    if fits(factor):
+        while factor > _FOCAL_FACTORS[0] and fits(factor / _FOCAL_STEP):
+            factor /= _FOCAL_STEP
+        return _zoomed(matrix, factor)
+    while factor < _FOCAL_FACTORS[1]:
+        factor *= _FOCAL_STEP
+        if fits(factor):
+            return _zoomed(matrix, factor)
+    raise InputError(
+        f"a {lens.model} camera with parameters {lens.params} cannot be undistorted to a pinhole;"
+        " leave its photographs out or give poses of undistorted ones"
+    )
 
 
 def guessed_lens(model: str, width: int, height: int, focal_px: float | None) -> Lens:
@@ -108,3 +184,10 @@ def lens_of(camera: Any) -> Lens:
         tuple(camera.params.tolist()),
         camera.has_prior_focal_length,
     )
+
+
+def _zoomed(matrix: NDArray[np.float64], factor: float) -> NDArray[np.float64]:
+    zoomed = matrix.copy()
+    zoomed[0, 0] *= factor
+    zoomed[1, 1] *= factor
+    return zoomed

@@ -10,7 +10,7 @@ import os
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path, PurePosixPath
@@ -48,6 +48,15 @@ class Listing:
     """What the folder holds besides, in a few words each with its count."""
 
 
+@dataclass(frozen=True)
+class Naming:
+    """What files of views are called, in the terms of `match_files`."""
+
+    suffixes: Sequence[str]
+    marker: re.Pattern[str] | None = None
+    first: Callable[[str], bool] | None = None
+
+
 def list_files(folder: str | Path, suffixes: Sequence[str], key: str) -> Listing:
     """The files of a folder with one of the suffixes, by view.
 
@@ -78,6 +87,48 @@ def list_files(folder: str | Path, suffixes: Sequence[str], key: str) -> Listing
         skipped, _ = _split(sorted(set(below) - set(chosen)), suffixes)
         notes, other = _below_notes(folder, skipped), other + rest
     return Listing(_by_view(found, folder, suffixes, prefix), (*_notes(other), *notes))
+
+
+def list_views(folder: str | Path, suffixes: Sequence[str], key: str) -> dict[str, Path]:
+    """The files by view, as `list_files`; says what is left out, raises where there is no file."""
+    listing = list_files(folder, suffixes, key)
+    if not listing.files:
+        raise InputError(f"{key}: {folder} holds no file {', '.join(suffixes)}; correct the path")
+    if listing.left_out:
+        logger.warning("%s: left out of %s: %s", key, folder, ", ".join(listing.left_out))
+    return listing.files
+
+
+def files_of_views(
+    folder: str | Path | None, views: Mapping[str, Path], naming: Naming, key: str
+) -> list[Path]:
+    """Each view's file in another folder or below it, in the order of the views.
+
+    Args:
+        folder: Where to look; None stands for a folder that is not given.
+        views: As in `match_files`.
+        naming: What the files are called.
+        key: As in `list_files`.
+
+    Returns:
+        One file per view; no file where no folder is given.
+
+    Raises:
+        InputError: as `list_views`, or a view has no file, or two.
+    """
+    if folder is None:
+        return []
+    list_views(folder, naming.suffixes, key)
+    names = [str(path) for path in files_everywhere(Path(folder), naming.suffixes)]
+    found = match_files(views, names, key, naming.suffixes, naming.marker, naming.first)
+    missing = [view for view in views if view not in found]
+    if missing:
+        alike = look_alikes(missing, set(names) - set(found.values()))
+        raise InputError(
+            f"{key}: {folder} lacks {len(missing)} of {len(views)} views, first {missing[0]!r}"
+            f"{alike}; add the file or take the view out of the renders"
+        )
+    return [Path(found[view]) for view in views]
 
 
 def files_everywhere(folder: Path, suffixes: Sequence[str]) -> list[Path]:
@@ -128,6 +179,7 @@ def match_files(
     where: str,
     suffixes: Sequence[str] = (),
     marker: re.Pattern[str] | None = None,
+    first: Callable[[str], bool] | None = None,
 ) -> dict[str, str]:
     """Which of the offered names belongs to each view.
 
@@ -141,6 +193,7 @@ def match_files(
         suffixes: As in `place_of`.
         marker: What may stand in a file name besides the view's, such as `_mask`; cut as a last
             resort.
+        first: Tells names that go before all others.
 
     Returns:
         The offered name of each view that has one.
@@ -148,6 +201,13 @@ def match_files(
     Raises:
         InputError: two names fit a view equally well.
     """
+    if first is not None:
+        names = list(offered)
+        ahead = [name for name in names if first(name)]
+        found = match_files(views, ahead, where, suffixes, marker)
+        left = {view: path for view, path in views.items() if view not in found}
+        behind = [name for name in names if not first(name)]
+        return found | match_files(left, behind, where, suffixes, marker)
     index = _index(offered, suffixes, marker)
     matched: dict[str, tuple[str, int]] = {}
     owner: dict[str, str] = {}

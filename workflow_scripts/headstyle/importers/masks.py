@@ -28,9 +28,10 @@ Mask = NDArray[np.uint8]
 """Alpha, 0 to 255. Shape `(H, W)`."""
 MASK = Use("cannot be read as a mask", "replace it")
 
-_MARKER = re.compile(
+MARKER = re.compile(
     r"^(masks?|alpha|matte)[_. -]+|[_. -]+(masks?|alpha|matte|foreground)$", re.IGNORECASE
 )
+"""What a mask's name has before or after its view's."""
 # Colors of labels; a photograph has many more.
 _MOST_LABELS = 64
 # A gray image that went through JPEG in color has channels that differ by a few levels.
@@ -60,12 +61,14 @@ def find_masks(
     """
     folder, where = Path(folder), key or str(folder)
     names = [str(path) for path in files_everywhere(folder, SUFFIXES)]
-    marked = [name for name in names if _MARKER.search(Path(name).name.split(".")[0])]
-    marked += [n for n in names if re.search(r"[_. -]mask\.\w+$", n, re.I) and n not in marked]
-    found = match_files(views, marked, where, marker=_MARKER)
-    left = {view: path for view, path in views.items() if view not in found}
-    found |= match_files(left, [n for n in names if n not in marked], where, marker=_MARKER)
+    found = match_files(views, names, where, marker=MARKER, first=is_marked)
     return {view: Path(found[view]) for view in views if view in found}
+
+
+def is_marked(name: str) -> bool:
+    """Whether a file's name says that it is a mask."""
+    stem = Path(name).name.split(".")[0]
+    return bool(MARKER.search(stem) or re.search(r"[_. -]mask\.\w+$", name, re.IGNORECASE))
 
 
 def missing_mask(folder: str | Path, view: str) -> str:
@@ -111,6 +114,20 @@ def read_mask_file(path: str | Path) -> Mask:
             )
         mask = alpha
     return turn_upright(mask, orientation)
+
+
+def read_masks(paths: Sequence[Path]) -> list[NDArray[np.float32]]:
+    """Masks in [0, 1], shape `(H, W)`.
+
+    Raises:
+        InputError: as `read_mask_file`, or a mask has no foreground.
+    """
+    masks = []
+    for path in paths:
+        mask = read_mask_file(path)
+        check_foreground(mask, path)
+        masks.append(mask.astype(np.float32) / np.float32(255))
+    return masks
 
 
 def check_foreground(mask: Mask, path: str | Path) -> None:

@@ -1,56 +1,82 @@
 """Images of lenses with distortion, resampled to those of pinholes: colors, masks and depth."""
 
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from headstyle.base.cameras import pixel_rays
+from headstyle.base.cameras import Cameras, pixel_rays
 from headstyle.base.errors import InputError
 from headstyle.base.images import RgbaImage
-from headstyle.importers.lenses import Lens, pinhole_matrix, project
+from headstyle.importers.images import Picture
+from headstyle.importers.lenses import Lens, project
 
 PixelMap = NDArray[np.float32]
 """Where each pixel of an undistorted image comes from (x, y), for cv2.remap. Shape `(H, W, 2)`."""
 
-# Steps in which the focal length is tried that just leaves no blank border.
-_FOCAL_STEP = 1.002
-_FOCAL_FACTORS = (0.7, 4.0)
 # Neighboring depths that differ by more, relative to the pixel's, lie on different surfaces.
 _DEPTH_JUMP = 0.02
 
 
-def undistorted_pinhole(lens: Lens) -> NDArray[np.float64]:
-    """The pinhole matrix, at the lens's size, that shows as much as fits without a blank border.
+class Undistortion:
+    """Brings images, masks and depth of lenses with distortion to the cameras' pinholes.
 
-    The principal point stays; the focal length changes by one factor for both axes.
-
-    Raises:
-        InputError: the lens sees too wide an angle for a pinhole.
+    All are lists with one array per camera, or empty; `paths` are their files.
     """
-    matrix = pinhole_matrix(lens)
-    edge = [np.linspace(0.5, side - 0.5, 128) for side in (lens.width, lens.height)]
-    sides = [(edge[0], np.full(128, y)) for y in (0.5, lens.height - 0.5)]
-    sides += [(np.full(128, x), edge[1]) for x in (0.5, lens.width - 0.5)]
-    border = np.concatenate([np.stack(side, axis=1) for side in sides])
 
-    def fits(factor: float) -> bool:
-        source = project(lens, pixel_rays(border, _zoomed(matrix, factor)))
-        last = np.array([lens.width, lens.height]) - 0.5
-        return bool(np.all((source >= 0.5 - 1e-6) & (source <= last + 1e-6)))
+    def __init__(self, cameras: Cameras, distorted: Mapping[str, Lens]) -> None:
+        self._cameras = cameras
+        self._distorted = distorted
+        self._last: tuple[Lens, PixelMap | None] | None = None
 
-    factor = 1.0
-    if fits(factor):
-        while factor > _FOCAL_FACTORS[0] and fits(factor / _FOCAL_STEP):
-            factor /= _FOCAL_STEP
-        return _zoomed(matrix, factor)
-    while factor < _FOCAL_FACTORS[1]:
-        factor *= _FOCAL_STEP
-        if fits(factor):
-            return _zoomed(matrix, factor)
-    raise InputError(
-        f"a {lens.model} camera with parameters {lens.params} cannot be undistorted to a pinhole;"
-        " leave its photographs out or give poses of undistorted ones"
-    )
+    def images(self, pictures: Sequence[Picture], paths: Sequence[Path]) -> list[RgbaImage]:
+        """The images; alpha is 1 where a file has none."""
+        self._check_sizes([picture.rgb for picture in pictures], paths)
+        return [self._moved(i, p.rgba(), undistort_image) for i, p in enumerate(pictures)]
+
+    def masks(
+        self, masks: Sequence[NDArray[np.float32]], paths: Sequence[Path]
+    ) -> list[NDArray[np.float32]]:
+        """The masks, `(H, W)` each."""
+        self._check_sizes(masks, paths)
+        return [self._moved(i, mask, undistort_mask) for i, mask in enumerate(masks)]
+
+    def depths(
+        self, depths: Sequence[NDArray[np.float32]], paths: Sequence[Path]
+    ) -> list[NDArray[np.float32]]:
+        """The depth maps, `(H, W)` each."""
+        self._check_sizes(depths, paths)
+        return [self._moved(i, depth, undistort_depth) for i, depth in enumerate(depths)]
+
+    def _check_sizes(self, arrays: Sequence[NDArray[Any]], paths: Sequence[Path]) -> None:
+        for array, path, size in zip(arrays, paths, self._cameras.sizes.tolist(), strict=False):
+            found = [array.shape[1], array.shape[0]]
+            if found != size:
+                raise InputError(
+                    f"{path} is {found[0]}x{found[1]} px but the render is {size[0]}x{size[1]} px;"
+                    " write both at one size"
+                )
+
+    def _moved(
+        self,
+        camera: int,
+        values: NDArray[np.float32],
+        move: Callable[[NDArray[np.float32], PixelMap], NDArray[np.float32]],
+    ) -> NDArray[np.float32]:
+        pixel_map = self._map(camera)
+        return values if pixel_map is None else move(values, pixel_map)
+
+    def _map(self, camera: int) -> PixelMap | None:
+        """The map of a camera's images; the last one is kept, since it is large."""
+        lens = self._distorted.get(self._cameras.names[camera])
+        if lens is None:
+            return None
+        if self._last is None or self._last[0] != lens:
+            self._last = lens, undistortion_map(lens, self._cameras.intrinsics[camera])
+        return self._last[1]
 
 
 def undistortion_map(lens: Lens, matrix: NDArray[np.float64]) -> PixelMap | None:
@@ -100,10 +126,3 @@ def _remap(values: NDArray[np.float32], pixel_map: PixelMap, how: int) -> NDArra
         values, pixel_map, None, how, borderMode=cv2.BORDER_REPLICATE
     )
     return moved
-
-
-def _zoomed(matrix: NDArray[np.float64], factor: float) -> NDArray[np.float64]:
-    zoomed = matrix.copy()
-    zoomed[0, 0] *= factor
-    zoomed[1, 1] *= factor
-    return zoomed

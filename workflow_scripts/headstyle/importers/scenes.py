@@ -6,7 +6,7 @@ table = headstyle.consistency.scoring.score(scene.renders, scene.depths, scene.c
 
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -21,35 +21,27 @@ from headstyle.base.images import FOREGROUND_ALPHA, RgbaImage
 from headstyle.base.tables.rows import read_rows
 from headstyle.importers.agreement import (
     Wording,
+    along_z,
     check_depths,
     check_explained,
     check_matches,
-    ray_lengths,
 )
-from headstyle.importers.depths import DEPTH_SUFFIXES, Depth, read_depth
-from headstyle.importers.given_poses import (
-    SceneCameras,
-    default_axes,
-    read_scene_cameras,
-    tell_unused,
-)
+from headstyle.importers.depths import DEPTH_SUFFIXES, Depth, read_depths
+from headstyle.importers.given_poses import read_scene_cameras
 from headstyle.importers.images import SUFFIXES as IMAGE_SUFFIXES
 from headstyle.importers.images import Picture, read_picture
-from headstyle.importers.lenses import Lens
-from headstyle.importers.listing import files_everywhere, list_files, look_alikes, match_files
-from headstyle.importers.masks import check_foreground, find_masks, read_mask_file
-from headstyle.importers.pinholes import (
-    PixelMap,
-    undistort_depth,
-    undistort_image,
-    undistort_mask,
-    undistortion_map,
-)
+from headstyle.importers.listing import Naming, files_of_views, list_views
+from headstyle.importers.masks import MARKER, is_marked, read_masks
+from headstyle.importers.pinholes import Undistortion
 
 logger = logging.getLogger("headstyle")
 
 # What renderers put before or after a view's name.
-_DEPTH_MARKER = re.compile(r"^(depths?|z)[_. -]+|[_. -]+(depths?|z|rgb)$", re.IGNORECASE)
+_MARKER = re.compile(r"^(depths?|z)[_. -]+|[_. -]+(depths?|z|rgb)$", re.IGNORECASE)
+_IMAGES = Naming(IMAGE_SUFFIXES, _MARKER)
+_DEPTHS = Naming(DEPTH_SUFFIXES, _MARKER)
+_MASKS = Naming(IMAGE_SUFFIXES, MARKER, is_marked)
+_MOST_NAMES = 8
 
 
 @dataclass(frozen=True)
@@ -126,38 +118,57 @@ def read_scene(
             f"{prefix}depths is null: name a folder of depth maps, or in {prefix}unedited the views"
             " before the edit, to which splats are fitted for their depth"
         )
-    paths = _list_views(files.renders, IMAGE_SUFFIXES, f"{prefix}renders")
-    raw = [read_picture(path) for path in paths.values()]
-    sizes = {
-        view: (image.rgb.shape[1], image.rgb.shape[0])
-        for view, image in zip(paths, raw, strict=True)
-    }
-    found = read_scene_cameras(files.cameras, sizes, files.camera_axes, paths)
-    cameras, lenses = found.cameras, _Undistortion(found)
-    tell_unused(found.unused, len(cameras))
-    images = lenses.images(raw)
-    depths = None if files.depths is None else _read_depths(files, paths, lenses, prefix)
-    masks = None if files.masks is None else _read_masks(files.masks, paths, lenses, prefix)
-    unedited = None
-    if files.unedited is not None:
-        before = _read_images(files.unedited, paths, lenses, f"{prefix}unedited")
-        unedited = _with_foreground(before, masks, depths)
-        # Renders that tell no foreground have that of the views before the edit.
-        masks = masks or ([i[..., 3] for i in unedited] if before.has_alpha else None)
-    renders = _with_foreground(images, masks, depths)
-    pairs = _pairs(files.pairs, paths, cameras, neighbors, max_angle_deg, prefix)
-    wording = _wording(files, prefix)
-    if depths is None:
-        assert unedited is not None, "`SceneFiles` asks for depths or unedited"
-        explained = check_matches(unedited, cameras, pairs, wording)
-    else:
+    # Which file is whose.
+    views = list_views(files.renders, IMAGE_SUFFIXES, f"{prefix}renders")
+    depth_files = files_of_views(files.depths, views, _DEPTHS, f"{prefix}depths")
+    before_files = files_of_views(files.unedited, views, _IMAGES, f"{prefix}unedited")
+    mask_files = files_of_views(files.masks, views, _MASKS, f"{prefix}masks")
+    # What the files hold.
+    pictures = [read_picture(path) for path in views.values()]
+    before = [read_picture(path) for path in before_files]
+    sizes = {view: picture.size for view, picture in zip(views, pictures, strict=True)}
+    found = read_scene_cameras(files.cameras, sizes, files.camera_axes, views)
+    masks = read_masks(mask_files)
+    depths = read_depths(depth_files, files.depth_scale, f"{prefix}depth_scale")
+    # The same, as pinholes show it.
+    pinholes = Undistortion(found.cameras, found.distorted)
+    renders = pinholes.images(pictures, [*views.values()])
+    unedited = pinholes.images(before, before_files)
+    masks = pinholes.masks(masks, mask_files)
+    depths = pinholes.depths(depths, depth_files)
+    # What is foreground, and what is compared.
+    _tell_unused(found.unused, len(views))
+    surface = [(depth > 0).astype(np.float32) for depth in depths]
+    unedited = _with_foreground(unedited, before, masks, surface)
+    renders = _with_foreground(renders, pictures, masks, [i[..., 3] for i in unedited], surface)
+    wording = _wording(files, found.axes, prefix)
+    pairs = _pairs(files.pairs, views, found.cameras, neighbors, max_angle_deg, prefix)
+    # Whether all of it fits together.
+    if files.depth_kind == "ray":
+        depths = along_z(depths, found.cameras)
+    if depths:
         seen = [
             np.where(image[..., 3] > FOREGROUND_ALPHA, depth, 0)
             for image, depth in zip(renders, depths, strict=True)
         ]
-        explained = check_depths(seen, cameras, pairs, wording)
+        explained = check_depths(seen, found.cameras, pairs, wording)
         check_explained(explained, wording)
-    return ForeignScene(cameras, renders, depths, unedited, pairs, explained)
+    else:
+        explained = check_matches(unedited, found.cameras, pairs, wording)
+    return ForeignScene(found.cameras, renders, depths or None, unedited or None, pairs, explained)
+
+
+def _tell_unused(unused: Sequence[str], used: int) -> None:
+    """Say in the log which cameras have no render: they are left out."""
+    if unused:
+        more = ", ..." if len(unused) > _MOST_NAMES else ""
+        logger.warning(
+            "%d of %d cameras have no render and are left out: %s%s",
+            len(unused),
+            len(unused) + used,
+            ", ".join(Path(name).stem for name in unused[:_MOST_NAMES]),
+            more,
+        )
 
 
 def read_pairs(
@@ -217,171 +228,21 @@ def _pairs(
     return pairs
 
 
-@dataclass(frozen=True)
-class _Images:
-    """One image per camera, undistorted."""
-
-    pixels: list[RgbaImage]
-    has_alpha: bool
-    """Whether the alpha of any of them tells the foreground."""
-
-
-class _Undistortion:
-    """Brings images, masks and depth of lenses with distortion to the cameras' pinholes."""
-
-    def __init__(self, found: SceneCameras) -> None:
-        self.cameras = found.cameras
-        self._distorted = found.distorted
-        self._last: tuple[Lens, PixelMap | None] | None = None
-
-    def images(self, pictures: Sequence[Picture]) -> _Images:
-        """The images of all cameras."""
-        told = any(picture.shown_alpha is not None for picture in pictures)
-        moved = []
-        for i, picture in enumerate(pictures):
-            pixel_map = self._map(i)
-            image = picture.rgba()
-            moved.append(image if pixel_map is None else undistort_image(image, pixel_map))
-        return _Images(moved, told)
-
-    def masks(self, masks: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
-        """The masks of all cameras."""
-        return [self._moved(i, mask, undistort_mask) for i, mask in enumerate(masks)]
-
-    def depths(self, depths: Sequence[Depth]) -> list[Depth]:
-        """The depth maps of all cameras."""
-        return [self._moved(i, depth, undistort_depth) for i, depth in enumerate(depths)]
-
-    def _moved(
-        self, camera: int, values: NDArray[Any], move: Callable[..., NDArray[Any]]
-    ) -> NDArray[Any]:
-        pixel_map = self._map(camera)
-        return values if pixel_map is None else move(values, pixel_map)
-
-    def _map(self, camera: int) -> PixelMap | None:
-        """The map of a camera's images; the last one is kept, since it is large."""
-        lens = self._distorted.get(self.cameras.names[camera])
-        if lens is None:
-            return None
-        if self._last is None or self._last[0] != lens:
-            self._last = lens, undistortion_map(lens, self.cameras.intrinsics[camera])
-        return self._last[1]
-
-
-def _list_views(folder: str | Path, suffixes: Sequence[str], key: str) -> dict[str, Path]:
-    """The files of a folder by view; what is left out is told."""
-    listing = list_files(folder, suffixes, key)
-    if not listing.files:
-        raise InputError(f"{key}: {folder} holds no file {', '.join(suffixes)}; correct the path")
-    if listing.left_out:
-        logger.warning("%s: left out of %s: %s", key, folder, ", ".join(listing.left_out))
-    return listing.files
-
-
-def _files_of_views(
-    folder: str | Path, suffixes: Sequence[str], renders: Mapping[str, Path], key: str
-) -> list[Path]:
-    """The file of each render in another folder.
-
-    Raises:
-        InputError: a view has none, or two.
-    """
-    folder = Path(folder)
-    _list_views(folder, suffixes, key)
-    names = [str(path) for path in files_everywhere(folder, suffixes)]
-    found = match_files(renders, names, key, suffixes, _DEPTH_MARKER)
-    _check_all_found(found, names, renders, folder, key)
-    return [Path(found[view]) for view in renders]
-
-
-def _check_all_found(
-    found: Mapping[str, Any],
-    names: Sequence[str],
-    renders: Mapping[str, Path],
-    folder: Path,
-    key: str,
-) -> None:
-    missing = [view for view in renders if view not in found]
-    if missing:
-        alike = look_alikes(missing, set(names) - set(found.values()))
-        raise InputError(
-            f"{key}: {folder} lacks {len(missing)} of {len(renders)} views, first {missing[0]!r}"
-            f"{alike}; add the file or take the view out of the renders"
-        )
-
-
-def _read_images(
-    folder: str | Path, renders: Mapping[str, Path], lenses: _Undistortion, key: str
-) -> _Images:
-    paths = _files_of_views(folder, IMAGE_SUFFIXES, renders, key)
-    pictures = [read_picture(path) for path in paths]
-    _check_sizes([picture.rgb for picture in pictures], paths, lenses.cameras)
-    return lenses.images(pictures)
-
-
-def _read_masks(
-    folder: str | Path, renders: Mapping[str, Path], lenses: _Undistortion, prefix: str
-) -> list[NDArray[np.float32]]:
-    key = f"{prefix}masks"
-    _list_views(folder, IMAGE_SUFFIXES, key)
-    found = find_masks(folder, renders, key)
-    names = [str(path) for path in files_everywhere(Path(folder), IMAGE_SUFFIXES)]
-    _check_all_found({v: str(p) for v, p in found.items()}, names, renders, Path(folder), key)
-    paths = [found[view] for view in renders]
-    masks = [read_mask_file(path) for path in paths]
-    for mask, path in zip(masks, paths, strict=True):
-        check_foreground(mask, path)
-    _check_sizes(masks, paths, lenses.cameras)
-    return lenses.masks([mask.astype(np.float32) / np.float32(255) for mask in masks])
-
-
-def _read_depths(
-    files: SceneFiles, renders: Mapping[str, Path], lenses: _Undistortion, prefix: str
-) -> list[Depth]:
-    assert files.depths is not None, "called where there are depth maps"
-    paths = _files_of_views(files.depths, DEPTH_SUFFIXES, renders, f"{prefix}depths")
-    depths = [read_depth(path, files.depth_scale, f"{prefix}depth_scale") for path in paths]
-    _check_sizes(depths, paths, lenses.cameras)
-    for path, depth in zip(paths, depths, strict=True):
-        if not depth.any():
-            raise InputError(f"{path} has no depth anywhere; write it again")
-    depths = lenses.depths(depths)
-    if files.depth_kind == "ray":
-        return [
-            (depth / ray_lengths(depth.shape[0], depth.shape[1], matrix)).astype(np.float32)
-            for depth, matrix in zip(depths, lenses.cameras.intrinsics, strict=True)
-        ]
-    return depths
-
-
-def _check_sizes(arrays: Sequence[NDArray[Any]], paths: Sequence[Path], cameras: Cameras) -> None:
-    for array, path, (width, height) in zip(arrays, paths, cameras.sizes.tolist(), strict=True):
-        if array.shape[:2] != (height, width):
-            raise InputError(
-                f"{path} is {array.shape[1]}x{array.shape[0]} px but the render is"
-                f" {width}x{height} px; write both at one size"
-            )
-
-
 def _with_foreground(
-    images: _Images,
-    masks: Sequence[NDArray[np.float32]] | None,
-    depths: Sequence[Depth] | None,
+    images: Sequence[RgbaImage],
+    pictures: Sequence[Picture],
+    *others: Sequence[NDArray[np.float32]],
 ) -> list[RgbaImage]:
-    """The images with alpha: their own, else the masks', else 1 where there is depth."""
-    shown = []
-    for i, image in enumerate(images.pixels):
-        alpha = image[..., 3]
-        if not images.has_alpha and masks is not None:
-            alpha = masks[i]
-        elif not images.has_alpha and depths is not None:
-            alpha = (depths[i] > 0).astype(np.float32)
-        shown.append(np.dstack([image[..., :3], alpha]))
-    return shown
+    """The images with alpha: that of their pictures, else the first of the others that is given."""
+    alphas = next((other for other in others if other), None)
+    if alphas is None or any(picture.shown_alpha is not None for picture in pictures):
+        return [*images]
+    return [
+        np.dstack([image[..., :3], alpha]) for image, alpha in zip(images, alphas, strict=False)
+    ]
 
 
-def _wording(files: SceneFiles, prefix: str) -> Wording:
-    axes = files.camera_axes or default_axes(files.cameras)
+def _wording(files: SceneFiles, axes: str, prefix: str) -> Wording:
     other = "opencv" if axes == "opengl" else "opengl"
     kind = "z" if files.depth_kind == "ray" else "ray"
     return Wording(

@@ -15,8 +15,8 @@ from headstyle.base.images import RgbaImage, resize_rgba
 from headstyle.importers.cameras.base import poses_of_cameras
 from headstyle.importers.cameras.nerfstudio import transforms_content
 from headstyle.importers.colmap_models import SparseModel
-from headstyle.importers.lenses import pinhole_matrix
-from headstyle.importers.pinholes import PixelMap, undistorted_pinhole
+from headstyle.importers.lenses import pinhole_matrix, undistorted_pinhole
+from headstyle.importers.pinholes import PixelMap
 
 
 def view_size(width: int, height: int, size_px: int, side: str) -> tuple[int, int]:
