@@ -30,6 +30,7 @@ rule calibrate_metrics:
         "../envs/calibration.yaml"
     threads: available_cores(workflow)
     resources:
+        gpu=1,
         mem_mb=lambda wildcards, threads: 1_500 * threads,
         runtime="4h",
     params:

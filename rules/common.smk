@@ -17,13 +17,20 @@ except ValueError as error:
     sys.exit(f"Error: {error}")
 LIBRARY = HOME / "workflow_scripts"
 INTERNALS["search_first"](LIBRARY)
+INTERNALS["promise_gpus"](workflow)
 
 from headstyle.workflow import configuration
 
 from headstyle.workflow import provenance
 from headstyle.base.study import instruction_text
 from headstyle.avatars.settings import avatar_stylization
-from headstyle.editing.registry import avatar_editing, check_editing, editor_note, weights_editing
+from headstyle.editing.registry import (
+    avatar_editing,
+    check_editing,
+    editor_note,
+    gpus_of_avatars,
+    weights_editing,
+)
 from headstyle.base.errors import InputError
 from headstyle.workflow.failures import describe_failures
 from headstyle.workflow.snakemake_internals import available_cores, planned_jobs
@@ -32,7 +39,6 @@ from headstyle.base.locks import claim_folder
 from headstyle.importers.settings import braced_files, check_foreign, plain_files
 from headstyle.consistency.metrics import available_metrics
 from headstyle.posing.photographs import list_photographs
-from headstyle.base.devices import has_gpu
 
 SCHEMAS = HOME / "config" / "schemas"
 
@@ -146,10 +152,6 @@ def keys_of(section, *keys):
 def share_of_cores(jobs):
     """Threads per job if `jobs` equal jobs run at the same time on all cores."""
     return max(1, available_cores(workflow) // max(1, jobs))
-
-
-# GPUs that a training job claims: one if this machine has a GPU. Cluster profiles set their own.
-GPUS_PER_JOB = int(has_gpu())
 
 
 def subject_folder(subject):

@@ -23,6 +23,7 @@ rule measure_consistency:
         "../envs/metrics.yaml"
     threads: share_of_cores(len(SUBJECTS) * len(SCENES))
     resources:
+        gpu=1,
         mem_mb=4_000,
         runtime="1h",
     params:

@@ -16,7 +16,7 @@ rule train_matting:
         "../envs/learning.yaml"
     threads: share_of_cores(1)
     resources:
-        gpu=GPUS_PER_JOB,
+        gpu=1,
         mem_mb=32_000,
         runtime="1h",
     params:
@@ -45,7 +45,7 @@ rule train_perceptual:
         "../envs/learning.yaml"
     threads: share_of_cores(1)
     resources:
-        gpu=GPUS_PER_JOB,
+        gpu=1,
         mem_mb=32_000,
         runtime="1h",
     params:
@@ -70,7 +70,7 @@ rule train_editor:
         "../envs/learning.yaml"
     threads: share_of_cores(1)
     resources:
-        gpu=GPUS_PER_JOB,
+        gpu=1,
         mem_mb=32_000,
         runtime="1h",
     params:

@@ -18,7 +18,7 @@ rule train_baseline:
         "../envs/splats.yaml"
     threads: share_of_cores(len(SUBJECTS))
     resources:
-        gpu=GPUS_PER_JOB,
+        gpu=1,
         mem_mb=4_000,
         runtime="4h",
     params:

@@ -68,8 +68,7 @@ rule stylize_avatar:
         "../envs/stylization.yaml"
     threads: share_of_cores(len(SUBJECTS) * len(AVATARS))
     resources:
-        # An editor on a separate device needs a second GPU.
-        gpu=GPUS_PER_JOB * (2 if config["editing"]["device"] else 1),
+        gpu=gpus_of_avatars(config["editing"]),
         mem_mb=6_000,
         runtime="4h",
     params:

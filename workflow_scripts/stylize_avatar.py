@@ -54,15 +54,15 @@ if __name__ == "__main__":
         else:
             # Imported here, as an avatar that is made already needs none of it.
             from headstyle.avatars.job import Job, read_subject
-            from headstyle.editing.registry import machine_editing
-            from headstyle.training.baseline import best_device
+            from headstyle.editing.registry import editor_device, machine_editing
+            from headstyle.rendering.devices import best_device
 
             keep_freed_memory()
             # What belongs to the machine is no parameter of the rule: its change redoes nothing.
             editing, stylization = (snakemake.config[k] for k in ("editing", "stylization"))
             machine = machine_editing(editing)
             subject = read_subject(paths.cameras, paths.splats, paths.adjacency, best_device())
-            device = machine["device"] or subject.device
+            device = editor_device(machine, subject.device)
             planned, started = read_plan(params.plan, own.subject)
             others = [order for order in planned if order.folder != own.folder]
             job = Job(subject, inputs, machine, device, started)

@@ -18,6 +18,7 @@ from headstyle.base.cameras import read_cameras
 from headstyle.base.devices import keep_freed_memory
 from headstyle.base.files import write_json
 from headstyle.base.images import read_views
+from headstyle.rendering.devices import best_device
 from headstyle.rendering.splats import write_ply
 from headstyle.training import baseline
 from headstyle.training.trainer import TrainingSettings
@@ -37,7 +38,7 @@ if __name__ == "__main__":
         points, colors = baseline.read_points(folder / "points.npz")
         trainer = baseline.train_on_views(
             *(cameras, images, points, colors, settings, snakemake.params.seed),
-            device=baseline.best_device(),
+            device=best_device(),
             checkpoints=results.with_name(f"{results.name}.checkpoint"),
         )
         write_ply(out.splats, trainer.splats)

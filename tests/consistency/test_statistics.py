@@ -37,6 +37,7 @@ def run_stage(script: str, folder: Path, outputs: list[str], inputs: dict, **par
         log=[str(folder / "log.txt")],
         rule=script,
         threads=1,
+        resources={},
     )
     path = ROOT / "workflow_scripts" / f"{script}.py"
     runpy.run_path(str(path), {"snakemake": job}, run_name="__main__")

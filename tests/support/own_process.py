@@ -20,6 +20,7 @@ script, job = sys.argv[1], json.loads(sys.argv[2])
 snakemake = types.SimpleNamespace(
     input=Files(job["input"]), output=Files(job["output"]), params=Files(job["params"]),
     threads=job["threads"], log=[job["log"]], rule=job["rule"], wildcards=Files(),
+    resources=Files(),
 )
 runpy.run_path(script, init_globals={"snakemake": snakemake}, run_name="__main__")
 """

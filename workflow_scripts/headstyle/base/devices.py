@@ -5,7 +5,13 @@ import importlib.util
 import os
 import sys
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
+
+PROMISED_GPUS = "HEADSTYLE_PROMISED_GPUS"
+"""Environment variable, set by the workflow: see `promised_gpus`."""
+SIMULATED_GPUS = "HEADSTYLE_SIMULATED_GPUS"
+"""Environment variable, set by tests: the number of GPUs to pretend."""
 
 
 def use_threads(threads: int) -> None:
@@ -40,9 +46,37 @@ def keep_freed_memory() -> None:
     mallopt(trim_threshold, 2**31 - 1)
 
 
+def visible_gpus() -> tuple[str, ...]:
+    """The GPUs that this process may use, by their names for CUDA_VISIBLE_DEVICES.
+
+    Whoever set that variable, such as a scheduler, has chosen. Otherwise these are all NVIDIA GPUs
+    of the machine. No library that could use them is loaded.
+    """
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None:
+        names = [name.strip() for name in chosen.split(",")]
+        # As CUDA reads it: what follows the first name of no device does not count.
+        return tuple(takewhile(lambda name: name not in ("", "-1", "NoDevFiles"), names))
+    if simulates_gpus():
+        return tuple(map(str, range(int(os.environ[SIMULATED_GPUS]))))
+    # Under Windows' subsystem for Linux all GPUs are behind one file.
+    files = [*Path("/dev").glob("nvidia[0-9]*"), *Path("/dev").glob("dxg")]
+    return tuple(map(str, range(len(files))))
+
+
+def simulates_gpus() -> bool:
+    """Whether the GPUs are only pretended, so that tests can run without one."""
+    return SIMULATED_GPUS in os.environ
+
+
+def promised_gpus() -> int:
+    """How many GPUs the profile or the scheduler promised to this run; 0 where nobody did."""
+    return int(os.environ.get(PROMISED_GPUS, "0"))
+
+
 def has_gpu() -> bool:
-    """Whether this machine has an NVIDIA GPU, without loading a library that could use it."""
-    return Path("/dev/nvidia0").exists()
+    """Whether there is a GPU to use, without loading a library that could use it."""
+    return bool(visible_gpus()) and not simulates_gpus()
 
 
 @cache

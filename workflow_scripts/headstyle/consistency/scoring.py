@@ -24,6 +24,7 @@ from headstyle.consistency.metrics import load_metrics, metric_class
 from headstyle.consistency.pair_batches import check_sizes, make_scene, pair_values
 from headstyle.consistency.settings import metric_settings
 from headstyle.importers.agreement import check_depths
+from headstyle.rendering.devices import best_device
 from headstyle.rendering.renderer import Splats
 
 SETTINGS: Mapping[str, Any] = {
@@ -91,7 +92,7 @@ def score(
              a      b     0.75   0.0        0.0
              b      a     0.75   0.0        0.0
     """
-    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    device = torch.device(device or best_device())
     settings = laid_over(SETTINGS, settings)
     if pairs is None:
         pairs = _study_pairs(cameras)

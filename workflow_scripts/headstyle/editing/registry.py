@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from headstyle.base.devices import visible_gpus
 from headstyle.base.errors import InputError
 from headstyle.base.settings import Setting, declared_settings, taken
 from headstyle.editing.base import Editor
@@ -45,6 +46,37 @@ def avatar_editing(editing: Mapping[str, Any], prompt: str | None = None) -> dic
 def machine_editing(editing: Mapping[str, Any]) -> dict[str, Any]:
     """The editing settings that say how the machine is used; a change of these redoes no avatar."""
     return taken(editing, (setting for setting in _own_settings(editing) if setting.machine))
+
+
+def gpus_of_avatars(editing: Mapping[str, Any]) -> int:
+    """How many GPUs a job needs that makes avatars: two where the editor has one of its own."""
+    return 2 if _has_own_gpu(editing) else 1
+
+
+def editor_device(editing: Mapping[str, Any], splats_device: str) -> str:
+    """Device of the editor, among the GPUs that the job holds.
+
+    Args:
+        editing: The config's section `editing`, or the machine's settings of it.
+        splats_device: Device on which the splats train.
+
+    Raises:
+        InputError: the editor is to have a GPU of its own, and the job has none for it.
+    """
+    if not _has_own_gpu(editing):
+        return editing["device"] or splats_device
+    if splats_device == "cpu" or len(visible_gpus()) == 1:
+        raise InputError(
+            f"editing.device is {editing['device']}, but this job has"
+            f" {'no GPU' if splats_device == 'cpu' else 'one GPU'}; give the run two GPUs"
+            " (resources gpu=2), or set editing.device to null"
+        )
+    # The job sees its own GPUs only, counted from 0.
+    return "cuda:1"
+
+
+def _has_own_gpu(editing: Mapping[str, Any]) -> bool:
+    return editing["device"] not in (None, "cpu", "cuda", "cuda:0")
 
 
 def weights_editing(editing: Mapping[str, Any]) -> dict[str, Any]:

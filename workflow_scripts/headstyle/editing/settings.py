@@ -32,7 +32,7 @@ SETTINGS = (
         None,
         {"type": ["string", "null"], "pattern": "^(cpu|cuda(:[0-9]+)?)$"},
         meaning="Where the editor runs, such as cuda:1 beside splats on cuda:0. Then both work at "
-        "once. null is the splats' device.",
+        "once, and a job asks for two GPUs. null is the splats' device.",
         machine=True,
     ),
 )

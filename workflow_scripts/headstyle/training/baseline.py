@@ -40,11 +40,6 @@ logger = logging.getLogger("headstyle")
 HISTORY_ROWS = 200
 
 
-def best_device() -> str:
-    """`cuda` where there is a CUDA device, else `cpu`."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
 def train_on_views(
     cameras: Cameras,
     images: Sequence[RgbaImage],

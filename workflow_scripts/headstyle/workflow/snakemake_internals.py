@@ -45,6 +45,19 @@ def available_cores(workflow: Any) -> int:
             return 1
 
 
+def promise_gpus(workflow: Any) -> None:
+    """Tell the stages that this process starts how many GPUs they may count on.
+
+    `--resources gpu=N` promises N, on the command line or in a profile. In a job of a scheduler the
+    scheduler has promised what the job asked for, so at least one. Otherwise nobody did, and stages
+    use what they find (`headstyle.base.devices.promised_gpus`).
+    """
+    with _relying_on("workflow.global_resources and workflow.remote_exec"):
+        limit = workflow.global_resources.get("gpu")
+        promised = 1 if workflow.remote_exec else limit.value if limit is not None else 0
+    os.environ["HEADSTYLE_PROMISED_GPUS"] = str(promised)
+
+
 def planned_jobs(workflow: Any, rule: Any) -> list[PlannedJob]:
     """The jobs of a rule that this run executes, in any order; for use in `onstart`.
 

@@ -1,4 +1,4 @@
-"""What every stage script shares: its log, its number of threads, and how it ends on bad input."""
+"""What every stage script shares: its log, its threads and GPUs, and how it ends on bad input."""
 
 import logging
 import sys
@@ -10,11 +10,14 @@ from typing import Any
 
 from headstyle.base.devices import use_threads
 from headstyle.base.errors import InputError
+from headstyle.workflow.gpus import own_gpus
 
 
 @contextmanager
 def stage(snakemake: Any) -> Iterator[logging.Logger]:
     """Run the body of a stage script: log to the rule's log and to stderr, use the rule's threads.
+
+    The body sees only the GPUs that the job holds (`headstyle.workflow.gpus`).
 
     An `InputError` ends the job with its one sentence; any other error also leaves its traceback
     in the log.
@@ -23,7 +26,8 @@ def stage(snakemake: Any) -> Iterator[logging.Logger]:
     use_threads(snakemake.threads)
     started = time.monotonic()
     try:
-        yield logger
+        with own_gpus(int(snakemake.resources.get("gpu", 0))):
+            yield logger
     except InputError as error:
         logger.error("%s", error)
         sys.exit(1)
