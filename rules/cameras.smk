@@ -32,6 +32,7 @@ rule mask_views:
 rule estimate_poses:
     input:
         masks=rules.mask_views.output.masks,
+        capture=subject_capture,
     output:
         sparse=directory(f"{R}/{{subject}}/poses/sparse"),
         poses=f"{R}/{{subject}}/poses/poses.json",
@@ -86,6 +87,7 @@ rule downscale_views:
         masks=rules.mask_views.output.masks,
         poses=rules.estimate_poses.output.poses,
         sparse=rules.estimate_poses.output.sparse,
+        capture=subject_capture,
     output:
         cameras=f"{R}/{{subject}}/views/cameras.json",
     log:

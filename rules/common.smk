@@ -168,6 +168,13 @@ def subject_photographs(wildcards):
     return plain_files(photographs[wildcards.subject])
 
 
+def subject_capture(wildcards):
+    """The index of a procedural capture, for rules that read its photographs."""
+    if wildcards.subject in PROCEDURAL:
+        return f"{R}/{wildcards.subject}/capture/rig.tsv"
+    return []
+
+
 def subject_rig(wildcards):
     """The file with row and column of each view, if there is one."""
     if wildcards.subject in PROCEDURAL:

@@ -4,6 +4,7 @@
 rule draw_stages:
     input:
         masks=rules.mask_views.output.masks,
+        capture=subject_capture,
         cameras=rules.downscale_views.output.cameras,
         renders=rules.train_baseline.output.renders,
         depth=rules.train_baseline.output.depth,
@@ -37,6 +38,7 @@ rule draw_stages:
 rule draw_avatars:
     input:
         masks=rules.mask_views.output.masks,
+        capture=subject_capture,
         cameras=rules.downscale_views.output.cameras,
         renders=rules.train_baseline.output.renders,
         edits=of_avatars("edits"),

@@ -1,6 +1,7 @@
 """Undistort and downscale the posed photographs into training views with alpha.
 
 Input:  masks     masks.json, with {view}.png beside it and the photographs' paths inside
+        capture   rig.tsv of a procedural capture; none for the user's photographs
         poses     poses.json, with the COLMAP model sparse/0 beside it
 Output: cameras   cameras.json; beside it {view}.png (RGBA, straight alpha), transforms.json for
                   nerfstudio, and points.npz (positions, colors of the foreground's SfM points)
@@ -61,7 +62,7 @@ def write_views(
 
 
 if __name__ == "__main__":
-    with stage(snakemake) as log:
+    with stage(snakemake, index="cameras") as log:
         masks_path, images = Path(snakemake.input.masks), snakemake.params.images
         photographs = read_json(masks_path)["views"]
         gains = {}

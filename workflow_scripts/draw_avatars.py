@@ -1,6 +1,6 @@
 """Draw the avatars of a subject: edits beside renders, all at a glance, curves, and a page to walk.
 
-Input:  masks, cameras, renders   of the baseline's stages
+Input:  masks, capture, cameras, renders   of the stages up to the baseline
         edits, avatar_renders, histories   of every avatar
         prompts, subjects   the study's tables
 Output: sheets       one contact sheet per avatar (JPEG)

@@ -1,6 +1,7 @@
 """Draw what each stage before stylization made of a subject.
 
 Input:  masks        masks.json, beside the masks
+        capture      rig.tsv of a procedural capture; none for the user's photographs
         cameras      cameras.json, beside the views
         renders, depth, history, metrics   of the baseline
 Output: photographs, masks, views, baseline, depth   contact sheets (JPEG)

@@ -1,6 +1,7 @@
 """Find where each photograph was taken from, by structure from motion inside the masks.
 
 Input:  masks    masks.json, with {view}.png beside it and the photographs' paths inside
+        capture  rig.tsv of a procedural capture; none for the user's photographs
 Output: sparse   folder whose 0/ is the COLMAP model of the upright photographs
         poses    poses.json {"registered", "dropped", "points", "mean_reprojection_error_px", ...}
 """

@@ -51,7 +51,7 @@ def adjacency_of(names: Sequence[str], pairs: Iterable[tuple[str, str]]) -> Adja
 
 
 if __name__ == "__main__":
-    with stage(snakemake) as log:
+    with stage(snakemake, index="cameras") as log:
         params, out = snakemake.params, snakemake.output
         files = SceneFiles.from_config(params.settings)
         scene = read_scene(files, f"foreign.{snakemake.wildcards.subject}", **params.adjacency)

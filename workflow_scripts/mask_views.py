@@ -28,7 +28,7 @@ def write_mask(folder: Path, masker: Masker, view: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    with stage(snakemake) as log:
+    with stage(snakemake, index="masks") as log:
         params = snakemake.params
         listing = find_photographs(params.photographs)
         available = listing.files

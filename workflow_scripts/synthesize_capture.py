@@ -44,7 +44,7 @@ def write_capture(
 
 
 if __name__ == "__main__":
-    with stage(snakemake) as log:
+    with stage(snakemake, index="rig") as log:
         settings = CaptureSettings(**snakemake.params.capture)
         log.info("head of seed %d", snakemake.params.seed)
         with whole_folder(Path(snakemake.output.rig).parent) as folder:

@@ -30,6 +30,7 @@ from headstyle.consistency.scoring import (
 from headstyle.consistency.statistics import EDIT_COLUMNS
 from headstyle.consistency.warping import overlap, relative_projections, warp
 from headstyle.rendering.splats import splats_from_points, write_ply
+from job_files import Files
 
 SCRIPTS = Path(__file__).parents[2] / "workflow_scripts"
 METRICS = ["rmse", "ciede2000"]
@@ -317,11 +318,6 @@ def test_depth_files_that_cannot_be_used_are_named(head, tmp_path):
         read_depths(tmp_path / "depth", cameras)
 
 
-class Inputs(SimpleNamespace):
-    def get(self, name, default=None):
-        return getattr(self, name, default)
-
-
 def measure(
     folder: Path, scene: str, labels: list[str], **changes
 ) -> tuple[pd.DataFrame, pd.DataFrame, str]:
@@ -329,7 +325,7 @@ def measure(
     files = {name: folder / scene / f"{name}.csv" for name in ("pairs", "views")}
     images = folder / "views"
     job = SimpleNamespace(
-        input=Inputs(
+        input=Files(
             images=str(images / "cameras.json" if scene == "floor" else images),
             depth=str(folder / "depth"),
             cameras=str(folder / "views" / "cameras.json"),
@@ -338,7 +334,7 @@ def measure(
             splats=str(folder / "splats.ply"),
             floor=changes.pop("floor", []),
         ),
-        output=SimpleNamespace(**files),
+        output=Files(**files),
         params=SimpleNamespace(
             labels=labels, metrics=dict(SETTINGS) | changes, instruction=None, seed=0
         ),

@@ -16,23 +16,19 @@ from headstyle.consistency.statistics import (
     read_scores,
     thresholds,
 )
+from job_files import Files
 
 ROOT = Path(__file__).parents[2]
 THESIS = ROOT / "resources" / "reference" / "thesis_metrics.csv"
 TABLES = ["avatars", "views", "thresholds", "strengths", "agreement"]
 
 
-class Inputs(SimpleNamespace):
-    def get(self, name, default=None):
-        return getattr(self, name, default)
-
-
 def run_stage(script: str, folder: Path, outputs: list[str], inputs: dict, **params) -> dict:
     """Run a stage script in this process; returns its tables."""
     paths = {name: folder / f"{name}.csv" for name in outputs}
     job = SimpleNamespace(
-        input=Inputs(**inputs),
-        output=SimpleNamespace(**paths),
+        input=Files(**inputs),
+        output=Files(**paths),
         params=SimpleNamespace(**params),
         log=[str(folder / "log.txt")],
         rule=script,

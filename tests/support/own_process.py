@@ -10,17 +10,19 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-SCRIPTS = Path(__file__).parents[2] / "workflow_scripts"
+SUPPORT = Path(__file__).parent
+SCRIPTS = SUPPORT.parents[1] / "workflow_scripts"
 
 _RUNNER = """
 import json, runpy, sys, types
-class Files(dict):
+from job_files import Files
+class Params(dict):
     __getattr__ = dict.__getitem__
 script, job = sys.argv[1], json.loads(sys.argv[2])
 snakemake = types.SimpleNamespace(
-    input=Files(job["input"]), output=Files(job["output"]), params=Files(job["params"]),
-    threads=job["threads"], log=[job["log"]], rule=job["rule"], wildcards=Files(),
-    resources=Files(),
+    input=Files(**job["input"]), output=Files(**job["output"]), params=Params(job["params"]),
+    threads=job["threads"], log=[job["log"]], rule=job["rule"], wildcards=Params(),
+    resources=Params(),
 )
 runpy.run_path(script, init_globals={"snakemake": snakemake}, run_name="__main__")
 """
@@ -53,7 +55,7 @@ def run_stage(
     }
     done = subprocess.run(
         [sys.executable, "-c", _RUNNER, str(SCRIPTS / f"{rule}.py"), json.dumps(job, default=str)],
-        env={**os.environ, "PYTHONPATH": str(SCRIPTS)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(SCRIPTS), str(SUPPORT)])},
         capture_output=True,
         text=True,
         timeout=600,

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headstyle.base.errors import InputError
+from headstyle.base.errors import InputError, result_in_folder
 from headstyle.base.files import read_json
 from headstyle.base.locks import FileLock, try_lock
 
@@ -148,7 +148,8 @@ def digest_of_files(paths: Iterable[str | Path]) -> str:
         try:
             digest.update(hashlib.sha256(Path(path).read_bytes()).digest())
         except OSError as error:
-            raise InputError(f"{path} cannot be read ({error}); make it again") from None
+            again = result_in_folder(path).if_wrong
+            raise InputError(f"{path} cannot be read ({error}); {again}") from None
     return digest.hexdigest()
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from headstyle.base.errors import InputError
+from headstyle.base.errors import RESULT, InputError
 from headstyle.base.files import read_json, write_json
 
 OPENGL_FROM_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
@@ -119,4 +119,4 @@ def read_cameras(path: str | Path) -> Cameras:
             world_to_camera=np.array([view["world_to_camera"] for view in views], dtype=np.float64),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is not a cameras.json ({error}); make it again") from None
+        raise InputError(f"{path} is not a cameras.json ({error}); {RESULT.if_wrong}") from None

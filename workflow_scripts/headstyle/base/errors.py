@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 logger = logging.getLogger("headstyle")
@@ -42,6 +43,20 @@ def given_by(setting: str) -> Origin:
         f"create it or correct {setting}, which names it",
         f"correct the file, or name another one in {setting}",
     )
+
+
+_FOLDERS = ("capture", "masks", "views", "renders", "depth", "edits", "sparse")
+
+
+def result_in_folder(path: str | Path) -> Origin:
+    """A file in a folder that a rule makes as a whole.
+
+    Deleting only the file would do nothing: Snakemake knows the folder, or the index in it.
+    """
+    parents = list(Path(path).parents)
+    folder = next((parent for parent in parents if parent.name in _FOLDERS), parents[0])
+    again = "and run the same command again, which makes it"
+    return Origin(f"delete the folder {folder} {again}", f"delete the folder {folder} {again}")
 
 
 RESULT = Origin("run the workflow again, which makes it", "delete it and run the workflow again")

@@ -9,13 +9,15 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from headstyle.base.cameras import Cameras
-from headstyle.base.errors import RESULT, InputError
+from headstyle.base.errors import InputError, result_in_folder
 from headstyle.base.files import whole_file
 
 Image = NDArray[np.float32]
 """sRGB in [0, 1]. Shape `(H, W, 3)`."""
 RgbaImage = NDArray[np.float32]
 """sRGB with straight (not premultiplied) alpha, all in [0, 1]. Shape `(H, W, 4)`."""
+UNREADABLE_IMAGE = (OSError, SyntaxError, ValueError, PillowImage.DecompressionBombError)
+"""What Pillow raises for a file that is no image, is damaged, or claims to be huge."""
 FOREGROUND_ALPHA = 0.5
 """A pixel whose alpha exceeds this is foreground."""
 
@@ -29,9 +31,9 @@ def read_rgba(path: str | Path) -> RgbaImage:
     try:
         with PillowImage.open(path) as image:
             return np.asarray(image.convert("RGBA"), dtype=np.float32) / np.float32(255)
-    except (OSError, SyntaxError) as error:
+    except UNREADABLE_IMAGE as error:
         raise InputError(
-            f"{path} cannot be read as an image ({error}); {RESULT.if_wrong}"
+            f"{path} cannot be read as an image ({error}); {result_in_folder(path).if_wrong}"
         ) from None
 
 
@@ -71,7 +73,7 @@ def read_views(folder: str | Path, cameras: Cameras) -> list[RgbaImage]:
         if view.shape[:2] != (height, width):
             raise InputError(
                 f"{path} is {view.shape[1]}x{view.shape[0]} px but its camera says"
-                f" {width}x{height} px; make the views again"
+                f" {width}x{height} px; {result_in_folder(path).if_wrong}"
             )
         views.append(view)
     return views

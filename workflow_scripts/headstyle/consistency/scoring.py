@@ -8,7 +8,6 @@ shows the same surface as the target. Metrics live in `headstyle.consistency.met
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -19,6 +18,7 @@ from torch import Tensor
 from headstyle.base.adjacency import Adjacency, direction_adjacency
 from headstyle.base.cameras import Cameras
 from headstyle.base.errors import InputError
+from headstyle.base.files import read_arrays
 from headstyle.base.settings import default_values, laid_over
 from headstyle.consistency.metrics import load_metrics, metric_class
 from headstyle.consistency.pair_batches import check_sizes, make_scene, pair_values
@@ -204,13 +204,8 @@ def read_depths(
     depths = []
     for name in cameras.names:
         path = Path(folder, f"{name}.npz")
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                depths.append(np.asarray(file[key], dtype=np.float32))
-        except (OSError, BadZipFile, KeyError, ValueError, AttributeError, EOFError) as error:
-            raise InputError(
-                f"{path} cannot be read as depth ({error}); it must be an .npz with the key {key}"
-            ) from None
+        (depth,) = read_arrays(path, (key,), "depth", f"it must be an .npz with the key {key}")
+        depths.append(depth.astype(np.float32))
     check_sizes(depths, cameras, f"{folder}/{{}}.npz")
     return depths
 

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from headstyle.base.embedded import embedded_file
-from headstyle.base.errors import RESULT, InputError, first_line
+from headstyle.base.errors import InputError, first_line, result_in_folder
+from headstyle.base.images import UNREADABLE_IMAGE
 from headstyle.importers.masks import Mask, check_foreground
 from headstyle.posing.given_masks import (
     find_given_masks,
@@ -187,8 +188,9 @@ def read_mask(path: str | Path) -> Mask:
     try:
         with PillowImage.open(path) as image:
             return np.array(image.convert("L"))
-    except (OSError, SyntaxError) as error:
-        raise InputError(f"{path} cannot be read ({error}); {RESULT.if_wrong}") from None
+    except UNREADABLE_IMAGE as error:
+        again = result_in_folder(path).if_wrong
+        raise InputError(f"{path} cannot be read ({error}); {again}") from None
 
 
 def coverage(mask: Mask) -> float:

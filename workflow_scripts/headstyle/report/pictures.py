@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from matplotlib import colormaps
@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
 
 from headstyle.base.cameras import Cameras
-from headstyle.base.errors import RESULT, InputError
+from headstyle.base.errors import InputError, result_in_folder
+from headstyle.base.files import read_arrays
+from headstyle.base.images import UNREADABLE_IMAGE
 from headstyle.importers.images import opened_image, read_picture
 
 BACKDROP = (236, 239, 242)
@@ -53,7 +55,7 @@ def cutout(path: str | Path, long_side_px: int) -> Image.Image:
     try:
         with Image.open(path) as image:
             rgba = image.convert("RGBA")
-    except (OSError, SyntaxError) as error:
+    except UNREADABLE_IMAGE as error:
         raise _unreadable(path, error) from None
     backdrop = Image.new("RGBA", rgba.size, (*BACKDROP, 255))
     flat = Image.alpha_composite(backdrop, rgba).convert("RGB")
@@ -66,7 +68,7 @@ def outlined(picture: Image.Image, mask: str | Path, line_px: int = 3) -> Image.
     try:
         with Image.open(mask) as image:
             alpha = image.convert("L").resize(picture.size, Image.Resampling.BOX)
-    except (OSError, SyntaxError) as error:
+    except UNREADABLE_IMAGE as error:
         raise _unreadable(mask, error) from None
     gray = ImageOps.grayscale(picture).convert("RGB")
     faded = Image.blend(gray, Image.new("RGB", picture.size, (255, 255, 255)), 0.6)
@@ -82,11 +84,7 @@ def outlined(picture: Image.Image, mask: str | Path, line_px: int = 3) -> Image.
 
 def read_depth(path: str | Path, long_side_px: int) -> NDArray[np.float32]:
     """Median depth of a view, subsampled to about `long_side_px`; 0 where there is no surface."""
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            depth: NDArray[np.floating[Any]] = arrays["median"]
-    except (OSError, KeyError, ValueError) as error:
-        raise _unreadable(path, error) from None
+    (depth,) = read_arrays(path, ("median",), "depth", result_in_folder(path).if_wrong)
     step = max(1, max(depth.shape) // long_side_px)
     return depth[::step, ::step].astype(np.float32)
 
@@ -175,4 +173,4 @@ def walk_along_rig(cameras: Cameras) -> list[str]:
 
 
 def _unreadable(path: str | Path, error: Exception) -> InputError:
-    return InputError(f"{path} cannot be read ({error}); {RESULT.if_wrong}")
+    return InputError(f"{path} cannot be read ({error}); {result_in_folder(path).if_wrong}")

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from headstyle import __version__
 from headstyle.base.cameras import Cameras
-from headstyle.base.errors import InputError
-from headstyle.base.files import whole_folder
+from headstyle.base.errors import InputError, result_in_folder
+from headstyle.base.files import read_arrays, whole_folder
 from headstyle.base.images import FOREGROUND_ALPHA, RgbaImage, write_image
 from headstyle.base.progress import progress
 from headstyle.base.tables.rows import write_cells
@@ -218,11 +218,11 @@ def read_points(path: str | Path) -> tuple[NDArray[np.float64], NDArray[np.float
     Raises:
         InputError: the file is missing, damaged or lacks a key.
     """
-    try:
-        with np.load(path, allow_pickle=False) as content:
-            positions = np.asarray(content["positions"], dtype=np.float64)
-            return positions, np.asarray(content["colors"], dtype=np.float64) / 255
-    except (OSError, ValueError, KeyError) as error:
+    again = result_in_folder(path).if_wrong
+    positions, colors = read_arrays(path, ("positions", "colors"), "sparse points", again)
+    if positions.shape != colors.shape or positions.shape[1:] != (3,):
         raise InputError(
-            f"{path} cannot be read as sparse points ({error}); run downscale_views again"
-        ) from None
+            f"{path} holds positions {positions.shape} and colors {colors.shape}, not (N, 3) each;"
+            f" {again}"
+        )
+    return positions.astype(np.float64), colors.astype(np.float64) / 255

@@ -1,7 +1,50 @@
-"""What made a run fail, gathered from the logs of its jobs."""
+"""What made a run fail: one sentence for what a machine runs out of, and what the logs tell."""
 
+import errno
 import re
 from pathlib import Path
+
+from headstyle.base.errors import first_line
+
+_AGAIN = "run the same command again; finished work is kept"
+_OUT_OF_MEMORY = (
+    "lower the size of the images or max_splats, run fewer jobs at once (fewer --cores), or take a"
+    " larger machine"
+)
+_OF_DISKS = {
+    errno.ENOSPC: f"free some space, and {_AGAIN}",
+    errno.EDQUOT: f"free some of your quota, and {_AGAIN}",
+    errno.EROFS: "choose a results_dir that can be written",
+    errno.EACCES: "give yourself the right to it, or choose a results_dir that can be written",
+    errno.EPERM: "give yourself the right to it, or choose a results_dir that can be written",
+    errno.EIO: f"check the disk and its cable, and {_AGAIN}",
+    errno.ESTALE: f"check the network share, and {_AGAIN}",
+    errno.EMFILE: "raise the limit of open files (ulimit -n), and run the same command again",
+    errno.ENAMETOOLONG: "shorten the names of files and folders",
+}
+
+
+def sentence_of(error: BaseException) -> str | None:
+    """One sentence for an error of the machine: disk, memory or GPU; None for any other error."""
+    # By name, so that no stage imports PyTorch or OpenCV only to fail.
+    names = {kind.__name__ for kind in type(error).__mro__}
+    text = first_line(error)
+    if "OutOfMemoryError" in names:
+        return (
+            f"the GPU has not enough memory ({text}); end other programs on it, lower the size of"
+            " the images or max_splats, or see docs/stylization.md, Memory"
+        )
+    if "AcceleratorError" in names or "CUDA error" in text or "no CUDA-capable device" in text:
+        return f"the GPU failed ({text}); look at it with nvidia-smi, and {_AGAIN}"
+    if isinstance(error, MemoryError) or re.search(
+        r"can't allocate memory|Insufficient memory|bad_alloc|Cannot allocate memory", text
+    ):
+        return f"the machine has not enough memory ({text}); {_OUT_OF_MEMORY}"
+    if isinstance(error, OSError) and error.errno in _OF_DISKS:
+        where = error.filename or "the disk"
+        return f"{where} cannot be used ({error.strerror}); {_OF_DISKS[error.errno]}"
+    return None
+
 
 _RECORD = re.compile(r"\d\d:\d\d:\d\d ([A-Z]+) (.*)")
 

@@ -1,4 +1,4 @@
-"""What every stage script shares: its log, its threads and GPUs, and how it ends on bad input."""
+"""What every stage script shares: log, threads, GPUs, checksums, and how it ends on errors."""
 
 import logging
 import sys
@@ -10,38 +10,72 @@ from typing import Any
 
 from headstyle.base.devices import use_threads
 from headstyle.base.errors import InputError
+from headstyle.workflow.failures import sentence_of
 from headstyle.workflow.gpus import own_gpus
+from headstyle.workflow.manifests import checked, forget, write_manifests
 
 
 @contextmanager
-def stage(snakemake: Any) -> Iterator[logging.Logger]:
+def stage(snakemake: Any, *, index: str = "") -> Iterator[logging.Logger]:
     """Run the body of a stage script: log to the rule's log and to stderr, use the rule's threads.
 
     The body sees only the GPUs that the job holds (`headstyle.workflow.gpus`).
 
-    An `InputError` ends the job with its one sentence; any other error also leaves its traceback
-    in the log.
+    Inputs that other stages made are checked against their checksums first. At the end the
+    checksums of the outputs are written.
+
+    An `InputError`, and what the machine ran out of, end the job with one sentence. Any other error
+    also leaves its traceback in the log.
+
+    Args:
+        snakemake: What Snakemake hands to the script.
+        index: Name of the output that stands for all files of its folder, such as `masks.json`
+            for the masks beside it. Empty where every output stands for itself.
     """
     logger = _open_log(Path(snakemake.log[0]), snakemake.rule)
     use_threads(snakemake.threads)
     started = time.monotonic()
     try:
+        forget(snakemake.output)
+        inputs = checked(snakemake.input)
         with own_gpus(int(snakemake.resources.get("gpu", 0))):
             yield logger
+        write_manifests(
+            snakemake.rule,
+            snakemake.output,
+            inputs,
+            getattr(snakemake.output, index) if index else None,
+        )
     except InputError as error:
         logger.error("%s", error)
         sys.exit(1)
-    except Exception:
-        logger.exception("stopped by an unexpected error")
+    except Exception as error:
+        if sentence := sentence_of(error):
+            logger.error("%s", sentence)
+        else:
+            logger.exception("stopped by an unexpected error")
         sys.exit(1)
     logger.info("done in %.1f s", time.monotonic() - started)
 
 
+class _LogFile(logging.FileHandler):
+    """A log on a disk that may be full: losing lines of it is no reason for a traceback."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+
 def _open_log(path: Path, name: str) -> logging.Logger:
-    path.parent.mkdir(parents=True, exist_ok=True)
     root = logging.getLogger()
     root.handlers.clear()
-    for handler in (logging.FileHandler(path, mode="w", encoding="utf-8"), logging.StreamHandler()):
+    handlers: list[logging.Handler] = [logging.StreamHandler()]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(_LogFile(path, mode="w", encoding="utf-8"))
+    except OSError as error:
+        sys.exit(sentence_of(error))
+    for handler in handlers:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
         root.addHandler(handler)
     root.setLevel(logging.WARNING)
