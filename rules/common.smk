@@ -33,7 +33,7 @@ from headstyle.editing.registry import (
 )
 from headstyle.base.errors import InputError
 from headstyle.workflow.failures import describe_failures
-from headstyle.workflow.snakemake_internals import available_cores, planned_jobs
+from headstyle.workflow.snakemake_internals import available_cores, config_files, planned_jobs
 from headstyle.workflow.stylization_plan import write_plan
 from headstyle.base.locks import claim_folder
 from headstyle.importers.settings import braced_files, check_foreign, plain_files
@@ -48,7 +48,9 @@ def find_tables():
     # Who uses this workflow as a module may hand over only the settings that differ.
     defaults = configuration.read_defaults(HOME / "config" / "config.yaml")
     configuration.fill_in(config, defaults)
+    configuration.check_config_files(config_files(workflow))
     configuration.check_config(config, SCHEMAS / "config.schema.yaml")
+    configuration.check_results_dir(config["results_dir"])
     configuration.fill_in_declared(config)
     named = (config["subjects_table"], config["prompts_table"], config["summary"]["ratings"])
     return [configuration.find_table(path, HOME) if path else [] for path in named]
@@ -82,6 +84,15 @@ def read_study():
     for subject in study["subjects"]:
         configuration.check_subject(subjects[subject], SUBJECTS_TABLE)
     check_foreign(config["foreign"], study["subjects"])
+    configuration.check_names(study["subjects"], study["prompts"], study["strengths"])
+    configuration.check_operators(
+        [
+            *((f"{PROMPTS_TABLE}, {p}", prompts[p].get("operator", "")) for p in study["prompts"]),
+            *(("calibration.prompts", o) for o in config["calibration"]["prompts"] if o != "none"),
+        ]
+    )
+    if RATINGS:
+        configuration.check_ratings(RATINGS)
     return subjects, prompts
 
 

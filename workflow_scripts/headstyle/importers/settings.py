@@ -1,5 +1,6 @@
 """The config's `foreign` section: the files it names, and where a scene lies in the results."""
 
+import math
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -32,6 +33,11 @@ def check_foreign(entries: Mapping[str, Mapping[str, Any]], subjects: Collection
             path = entry.get(key)
             if path and not Path(path).exists():
                 raise InputError(f"foreign.{name}.{key}: {path} does not exist; correct the path")
+        scale = entry.get("depth_scale")
+        if scale is not None and not 0 < float(scale) < math.inf:
+            raise InputError(
+                f"foreign.{name}.depth_scale is {scale!r}; give a number above 0, or null"
+            )
         if not entry.get("depths") and not entry.get("unedited"):
             raise InputError(
                 f"foreign.{name} has neither depths nor unedited; name a folder of depth maps, or"

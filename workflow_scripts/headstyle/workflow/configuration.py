@@ -3,8 +3,11 @@
 Every problem is told by its key, the value found and what is allowed, all of them at once.
 """
 
+import ast
 import copy
-from collections.abc import Collection, Mapping, MutableMapping, Sequence
+import math
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,17 @@ from headstyle.consistency.settings import metric_settings
 from headstyle.editing.registry import editing_settings
 
 Row = dict[str, str]
+
+RESERVED_SUBJECTS = (
+    *("logs", "benchmarks", "tables", "plots", "foreign", "calibration", "downloads"),
+    *("models", "reference"),
+)
+"""Folders of the results that belong to no subject."""
+RESERVED_PROMPTS = ("none", "photographs", "renders")
+"""What the tables call scenes that are no avatars."""
+_LIBRARY = Path(__file__).parents[1]
+_LARGEST = 1 << 63
+_RATED = ("subject", "prompt", "strength", "quality")
 
 
 def declared_sections() -> dict[str, tuple[Setting, ...]]:
@@ -51,6 +65,89 @@ def check_config(config: Mapping[str, Any], schema_path: str | Path) -> None:
     problems = _problems(config, config_schema(schema_path), prefix="")
     if problems:
         raise InputError("the configuration is not valid:\n  " + "\n  ".join(problems))
+
+
+def check_config_files(paths: Iterable[str | Path]) -> None:
+    """Check that no key stands twice in a file of settings; YAML would take the last one.
+
+    Raises:
+        InputError: a key stands twice.
+    """
+    for path in paths:
+        try:
+            root = yaml.compose(Path(path).read_text(encoding="utf-8"), yaml.SafeLoader)
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError):
+            continue  # Snakemake has read it; what it cannot read it tells itself.
+        for node, name in _keys_twice(root, set()):
+            line = node.start_mark.line + 1
+            raise InputError(f"{path}, line {line}: the key {name} stands twice; remove one")
+
+
+def check_results_dir(path: str) -> None:
+    """Check that results can go to a folder.
+
+    Raises:
+        InputError: it is the root or the working directory itself, is not a folder, or would make a
+            folder called `~`.
+    """
+    if not path.strip("/") or Path(path) == Path():
+        raise InputError(f"results_dir is {path!r}; name a folder of its own, such as results")
+    if path.startswith("~"):
+        raise InputError(f"results_dir is {path!r}; write the path without ~")
+    if Path(path).exists() and not Path(path).is_dir():
+        raise InputError(f"results_dir is {path!r}, which is a file; name a folder")
+
+
+def check_names(subjects: Collection[str], prompts: Collection[str], strengths: Any) -> None:
+    """Check that no chosen name is one that the results use for something else.
+
+    Raises:
+        InputError: a name is taken.
+    """
+    for kind, names, reserved in (
+        ("subject", subjects, RESERVED_SUBJECTS),
+        ("prompt", prompts, RESERVED_PROMPTS),
+        ("strength", strengths, RESERVED_PROMPTS),
+    ):
+        for name in names:
+            if str(name).lower() in reserved:
+                raise InputError(
+                    f"a {kind} is called {name!r}, which the results use for something else; rename"
+                    f" it (taken are {', '.join(reserved)})"
+                )
+
+
+def check_operators(named: Iterable[tuple[str, str]]) -> None:
+    """Check the operators that prompts of procedural heads name.
+
+    Args:
+        named: Pairs of what names an operator, and the operator, empty for none.
+
+    Raises:
+        InputError: one is unknown.
+    """
+    known = _operators()
+    for where, name in named:
+        if name and name not in known:
+            raise InputError(
+                f"{where} names the operator {name!r}, which is unknown; choose one of"
+                f" {', '.join(known)}, or leave it empty"
+            )
+
+
+def check_ratings(path: str | Path) -> None:
+    """Check the table of ratings, which is read only when all avatars are made.
+
+    Raises:
+        InputError: the file or a column is missing, or a quality is not a number.
+    """
+    for row in read_rows(path, given_by("the config key summary.ratings"), _RATED):
+        quality = row["quality"].strip()
+        if quality and not _is_number(quality):
+            name = " ".join(row[key] for key in _RATED[:3])
+            raise InputError(
+                f"{path}: the quality of {name} is {quality!r}, not a number; correct it"
+            )
 
 
 def fill_in(config: MutableMapping[str, Any], defaults: Mapping[str, Any]) -> None:
@@ -132,8 +229,75 @@ def _read_schema(path: str | Path) -> dict[str, Any]:
     return schema
 
 
+def _keys_twice(node: yaml.Node | None, seen: set[int]) -> Iterator[tuple[yaml.ScalarNode, str]]:
+    """The keys of a YAML file that stand twice in their section, with their dotted names."""
+    if node is None or id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _keys_twice(item, seen)
+    elif isinstance(node, yaml.MappingNode):
+        known = set()
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in known:
+                    yield key, key.value
+                known.add(key.value)
+            for inner, name in _keys_twice(value, seen):
+                yield inner, f"{key.value}.{name}"
+
+
+def _operators() -> list[str]:
+    """The names of the operators, read without importing the heads, which takes seconds."""
+    path = _LIBRARY / "capture" / "operators" / "__init__.py"
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "OPERATORS":
+            table = next(part for part in ast.walk(node) if isinstance(part, ast.Dict))
+            return [ast.literal_eval(key) for key in table.keys if key is not None]
+    raise InputError(f"{path} declares no OPERATORS; get headstyle again")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def _is_whole(_: Any, value: Any) -> bool:
+    is_int = isinstance(value, int) and not isinstance(value, bool)
+    return is_int and abs(value) < _LARGEST
+
+
+def _is_finite(_: Any, value: Any) -> bool:
+    return _is_whole(None, value) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _matches(_: Any, pattern: str, value: Any, __: Any) -> Iterator[jsonschema.ValidationError]:
+    """As JSON Schema has it, but in Python `$` also stands before a newline at the end."""
+    whole = re.sub(r"\$$", r"\\Z", pattern)
+    if isinstance(value, str) and not re.search(whole, value):
+        yield jsonschema.ValidationError(f"{value!r} does not match {pattern!r}")
+
+
+def _ascends(_: Any, wanted: bool, value: Any, __: Any) -> Iterator[jsonschema.ValidationError]:
+    numbers = isinstance(value, list) and all(_is_finite(None, number) for number in value)
+    if wanted and numbers and value != sorted(value):
+        yield jsonschema.ValidationError(f"{value!r} does not ascend")
+
+
+_Validator = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
+    jsonschema.Draft202012Validator,
+    {"pattern": _matches, "ascending": _ascends},
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {"number": _is_finite, "integer": _is_whole}
+    ),
+)
+
+
 def _problems(content: Any, schema: dict[str, Any], prefix: str) -> list[str]:
-    validator = jsonschema.Draft202012Validator(schema)
+    validator = _Validator(schema)
     errors = sorted(validator.iter_errors(content), key=lambda error: [str(p) for p in error.path])
     return [line for error in errors for line in _sentences(error, prefix)]
 
@@ -153,6 +317,8 @@ def _sentences(error: jsonschema.ValidationError, prefix: str) -> list[str]:
     if error.validator == "required":
         missing = [name for name in wanted if name not in found]
         return [f"{_join(key, name)} is missing" for name in missing]
+    if error.validator == "ascending":
+        return [f"{key} is {found!r}; put the smaller number first"]
     return [f"{key} is {found!r}; allowed: {describe(schema)}"]
 
 

@@ -58,6 +58,12 @@ def promise_gpus(workflow: Any) -> None:
     os.environ["HEADSTYLE_PROMISED_GPUS"] = str(promised)
 
 
+def config_files(workflow: Any) -> list[Path]:
+    """The files of settings that this run reads: the workflow's own and those of the command."""
+    with _relying_on("workflow.configfiles"):
+        return [Path(path) for path in workflow.configfiles]
+
+
 def planned_jobs(workflow: Any, rule: Any) -> list[PlannedJob]:
     """The jobs of a rule that this run executes, in any order; for use in `onstart`.
 

@@ -48,10 +48,12 @@ def read_rows(
         delimiter: As in `read_cells`.
 
     Raises:
-        InputError: as `read_cells`; or a column is missing, or a cell stands beyond the last
-            column.
+        InputError: as `read_cells`; or a column is missing or stands twice, or a cell stands
+            beyond the last column.
     """
     header, *lines = read_cells(path, origin, delimiter) or [[]]
+    if twice := [name for name in header if name and header.count(name) > 1]:
+        raise InputError(f"{path} has the column {twice[0]} twice; {origin.if_wrong}")
     if missing := [name for name in columns if name not in header]:
         raise InputError(f"{path} lacks the column {missing[0]}; {origin.if_wrong}")
     rows = []
