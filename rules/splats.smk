@@ -29,29 +29,3 @@ rule train_baseline:
         "Training the Gaussian splats of {wildcards.subject}"
     script:
         "../workflow_scripts/train_baseline.py"
-
-
-# Runs only for a named target, e.g. `snakemake --cores 1 results/A/baseline/splats.splat`.
-rule export_splats:
-    input:
-        splats=f"{R}/{{scene}}/splats.ply",
-    output:
-        exported=f"{R}/{{scene}}/splats.splat",
-    log:
-        f"{R}/logs/{{scene}}/export_splats.log",
-    benchmark:
-        f"{R}/benchmarks/{{scene}}/export_splats.tsv"
-    wildcard_constraints:
-        scene=r"[^/]+/(baseline|avatars/[^/]+)",
-    conda:
-        "../envs/splats.yaml"
-    threads: 1
-    resources:
-        mem_mb=2_000,
-        runtime="10m",
-    params:
-        library=library_digest("export_splats"),
-    message:
-        "Exporting the splats of {wildcards.scene} for web viewers"
-    script:
-        "../workflow_scripts/export_splats.py"

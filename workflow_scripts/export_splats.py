@@ -1,12 +1,13 @@
-"""Write a scene in the small `.splat` format of web viewers.
+"""Write a scene's splats in a smaller format, as viewers read it.
 
 Input:  splats    splats.ply, 3DGS layout
-Output: exported  splats.splat: 32 bytes a splat, without direction-dependent color
+Output: exported  splats.splat: 32 bytes a splat, without direction-dependent color;
+                  or splats.spz: compressed, with it
 """
 
 from typing import TYPE_CHECKING
 
-from headstyle.rendering.splats import read_ply, write_splat
+from headstyle.rendering.splat_files import read_splats, write_splats
 from headstyle.workflow.stage import stage
 
 if TYPE_CHECKING:
@@ -14,6 +15,6 @@ if TYPE_CHECKING:
 
 if __name__ == "__main__":
     with stage(snakemake) as log:
-        splats = read_ply(snakemake.input.splats)
-        write_splat(snakemake.output.exported, splats)
+        splats = read_splats(snakemake.input.splats)
+        write_splats(snakemake.output.exported, splats)
         log.info("%d splats", len(splats["means"]))

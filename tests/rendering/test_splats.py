@@ -5,12 +5,12 @@ import pytest
 import torch
 from headstyle.base.errors import InputError
 from headstyle.rendering.renderer import render
+from headstyle.rendering.splat_files import write_splats
 from headstyle.rendering.splats import (
     neighbor_distances,
     read_ply,
     splats_from_points,
     write_ply,
-    write_splat,
 )
 from plyfile import PlyData
 from splat_reference import make_cameras, make_scene
@@ -97,7 +97,7 @@ def test_the_file_has_the_layout_that_other_viewers_read(tmp_path):
 
 def test_an_exported_splat_has_32_bytes_with_its_place_size_color_and_rotation(tmp_path):
     scene = torch.nn.ParameterDict(make_scene(40, 2))
-    write_splat(tmp_path / "scene.splat", scene)
+    write_splats(tmp_path / "scene.splat", scene)
     layout = [("mean", "<f4", 3), ("scale", "<f4", 3), ("color", "u1", 4), ("rotation", "u1", 4)]
     table = np.frombuffer((tmp_path / "scene.splat").read_bytes(), dtype=layout)
     means = scene["means"].detach().numpy()

@@ -75,6 +75,18 @@ def test_a_second_run_has_nothing_to_do(finished):
     assert "Nothing to be done" in finished.snakemake()
 
 
+def test_exports_are_made_when_they_are_named(copy):
+    exported = [
+        "results/A/baseline/exports/colmap",
+        f"results/A/{AVATAR}/exports/turntable.mp4",
+        f"results/A/{AVATAR}/splats.spz",
+        "results/tables/avatars.parquet",
+    ]
+    copy.snakemake(*exported)
+    assert all((copy.folder / path).exists() for path in exported)
+    assert "Nothing to be done" in copy.snakemake()
+
+
 def test_every_job_leaves_a_log_and_a_benchmark(finished):
     results = finished.folder / "results"
     for rule in ("estimate_poses", "train_baseline", "stylize_avatar_recolor_low"):

@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "renderer": ["Rendering", "Splats", "render", "render_views"],
+        "splat_files": ["read_splats", "write_splats"],
         "splats": ["read_ply", "splats_from_points", "write_ply"],
     },
 )

@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from headstyle.rendering.quantized import LEAST_OPACITY, SH0, logit
+
 CHUNK = 256
 """Splats that share bounds."""
 
-_SH0 = 0.28209479177387814
 # Harmonics from -4 to 4 in 256 steps.
 _HARMONICS_RANGE = 8.0
-# An opacity of 0 or 1 has no finite logit.
-_LEAST_OPACITY = 0.5 / 255
 
 
 def is_packed(ply: Any) -> bool:
@@ -49,15 +48,15 @@ def unpack(ply: Any) -> dict[str, NDArray[np.float32]]:
     # The first version of the format had no bounds of colors.
     if "min_r" in chunks.dtype.names:
         shown = placed(shown, ("r", "g", "b"))
-    opacity = np.clip(colors[:, 3], _LEAST_OPACITY, 1 - _LEAST_OPACITY)
+    opacity = np.clip(colors[:, 3], LEAST_OPACITY, 1 - LEAST_OPACITY)
     position = _bits(vertices["packed_position"], (11, 10, 11))
     scale = _bits(vertices["packed_scale"], (11, 10, 11))
     arrays = {
         "means": placed(position, ("x", "y", "z")),
         "scales": placed(scale, ("scale_x", "scale_y", "scale_z")),
         "quats": _quaternions(vertices["packed_rotation"]),
-        "opacities": np.log(opacity / (1 - opacity)),
-        "sh0": ((shown - 0.5) / _SH0)[:, None, :],
+        "opacities": logit(opacity),
+        "sh0": ((shown - 0.5) / SH0)[:, None, :],
         "shN": _harmonics(ply, count),
     }
     return {name: value.astype(np.float32) for name, value in arrays.items()}

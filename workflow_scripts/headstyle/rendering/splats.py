@@ -1,4 +1,7 @@
-"""Splat scenes: made from points, and stored as PLY in the layout of 3D Gaussian splatting."""
+"""Splat scenes: made from points, and stored as PLY in the layout of 3D Gaussian splatting.
+
+`headstyle.rendering.splat_files` reads and writes the other formats.
+"""
 
 import logging
 from pathlib import Path
@@ -13,12 +16,11 @@ from scipy.spatial import KDTree
 from headstyle.base.errors import InputError, first_line
 from headstyle.base.files import whole_file
 from headstyle.rendering.packed_splats import is_packed, unpack
+from headstyle.rendering.quantized import SH0
 from headstyle.rendering.renderer import Splats, check_splats
 
 logger = logging.getLogger("headstyle")
 
-# The constant basis: a color c is stored as (c - 1/2) / SH0.
-SH0 = 0.28209479177387814
 INITIAL_OPACITY = 0.1
 NEIGHBORS = 3
 
@@ -129,21 +131,6 @@ def write_ply(path: str | Path, splats: Splats) -> None:
         PlyData([PlyElement.describe(table, "vertex")], byte_order="<").write(partial)
 
 
-def write_splat(path: str | Path, splats: Splats) -> None:
-    """Write a scene in the `.splat` format of web viewers (gsplat's exporter) in one atomic step.
-
-    A splat takes 32 bytes: position and size as float32, color, opacity and rotation as 8-bit
-    numbers. Colors that depend on the direction are left out.
-    """
-    from gsplat import export_splats
-
-    check_splats(splats)
-    tensors = {name: value.detach().cpu() for name, value in splats.items()}
-    content = export_splats(**tensors, format="splat")
-    with whole_file(path) as partial:
-        partial.write_bytes(content)
-
-
 def read_ply(path: str | Path) -> Splats:
     """Read a scene in the 3DGS layout, as any program writes it, or a compressed one.
 
@@ -160,7 +147,7 @@ def read_ply(path: str | Path) -> Splats:
         _check_count(path)
         ply = PlyData.read(path)
         if is_packed(ply):
-            return to_splats(_finite(unpack(ply), path))
+            return to_splats(only_finite(unpack(ply), path))
         vertices = ply["vertex"]
     except InputError:
         raise
@@ -200,7 +187,7 @@ def read_ply(path: str | Path) -> Splats:
         "sh0": columns("f_dc_0", "f_dc_1", "f_dc_2")[:, None, :],
         "shN": harmonics.transpose(0, 2, 1),
     }
-    return to_splats(_finite(arrays, path))
+    return to_splats(only_finite(arrays, path))
 
 
 def _check_count(path: str | Path) -> None:
@@ -219,10 +206,18 @@ def _check_count(path: str | Path) -> None:
             )
 
 
-def _finite(
+def only_finite(
     arrays: dict[str, NDArray[np.float32]], path: str | Path
 ) -> dict[str, NDArray[np.float32]]:
-    """The splats of which all numbers are finite; the others are counted in the log."""
+    """The splats of which all numbers are finite; the others are counted in the log.
+
+    Args:
+        arrays: Names and shapes of `Splats`.
+        path: The file they come from, for messages.
+
+    Raises:
+        InputError: none is left.
+    """
     count = len(arrays["means"])
     kept = np.ones(count, dtype=bool)
     for name, values in arrays.items():

@@ -1,0 +1,53 @@
+"""`headstyle COMMAND ...`, also as `python -m headstyle COMMAND ...`."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+from headstyle import __version__
+from headstyle.base.errors import InputError
+from headstyle.commands import export
+
+COMMANDS = (export,)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: Words after `headstyle`; None takes those of the process.
+
+    Returns:
+        Exit status: 0, or 1 after bad input, which is told in one sentence on stderr.
+    """
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", force=True)
+    logging.getLogger("headstyle").setLevel(logging.INFO)
+    try:
+        options.run(options)
+    except InputError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="headstyle",
+        description="Commands beside the workflow, which `snakemake` runs.",
+    )
+    parser.add_argument("--version", action="version", version=f"headstyle {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        words = (command.__doc__ or "").strip()
+        each = commands.add_parser(
+            command.__name__.rpartition(".")[2],
+            help=words.splitlines()[0],
+            description=words,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.add_arguments(each)
+        each.set_defaults(run=command.run)
+    return parser
