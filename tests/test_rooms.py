@@ -25,12 +25,13 @@ ALLOWED = {
     "consistency": ["base", "importers", "rendering", "losses", "training"],
     "report": ["base", "importers"],
     "exporters": ["base", "importers", "rendering"],
+    "inspection": ["base", "importers", "posing", "rendering", "report", "exporters"],
     "workflow": [
         *("base", "capture", "importers", "posing", "rendering"),
         *("losses", "editing", "avatars", "consistency", "report"),
     ],
     "calibration": ["base", "capture", "consistency", "report", "workflow"],
-    "commands": ["base", "importers", "posing", "rendering", "report", "exporters"],
+    "commands": ["base", "exporters", "inspection"],
 }
 MOST_FILES = 14
 MOST_LINES = 400

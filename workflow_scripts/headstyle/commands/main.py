@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from headstyle import __version__
 from headstyle.base.errors import InputError
-from headstyle.commands import export
+from headstyle.commands import export, inspect
 
-COMMANDS = (export,)
+COMMANDS = (inspect, export)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,0 +1,130 @@
+"""A look at a folder of photographs: headers only, so that hundreds take a moment."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from headstyle.base.errors import InputError
+from headstyle.importers.depths import DEPTH_SUFFIXES
+from headstyle.importers.images import SUFFIXES
+from headstyle.importers.listing import files_everywhere
+from headstyle.importers.masks import find_masks
+from headstyle.inspection.findings import Findings, counted, named, subject_name
+from headstyle.posing.photographs import PhotographInfo, find_photographs, read_info
+
+_MASK_FOLDER = re.compile(r"masks?([_.-].*)?|mattes?|alphas?", re.IGNORECASE)
+_DEPTH_FOLDER = re.compile(r"depths?([_.-].*)?", re.IGNORECASE)
+
+
+def look_at_photographs(folder: Path) -> Findings:
+    """What a folder of photographs holds.
+
+    Raises:
+        InputError: as `find_photographs`; or none of them can be read.
+    """
+    listing = find_photographs(folder)
+    infos: dict[str, PhotographInfo] = {}
+    problems = []
+    for view, path in listing.files.items():
+        try:
+            infos[view] = read_info(path)
+        except InputError as error:
+            problems.append(str(error))
+    if not infos:
+        raise InputError(
+            f"none of the {len(problems)} photographs can be read, first: {problems[0]}"
+        )
+    found = Findings(
+        f"{folder}: {len(listing.files)} photographs",
+        pictures={view: listing.files[view] for view in infos},
+    )
+    found.say("formats", counted(path.suffix.lower() for path in listing.files.values()))
+    found.say("sizes", counted(f"of {info.width}x{info.height} px" for info in infos.values()))
+    found.say("orientation", counted(_orientation(info) for info in infos.values()))
+    found.say("focal length", _focal_lengths(infos))
+    found.say("alpha", _with_alpha(infos))
+    found.say("cannot be read", "; ".join(problems[:3]) + _more(problems, 3))
+    found.say("left out", ", ".join(listing.left_out))
+    found.subject = {
+        "subject": subject_name(folder),
+        "source": "photographs",
+        "photographs": str(folder),
+    }
+    return found
+
+
+def look_at_masks(folder: Path, images: Mapping[str, Path]) -> Findings:
+    """Masks and depth maps in folders that lie in a folder or beside it, called after them.
+
+    Args:
+        folder: Where the images are, or the folder above.
+        images: Their images by view.
+    """
+    found = Findings("")
+    for place in _folders_near(folder, _MASK_FOLDER):
+        try:
+            masks = find_masks(place, images)
+        except InputError as error:
+            found.say("masks", str(error))
+            continue
+        if masks:
+            found.say("masks", f"{len(masks)} of {len(images)} views have one in {place}")
+            missing = [view for view in images if view not in masks]
+            found.say("without mask", named(missing))
+            found.subject = {"masks": str(place)}
+            break
+    for place in _folders_near(folder, _DEPTH_FOLDER):
+        maps = files_everywhere(place, DEPTH_SUFFIXES)
+        if maps:
+            kinds = counted("".join(path.suffixes[-2:]) for path in maps)
+            found.say("depth", f"{kinds} in {place}")
+            break
+    return found
+
+
+def image_files(folder: Path) -> list[Path]:
+    """All images in a folder and below it but masks and depth, sorted."""
+    return [
+        path
+        for path in files_everywhere(folder, SUFFIXES)
+        if not any(
+            _MASK_FOLDER.fullmatch(part) or _DEPTH_FOLDER.fullmatch(part)
+            for part in path.relative_to(folder).parts[:-1]
+        )
+    ]
+
+
+def _folders_near(folder: Path, kind: re.Pattern[str]) -> list[Path]:
+    # Only a folder of images has its masks beside it.
+    beside = folder.parent if folder.name.lower() in ("images", "photographs", "rgb") else folder
+    places = [*folder.iterdir(), *(beside.iterdir() if beside != folder else ())]
+    return sorted(path for path in places if path.is_dir() and kind.fullmatch(path.name))
+
+
+def _orientation(info: PhotographInfo) -> str:
+    if info.width == info.height:
+        return "square"
+    return "portrait" if info.height > info.width else "landscape"
+
+
+def _focal_lengths(infos: Mapping[str, PhotographInfo]) -> str:
+    """Focal lengths relative to the longer side, since photographs differ in size."""
+    ratios = [
+        info.focal_px / max(info.width, info.height) for info in infos.values() if info.focal_px
+    ]
+    if not ratios:
+        return "not in EXIF; estimate_poses finds it"
+    span = f"{min(ratios):.2f}"
+    if max(ratios) - min(ratios) > 0.01:
+        span += f" to {max(ratios):.2f}"
+    without = len(infos) - len(ratios)
+    return f"{span} times the longer side" + (f"; {without} without EXIF" if without else "")
+
+
+def _with_alpha(infos: Mapping[str, PhotographInfo]) -> str:
+    count = sum(info.with_alpha for info in infos.values())
+    return f"{count} of {len(infos)} have an alpha channel" if count else ""
+
+
+def _more(items: list[str], most: int) -> str:
+    return f"; and {len(items) - most} more" if len(items) > most else ""
