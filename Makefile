@@ -23,8 +23,9 @@ demo: $(INSTALLED)
 $(DEMO_REPORT): $(wildcard report/* results/demo/plots/* results/demo/plots/*/* results/demo/tables/*)
 	$(DEMO) --report $@ --report-stylesheet report/report.css
 
+# Files side by side, one test process a core, four at most: each takes up to 3 GB.
 test: $(INSTALLED)
-	$(VENV)/bin/pytest
+	$(VENV)/bin/pytest -n auto --maxprocesses 4 --dist loadfile
 
 # On a machine with a CUDA device: what the CPU tests skip. gsplat compiles once, in a minute or two.
 gpu-test: $(INSTALLED)
