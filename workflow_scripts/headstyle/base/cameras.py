@@ -5,7 +5,7 @@ Poses are OpenCV (x right, y down, z forward). Pixel centres lie at +0.5, as in 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,6 +87,13 @@ def pixel_rays(pixels: NDArray[np.float64], intrinsics: NDArray[np.float64]) -> 
     return rays
 
 
+def _check_name(name: str) -> None:
+    """Raise a ValueError where files called as a view would lie outside of their folder."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or "\0" in name or not path.name:
+        raise ValueError(f"the name {name!r} leads out of the folder of the views")
+
+
 def write_cameras(path: str | Path, cameras: Cameras) -> None:
     """Write `cameras.json`: one entry per view with name, width, height, K and world_to_camera."""
     views = [
@@ -112,11 +119,13 @@ def read_cameras(path: str | Path) -> Cameras:
     content = read_json(path)
     try:
         views = content["views"]
+        for view in views:
+            _check_name(view["name"])
         return Cameras(
             names=tuple(view["name"] for view in views),
             sizes=np.array([(view["width"], view["height"]) for view in views], dtype=np.int64),
             intrinsics=np.array([view["K"] for view in views], dtype=np.float64),
             world_to_camera=np.array([view["world_to_camera"] for view in views], dtype=np.float64),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{path} is not a cameras.json ({error}); {RESULT.if_wrong}") from None

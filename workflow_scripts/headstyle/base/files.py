@@ -43,9 +43,17 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
     """Yield an empty temporary folder beside `path` that replaces it when the block succeeds.
 
     Leftovers of an earlier process that was killed at the same place are removed first.
+
+    Raises:
+        InputError: `path` is a link, behind which may lie what is not ours.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_symlink():
+        raise InputError(
+            f"{path} is a link, but is to be replaced as a whole; remove the link, or link a folder"
+            " further up"
+        )
     for leftover in path.parent.glob(f".{path.name}.partial-*"):
         shutil.rmtree(leftover)
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")

@@ -101,8 +101,8 @@ def _body(subject: Subject, avatars: Sequence[Avatar], data: dict[str, Any]) -> 
     options = "".join(
         f'<option value="{escape(a.name)}">{escape(_choice(a))}</option>' for a in avatars
     )
-    # "</" could end the script element early.
-    content = json.dumps(data, ensure_ascii=False).replace("</", "<\\/")
+    # "</script" would end the script element, and "<!--<script" would keep it open.
+    content = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
     return f"""<h1>{escape(subject.name)}: views compared</h1>
 <p class="lead">Walk along the rig with the slider, the arrow keys or Play. Details that change
 from one view to the next in the edits cannot all be true of one head. The avatar shows what the

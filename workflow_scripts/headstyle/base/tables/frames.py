@@ -12,6 +12,8 @@ from headstyle.base.tables.rows import delimiter_of
 NAME_COLUMNS = ("subject", "prompt", "strength", "view", "target", "source")
 """Columns of names. They stay text, also where a name looks like a number or like nothing."""
 
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
 
 def read_table(path: str | Path, origin: Origin, columns: Sequence[str] = ()) -> pd.DataFrame:
     """Read a table as a data frame. The columns of names stay text; empty cells are NaN.
@@ -45,6 +47,15 @@ def read_table(path: str | Path, origin: Origin, columns: Sequence[str] = ()) ->
 
 
 def write_table(path: str | Path, table: pd.DataFrame) -> None:
-    """Write a data frame as CSV without its index, whole or not at all."""
+    """Write a data frame as CSV without its index, whole or not at all.
+
+    A name that a spreadsheet would run as a formula gets an apostrophe before it.
+    """
+    names = [name for name in NAME_COLUMNS if name in table]
+    table = table.assign(**{name: table[name].map(_defused) for name in names})
     with whole_file(path) as partial:
         table.to_csv(partial, index=False, lineterminator="\n")
+
+
+def _defused(name: object) -> object:
+    return f"'{name}" if isinstance(name, str) and name.startswith(_FORMULA_STARTS) else name

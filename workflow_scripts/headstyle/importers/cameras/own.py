@@ -44,7 +44,7 @@ class OwnCameras(CameraFormat):
                 pose = np.array(view["world_to_camera"], dtype=np.float64).reshape(4, 4)
                 params = (matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2])
                 lens = Lens("PINHOLE", int(view["width"]), int(view["height"]), params)
-            except (KeyError, TypeError, ValueError) as error:
+            except (KeyError, TypeError, ValueError, OverflowError) as error:
                 raise InputError(
                     f"{place}: the camera of {name!r} is incomplete ({error}); export it again"
                 ) from None

@@ -50,7 +50,7 @@ class SplattingCameras(CameraFormat):
             if name in sizes:
                 try:
                     poses[name] = _pose(entry)
-                except (KeyError, TypeError, ValueError) as error:
+                except (KeyError, TypeError, ValueError, OverflowError) as error:
                     raise InputError(
                         f"{place}: the camera of {name!r} is incomplete ({error}); export it again"
                     ) from None
