@@ -342,6 +342,7 @@ def measure(
         log=[str(folder / "log.txt")],
         rule="measure_consistency",
         threads=1,
+        resources={},
     )
     runpy.run_path(str(SCRIPTS / "measure_consistency.py"), {"snakemake": job}, run_name="__main__")
     tables = (pd.read_csv(path, keep_default_na=False) for path in files.values())

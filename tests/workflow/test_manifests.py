@@ -29,6 +29,7 @@ def run(folder: Path, rule: str, inputs: dict, outputs: dict[str, dict], index: 
         log=[str(folder / "logs" / f"{rule}.log")],
         rule=rule,
         threads=1,
+        resources={},
     )
     with stage(job, index=index):
         for texts in outputs.values():
