@@ -1,4 +1,4 @@
-"""Photographs of procedural heads and their true edits, for subjects with source `procedural`."""
+"""Photographs that a rule makes: of procedural heads and their true edits, of videos and of RAW."""
 
 
 rule synthesize_capture:
@@ -52,3 +52,29 @@ rule photograph_true_edits:
         "Photographing the true edit of {wildcards.subject} by prompt {wildcards.prompt}"
     script:
         "../workflow_scripts/photograph_true_edits.py"
+
+
+# Only subjects whose photographs are a video or RAW files come here.
+rule develop_photographs:
+    input:
+        sources=lambda wildcards: plain_files(undeveloped.get(wildcards.subject, ())),
+    output:
+        developed=f"{R}/{{subject}}/developed/developed.json",
+    log:
+        f"{R}/logs/{{subject}}/develop_photographs.log",
+    benchmark:
+        f"{R}/benchmarks/{{subject}}/develop_photographs.tsv"
+    conda:
+        "../envs/cameras.yaml"
+    threads: 2
+    resources:
+        mem_mb=2_000,
+        runtime="1h",
+    params:
+        sources=lambda wildcards: undeveloped.get(wildcards.subject, ()),
+        frames=config["photographs"]["video_frames"],
+        library=library_digest("develop_photographs"),
+    message:
+        "Making the photographs of {wildcards.subject} from a video or from RAW files"
+    script:
+        "../workflow_scripts/develop_photographs.py"

@@ -39,6 +39,7 @@ from headstyle.base.locks import claim_folder
 from headstyle.importers.settings import braced_files, check_foreign, plain_files
 from headstyle.consistency.metrics import available_metrics
 from headstyle.posing.photographs import list_photographs
+from headstyle.posing.developing.sources import files_to_develop
 
 SCHEMAS = HOME / "config" / "schemas"
 
@@ -97,22 +98,24 @@ def read_study():
 
 
 def read_photographs(subjects):
-    """The photographs' paths of each subject of the study that is not procedural."""
-    paths = {}
+    """Paths of each subject that is not procedural: its photographs, and what they are made from."""
+    paths, sources = {}, {}
     for subject in config["study"]["subjects"]:
         if subjects[subject]["source"] != "procedural":
+            folder = subjects[subject]["photographs"]
             try:
-                found = list_photographs(subjects[subject]["photographs"])
+                sources[subject] = [str(path) for path in files_to_develop(folder)]
+                found = {} if sources[subject] else list_photographs(folder)
             except InputError as error:
                 raise InputError(f"subject {subject}: {error}") from None
             paths[subject] = [str(path) for path in found.values()]
-    return paths
+    return paths, sources
 
 
 try:
     SUBJECTS_TABLE, PROMPTS_TABLE, RATINGS = find_tables()
     subjects, prompts = read_study()
-    photographs = read_photographs(subjects)
+    photographs, undeveloped = read_photographs(subjects)
 except InputError as error:
     # A traceback would hide the message among lines of this file.
     sys.exit(f"Error: {error}")
@@ -169,13 +172,17 @@ def subject_folder(subject):
     """Folder of a subject's photographs."""
     if subjects[subject]["source"] == "procedural":
         return f"{R}/{subject}/capture"
+    if undeveloped[subject]:
+        return f"{R}/{subject}/developed"
     return subjects[subject]["photographs"]
 
 
 def subject_photographs(wildcards):
-    """Input of a subject's masks: its photographs, or the index of its procedural capture."""
+    """Input of a subject's masks: its photographs, or the index of those that a rule makes."""
     if wildcards.subject not in photographs:
         return f"{R}/{wildcards.subject}/capture/rig.tsv"
+    if undeveloped[wildcards.subject]:
+        return f"{R}/{wildcards.subject}/developed/developed.json"
     return plain_files(photographs[wildcards.subject])
 
 

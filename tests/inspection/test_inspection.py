@@ -5,6 +5,7 @@ import pytest
 import torch
 from ball import write_ball
 from fake_results import write_fake_results
+from films import picture, write_video
 from foreign_folder import write_scene
 from headstyle.base.errors import InputError
 from headstyle.commands.main import main
@@ -123,6 +124,16 @@ def test_results_are_told_by_subject_and_a_subject_by_its_cameras_and_splats(tmp
     alone = inspect_path(tmp_path / "B")
     assert "cameras of 4 views" in alone.title
     assert not alone.subject
+
+
+def test_a_video_is_told_with_its_upright_size_and_length(tmp_path):
+    write_video(tmp_path / "head.mp4", [picture(step) for step in range(20)], quarter_turns=1)
+    for path in (tmp_path / "head.mp4", tmp_path):
+        found = inspect_path(path)
+        assert found.title.endswith("head.mp4: a video")
+        assert said(found, "size") == "96x128 px, upright"
+        assert said(found, "length") == "2.0 s at 10 frames a second"
+        assert found.subject["photographs"] == str(path)
 
 
 def test_bad_input_is_one_sentence(tmp_path, capsys):

@@ -386,7 +386,7 @@ def _notes(paths: Sequence[Path]) -> list[str]:
         if suffix in RAW_SUFFIXES:
             reason = " (RAW: develop them to JPEG or TIFF)"
         elif suffix in VIDEO_SUFFIXES:
-            reason = " (video: save frames of it as images)"
+            reason = " (video: to use its frames, name it as the subject's photographs)"
         notes.append(f"{count} {suffix or 'without suffix'}{reason}")
     return notes
 

@@ -4,9 +4,14 @@ from pathlib import Path
 
 from headstyle.base.errors import InputError
 from headstyle.importers.images import SUFFIXES
+from headstyle.importers.listing import VIDEO_SUFFIXES
 from headstyle.inspection.cameras import look_at_cameras
 from headstyle.inspection.findings import Findings
-from headstyle.inspection.photographs import look_at_masks, look_at_photographs
+from headstyle.inspection.photographs import (
+    look_at_masks,
+    look_at_photographs,
+    look_at_sources,
+)
 from headstyle.inspection.results import look_at_results, subjects_of
 from headstyle.inspection.splats import look_at_splats
 from headstyle.rendering.splat_files import SPLAT_SUFFIXES
@@ -36,6 +41,8 @@ def _look_at_file(path: Path) -> Findings:
         return look_at_splats(path)
     if suffix in SUFFIXES:
         raise InputError(f"{path} is one image; name the folder of the photographs")
+    if suffix in VIDEO_SUFFIXES and (made := look_at_sources(path)):
+        return made
     found = look_at_cameras(path)
     if found.pictures:
         found.add(look_at_masks(path.parent, found.pictures))
@@ -67,6 +74,8 @@ def _look_at_folder(path: Path) -> Findings:
         except InputError as error:
             reasons.append(str(error))
     if not looks:
+        if made := look_at_sources(path):
+            return made
         raise InputError(reasons[-1])
     found, *others = looks
     for other in others:

@@ -7,9 +7,11 @@ from pathlib import Path
 from headstyle.base.errors import InputError
 from headstyle.importers.depths import DEPTH_SUFFIXES
 from headstyle.importers.images import SUFFIXES
-from headstyle.importers.listing import files_everywhere
+from headstyle.importers.listing import VIDEO_SUFFIXES, files_everywhere
 from headstyle.importers.masks import find_masks
 from headstyle.inspection.findings import Findings, counted, named, subject_name
+from headstyle.posing.developing.sources import files_to_develop
+from headstyle.posing.developing.videos import read_video_info
 from headstyle.posing.photographs import PhotographInfo, find_photographs, read_info
 
 _MASK_FOLDER = re.compile(r"masks?([_.-].*)?|mattes?|alphas?", re.IGNORECASE)
@@ -49,6 +51,34 @@ def look_at_photographs(folder: Path) -> Findings:
         "subject": subject_name(folder),
         "source": "photographs",
         "photographs": str(folder),
+    }
+    return found
+
+
+def look_at_sources(path: Path) -> Findings | None:
+    """What a video or a folder of RAW files holds; None where a path is neither.
+
+    Raises:
+        InputError: as `files_to_develop`; or the video cannot be decoded.
+    """
+    files = files_to_develop(path)
+    if not files:
+        return None
+    if files[0].suffix.lower() in VIDEO_SUFFIXES:
+        info = read_video_info(files[0])
+        found = Findings(f"{files[0]}: a video")
+        found.say("size", f"{info.width}x{info.height} px, upright")
+        found.say("turned", f"by {info.turned_deg} degrees in the file" if info.turned_deg else "")
+        found.say("length", f"{info.seconds:.1f} s at {info.frames_per_second:.3g} frames a second")
+        found.say("photographs", "its sharpest frames (photographs.video_frames)")
+    else:
+        found = Findings(f"{path}: {len(files)} RAW files")
+        found.say("formats", counted(file.suffix.lower() for file in files))
+        found.say("photographs", "developed by LibRaw with the camera's white balance")
+    found.subject = {
+        "subject": subject_name(path.with_suffix("") if path.is_file() else path),
+        "source": "photographs",
+        "photographs": str(path),
     }
     return found
 
