@@ -187,9 +187,11 @@ def subject_photographs(wildcards):
 
 
 def subject_capture(wildcards):
-    """The index of a procedural capture, for rules that read its photographs."""
+    """The index of photographs that a rule makes, for rules that read them."""
     if wildcards.subject in PROCEDURAL:
         return f"{R}/{wildcards.subject}/capture/rig.tsv"
+    if undeveloped[wildcards.subject]:
+        return f"{R}/{wildcards.subject}/developed/developed.json"
     return []
 
 
