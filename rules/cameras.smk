@@ -19,7 +19,7 @@ rule mask_views:
     params:
         photographs=lambda wildcards: subject_folder(wildcards.subject),
         braced=lambda wildcards: braced_files(photographs.get(wildcards.subject, ())),
-        selection=config["photographs"],
+        orientation=config["photographs"]["orientation"],
         given_masks=lambda wildcards: subjects[wildcards.subject].get("masks", ""),
         masks=config["masks"],
         library=library_digest("mask_views"),
@@ -48,6 +48,7 @@ rule estimate_poses:
         runtime="4h",
     params:
         poses=config["poses"],
+        max_views=config["photographs"]["max_views"],
         given_poses=lambda wildcards: subjects[wildcards.subject].get("poses", ""),
         seed=config["seed"],
         library=library_digest("estimate_poses"),

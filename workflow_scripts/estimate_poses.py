@@ -37,7 +37,14 @@ if __name__ == "__main__":
         try:
             with whole_folder(sparse) as folder:
                 poses = estimate_poses(
-                    masks, masks_path.parent, given, config, settings, work, folder / "0"
+                    masks,
+                    masks_path.parent,
+                    given,
+                    config,
+                    settings,
+                    work,
+                    folder / "0",
+                    snakemake.params.max_views,
                 )
         finally:
             shutil.rmtree(work)
@@ -45,9 +52,13 @@ if __name__ == "__main__":
         log.info(
             "%d of %d views posed, %d points, mean reprojection error %.2f px",
             len(poses["registered"]),
-            len(sizes),
+            len(poses["registered"]) + len(poses["dropped"]),
             poses["points"],
             poses["mean_reprojection_error_px"],
         )
         for view, reason in poses["dropped"].items():
             log.warning("%s is left out: %s", view, reason)
+        for number, names in enumerate(poses["captures"], start=1):
+            log.warning("capture %d overlaps with no other: %s", number, ", ".join(names))
+        if poses["went_on"]:
+            log.warning("the run goes on without them, as poses.go_on allows")

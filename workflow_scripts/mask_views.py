@@ -38,14 +38,10 @@ if __name__ == "__main__":
                 params.photographs,
                 ", ".join(listing.left_out),
             )
-        photographs = select_photographs(
-            available,
-            params.selection["orientation"],
-            params.selection["max_views"],
-        )
+        photographs = select_photographs(available, params.orientation)
         masker = Masker(photographs, params.given_masks, params.masks, snakemake.threads)
         log.info(
-            "%d of %d photographs are views, steps: %s",
+            "%d of %d photographs are masked, steps: %s",
             len(photographs),
             len(available),
             ", ".join(masker.steps) or "none",

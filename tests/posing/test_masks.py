@@ -188,7 +188,7 @@ def mask_stage(tmp_path, folder, given="", settings=SETTINGS, succeeds=True):
         {"masks": tmp_path / "masks" / "masks.json"},
         {
             "photographs": folder,
-            "selection": {"orientation": "any", "max_views": None},
+            "orientation": "any",
             "given_masks": given,
             "masks": settings,
         },

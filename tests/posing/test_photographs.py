@@ -148,12 +148,6 @@ def test_selection_goes_by_upright_orientation(tmp_path):
     assert list(select_photographs(photographs, "any")) == ["a", "b", "c", "d"]
 
 
-def test_thinning_keeps_the_ends_and_even_steps(tmp_path):
-    photographs = {f"v{i:02d}": tmp_path / f"v{i:02d}.jpg" for i in range(21)}
-    assert list(select_photographs(photographs, max_views=5)) == ["v00", "v05", "v10", "v15", "v20"]
-    assert list(select_photographs(photographs, max_views=50)) == list(photographs)
-
-
 def test_a_selection_that_leaves_less_than_two_names_its_keys(tmp_path):
     save(tmp_path / "a.jpg"), save(tmp_path / "b.jpg", orientation=6)
     with pytest.raises(InputError, match=r"photographs\.orientation"):

@@ -14,21 +14,27 @@ from headstyle.importers.colmap_models import read_model
 from headstyle.importers.given_poses import read_given_poses
 from headstyle.posing.photographs import PhotographInfo
 from headstyle.posing.pose_errors import pose_errors, similarity
-from headstyle.posing.poses import check_registered, drop_reasons, guess_lenses, working_size
+from headstyle.posing.poses import check_registered, drop_reasons
 from headstyle.posing.reconstruction import Mapping
 from headstyle.posing.undistortion import lens_cameras, transforms
+from headstyle.posing.work_images import guess_lenses, working_size
 from own_process import in_own_process, run_stage
 from pose_inputs import CONFIG, write_masks
 
 
-def pose_stage(folder, name="poses", given="", threads=1, succeeds=True, **changes):
+def pose_stage(folder, name="poses", given="", threads=1, succeeds=True, max_views=None, **changes):
     """Run estimate_poses; returns the content of poses.json and the log."""
     output = folder / name
     log = run_stage(
         "estimate_poses",
         {"masks": folder / "masks" / "masks.json"},
         {"sparse": output / "sparse", "poses": output / "poses.json"},
-        {"poses": {**CONFIG, **changes}, "given_poses": str(given), "seed": 5},
+        {
+            "poses": {**CONFIG, **changes},
+            "given_poses": str(given),
+            "max_views": max_views,
+            "seed": 5,
+        },
         folder,
         threads=threads,
         succeeds=succeeds,
@@ -175,6 +181,30 @@ def test_a_lower_bar_keeps_the_larger_part_and_says_what_was_dropped(split):
     assert "other_v0 is left out" in log
 
 
+def test_the_chosen_views_are_of_the_larger_capture_and_the_rest_is_named(split):
+    poses, log = pose_stage(split, max_views=6)
+    assert len(poses["registered"]) == 6
+    assert not any(view.startswith("other") for view in poses["registered"])
+    assert len(poses["unused"]) == 5
+    assert poses["captures"] == [[f"v{i}" for i in range(8)], ["other_v0", "other_v1", "other_v2"]]
+    assert "overlaps with no other: other_v0, other_v1, other_v2" in log
+
+
+def test_views_that_drop_come_back_at_the_next_attempt(corner):
+    folder, cameras, _ = corner
+    small = {"max_image_size_px": 64}
+    _, log = pose_stage(folder, "once", succeeds=False, **small)
+    assert "of 8 views could be posed" in log
+    poses, log = pose_stage(folder, "twice", attempts=["more_views", "larger_images"], **small)
+    first, second = poses["attempts"]
+    assert first["attempt"] == "as_configured"
+    assert first["registered"] < 8
+    assert second == second | {"attempt": "larger_images", "registered": 8, "views": 8}
+    assert poses["registered"] == list(cameras.names)
+    assert f"({8 - first['registered']:+d} against the best before)" in log
+    assert errors_of(folder / "twice", cameras)["center_error_fraction"]["max"] < 0.05
+
+
 def test_photographs_that_nothing_connects_are_an_input_error(tmp_path):
     cameras = corner_cameras(landscape=0).select(["v0", "v1", "v2"])
     for i, name in enumerate(cameras.names):
@@ -245,9 +275,32 @@ def test_a_dropped_view_gets_its_reason():
 
 def test_exactly_the_least_fraction_is_enough():
     nine = mapping((tuple("abcdefghi"),), {})
-    check_registered(nine, {"j": "why"}, 0.9)
+    assert not check_registered(nine, {"j": "why"}, 10, CONFIG)
     with pytest.raises(InputError, match=r"9 of 10 views .*j: why.*poses\.min_registered"):
-        check_registered(nine, {"j": "why"}, 0.91)
+        check_registered(nine, {"j": "why"}, 10, CONFIG | {"min_registered": 0.91})
+
+
+@pytest.mark.parametrize(
+    ("posed", "total", "goes_on"),
+    [(33, 40, True), (24, 40, True), (23, 40, False), (12, 20, True), (11, 14, False)],
+)
+def test_the_run_goes_on_with_enough_views_for_a_head(posed, total, goes_on):
+    found = mapping((tuple(str(i) for i in range(posed)),), {})
+    config = CONFIG | {"go_on": 0.6}
+    if goes_on:
+        assert check_registered(found, {"lost": "why"}, total, config)
+    else:
+        with pytest.raises(InputError, match=r"poses\.go_on \(0\.6, 12 views or more\)"):
+            check_registered(found, {"lost": "why"}, total, config)
+    with pytest.raises(InputError, match=f"{posed} of {total} views"):
+        check_registered(found, {"lost": "why"}, total, CONFIG)
+
+
+def test_several_captures_in_one_folder_are_told_by_name():
+    found = mapping((("a", "b", "c"), ("x", "y", "z")), {})
+    islands = [("a", "b", "c"), ("x", "y", "z")]
+    with pytest.raises(InputError, match=r"\(a, b, c; x, y, z\).*a folder of its own"):
+        check_registered(found, {"x": "why"}, 6, CONFIG, islands)
 
 
 def test_the_alignment_undoes_a_similarity():
@@ -337,7 +390,7 @@ def test_poses_of_a_procedural_head_match_its_true_cameras(tmp_path):
         {"masks": tmp_path / "masks" / "masks.json"},
         {
             "photographs": rig.parent,
-            "selection": {"orientation": "any", "max_views": None},
+            "orientation": "any",
             "given_masks": "",
             "masks": masks,
         },

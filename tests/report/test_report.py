@@ -23,7 +23,7 @@ from headstyle.report.contact_sheets import SHEET_WIDTH_PX, TableSheet, Tile, gr
 from headstyle.report.contact_sheets import table_sheet as draw_table
 from headstyle.report.figures import read_history, training_curves, write_figure
 from headstyle.report.instructions import avatars_of
-from headstyle.report.overview import overview_page
+from headstyle.report.overview import overview_page, views_note
 from headstyle.report.pages import MAX_PAGE_BYTES, flat_settings, settings_rows, table_page
 from PIL import Image
 
@@ -401,6 +401,29 @@ class TestPages:
         trained = {"editor": "instruct_pix2pix", "control": CONTROL["control"]}
         html = overview_page({"A": entry}, [], {}, METRICS, shown=4, note=editor_note(trained))
         assert "No diffusion model" not in html
+
+    def test_the_first_page_says_what_was_dropped_and_what_that_costs(self, entry):
+        html = overview_page({"A": entry}, [], {}, METRICS, shown=4)
+        assert "5 of 6 photographs have a pose. Left out: blurred_&lt;b&gt;." in html
+        assert "the splats do not show or guess" in html
+        assert "poses.go_on" not in html
+
+    def test_views_that_are_enough_to_go_on_are_told_as_few(self):
+        names = [f"v{i}" for i in range(13)]
+        poses = {
+            "registered": names,
+            "dropped": {f"lost{i:02d}": "why" for i in range(10)},
+            "went_on": True,
+            "attempts": [{}, {}],
+            "captures": [names, ["x", "y", "z"]],
+        }
+        note = views_note(poses)
+        assert "13 of 23 photographs have a pose" in note
+        assert "lost07 and 2 others." in note
+        assert "after 2 attempts. The run went on because poses.go_on" in note
+        assert "2 parts that do not overlap: v0, v1, v2, v3, v4, v5, v6, v7 and 5 others" in note
+        assert "x, y, z" in note
+        assert views_note({"registered": names, "dropped": {}}) == ""
 
     def test_the_overview_counts_avatars_better_than_their_own_baseline(self, entry):
         rows = [

@@ -10,6 +10,9 @@ CONFIG = {
     "camera_model": "SIMPLE_RADIAL",
     "mapper": "incremental",
     "min_registered": 0.9,
+    "attempts": [],
+    "go_on": None,
+    "min_views": 12,
 }
 
 

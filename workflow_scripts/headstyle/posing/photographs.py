@@ -82,15 +82,12 @@ def find_photographs(folder: str | Path) -> Listing:
     return listing
 
 
-def select_photographs(
-    photographs: dict[str, Path], orientation: str = "any", max_views: int | None = None
-) -> dict[str, Path]:
-    """The photographs of one orientation, thinned to `max_views` evenly spaced in name order.
+def select_photographs(photographs: dict[str, Path], orientation: str = "any") -> dict[str, Path]:
+    """The photographs of one orientation.
 
     Args:
         photographs: Paths by view name.
         orientation: `any`, `portrait` or `landscape`, after EXIF rotation; a square is both.
-        max_views: Largest number of views, or None for all.
 
     Raises:
         InputError: fewer than two photographs are left.
@@ -100,14 +97,11 @@ def select_photographs(
         infos = {name: read_info(photographs[name]) for name in names}
         sign = {"portrait": 1, "landscape": -1}[orientation]
         names = [name for name in names if sign * (infos[name].height - infos[name].width) >= 0]
-    if max_views is not None and len(names) > max_views:
-        chosen = np.rint(np.linspace(0, len(names) - 1, max_views)).astype(int)
-        names = [names[i] for i in chosen]
     if len(names) < 2:
         folder = next(iter(photographs.values())).parent
         raise InputError(
             f"{len(names)} of {len(photographs)} photographs in {folder} are left after selection;"
-            " change photographs.orientation or photographs.max_views"
+            " change photographs.orientation"
         )
     return {name: photographs[name] for name in names}
 

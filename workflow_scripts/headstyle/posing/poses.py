@@ -8,7 +8,7 @@ import logging
 import math
 import shutil
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,72 +18,97 @@ from numpy.typing import NDArray
 
 from headstyle.base.errors import InputError
 from headstyle.importers.cameras import GivenPose
-from headstyle.importers.lenses import Lens, guessed_lens, resized
+from headstyle.posing.attempts import Attempt, Plan, try_in_turn
 from headstyle.posing.masks import read_mask
-from headstyle.posing.photographs import PhotographInfo, read_info, read_photograph
+from headstyle.posing.photographs import PhotographInfo, read_info
 from headstyle.posing.reconstruction import (
     MIN_MATCHES,
+    MIN_MODEL_VIEWS,
     Mapping,
     Settings,
     WorkImage,
     find_matches,
     map_views,
+    read_overlaps,
     triangulate,
 )
 from headstyle.posing.turned_poses import upright_poses
+from headstyle.posing.view_choice import Overlaps, bring_in, choose_views, likely_pairs, parts
+from headstyle.posing.work_images import (
+    given_lenses,
+    guess_lenses,
+    list_work_images,
+    write_work_images,
+)
 
 logger = logging.getLogger("headstyle.posing.poses")
 
-# The working size may be this much smaller than asked for, to keep the aspect ratio.
-_SIZE_SLACK = 0.02
+# To find out which photographs overlap, small copies and few features are enough.
+_OVERLAP_SIZE_PX = 512
+_OVERLAP_FEATURES = 1024
+_LOOK_PX = 16
 
 
-def working_size(width: int, height: int, max_side_px: int) -> tuple[int, int]:
-    """The size at which features are found: no larger, with the aspect ratio kept.
+@dataclass
+class Capture:
+    """The photographs of one subject, and what was computed of them so far."""
 
-    Of the long sides within 2 % of the largest allowed, the one is taken whose short side needs
-    least rounding, so that one focal length holds for both axes (1440x960 becomes 1023x682 for
-    1024).
-    """
-    long, short = max(width, height), min(width, height)
-    if long <= max_side_px:
-        return width, height
+    views: dict[str, Any]
+    """Entries of masks.json by view."""
+    masks_folder: Path
+    infos: dict[str, PhotographInfo]
+    """Headers of the photographs that can be posed."""
+    camera_model: str
+    work: Path
+    """Empty folder for temporary files."""
+    matched: dict[tuple[object, ...], dict[tuple[str, ...], Path]] = field(default_factory=dict)
+    """Folders after `find_matches`, by what the matches depend on and by the views."""
+    models: dict[Plan, Path] = field(default_factory=dict)
+    """The model of each plan that was run."""
 
-    def rounding(side: int) -> float:
-        return round(abs(side * short / long - round(side * short / long)), 9)
+    def overlaps(self, size_px: int, settings: Settings) -> Overlaps:
+        """Verified matches of each pair of photographs, from small copies."""
+        folder = self.work / f"overlap_{size_px}"
+        lenses, lens_of_view = guess_lenses(self.infos, "per_capture", self.camera_model, size_px)
+        images = [
+            replace(image, number=number)
+            for number, image in enumerate(list_work_images(self.views, self.infos, lens_of_view))
+        ]
+        write_work_images(self.views, self.masks_folder, images, lenses, folder, settings.threads)
+        pairs = likely_pairs(_looks(folder, images))
+        find_matches(folder, images, lenses, settings, pairs)
+        return read_overlaps(folder, len(images))
 
-    new_long = min(
-        range(max_side_px, math.floor(max_side_px * (1 - _SIZE_SLACK)), -1), key=rounding
-    )
-    new_short = max(1, round(new_long * short / long))
-    return (new_long, new_short) if width >= height else (new_short, new_long)
+    def run(self, plan: Plan) -> Mapping | None:
+        """Match and map the views of a plan."""
+        infos = {view: self.infos[view] for view in plan.views}
+        lenses, lens_of_view = guess_lenses(
+            infos, plan.sharing, self.camera_model, plan.max_image_size_px
+        )
+        images = list_work_images(self.views, infos, lens_of_view)
+        folder = self._folder(plan)
+        write_work_images(
+            self.views, self.masks_folder, images, lenses, folder, plan.settings.threads
+        )
+        best_matches = find_matches(folder, images, lenses, plan.settings)
+        self.models[plan] = self.work / f"model_{len(self.models)}"
+        return map_views(folder, images, best_matches, plan.settings, self.models[plan])
 
+    def overlaps_of(self, plan: Plan) -> Overlaps:
+        """Verified matches of each pair of a plan's views, after `run`."""
+        return read_overlaps(self._folder(plan), len(plan.views))
 
-def guess_lenses(
-    infos: dict[str, PhotographInfo], sharing: str, model: str, max_side_px: int
-) -> tuple[list[Lens], dict[str, int]]:
-    """Initial lenses at working size, and the index of each view's lens.
-
-    Args:
-        infos: Headers of the photographs by view.
-        sharing: `per_capture`: photographs of one size, orientation and focal length share a lens;
-            `per_view`: each has its own.
-        model: COLMAP's name of the camera model.
-        max_side_px: Long side of the working size.
-    """
-    lenses: list[Lens] = []
-    index: dict[tuple[object, ...], int] = {}
-    lens_of_view: dict[str, int] = {}
-    for view, info in infos.items():
-        focal_px = info.focal_px and round(info.focal_px, 3)
-        group = (info.width, info.height, focal_px) if sharing == "per_capture" else (view,)
-        if group not in index:
-            width, height = working_size(info.width, info.height, max_side_px)
-            focal = focal_px and focal_px * max(width, height) / max(info.width, info.height)
-            index[group] = len(lenses)
-            lenses.append(guessed_lens(model, width, height, focal))
-        lens_of_view[view] = index[group]
-    return lenses, lens_of_view
+    def _folder(self, plan: Plan) -> Path:
+        """Where a plan's matches go; what fewer views have of them already is there."""
+        same = replace(plan.settings, mapper="", few_matches=False)
+        found = self.matched.setdefault((plan.max_image_size_px, plan.sharing, same), {})
+        if plan.views not in found:
+            folder = self.work / f"matches_{sum(map(len, self.matched.values()))}"
+            beginnings = [v for v in found if plan.views[: len(v)] == v]
+            if beginnings:
+                shutil.copytree(found[max(beginnings, key=len)], folder)
+            found[plan.views] = folder
+        return found[plan.views]
 
 
 def estimate_poses(
@@ -94,8 +119,9 @@ def estimate_poses(
     settings: Settings,
     work: Path,
     model_folder: Path,
+    max_views: int | None = None,
 ) -> dict[str, Any]:
-    """Pose the views and write the COLMAP model of those that could be posed.
+    """Choose the views, pose them, and write the COLMAP model of those that could be posed.
 
     Args:
         masks: Content of masks.json.
@@ -105,85 +131,127 @@ def estimate_poses(
         settings: Features, mapper, seed and threads.
         work: Empty folder for temporary files.
         model_folder: Where the model goes.
+        max_views: Number of views to choose; None takes all photographs.
 
     Returns:
         Content of poses.json.
 
     Raises:
-        InputError: no views, or fewer than `min_registered` of them, could be posed.
+        InputError: no views, or too few of them, could be posed.
     """
     views = masks["views"]
     posable = [view for view in views if given is None or view in given]
     infos = {view: read_info(views[view]["photograph"]) for view in posable}
-    given = given and upright_poses(given, infos)
+    capture = Capture(views, masks_folder, infos, config["camera_model"], work)
+    overlaps = None
+    used = posable
+    if max_views is not None and len(posable) > max_views:
+        overlaps = _measured_overlaps(capture, config["max_image_size_px"], max_views, settings)
+        used = [posable[i] for i in choose_views(overlaps, max_views)]
+        logger.info("%d of %d photographs are views, by their overlap", len(used), len(posable))
+    first = Plan(tuple(used), config["max_image_size_px"], config["camera_sharing"], settings)
     if given is None:
-        lenses, lens_of_view = guess_lenses(
-            infos, config["camera_sharing"], config["camera_model"], config["max_image_size_px"]
+        best, attempts = _posed_in_turn(capture, first, config, overlaps)
+        mapping, used = best.found, list(best.plan.views)
+        if mapping is not None:
+            shutil.move(capture.models[best.plan], model_folder)
+        islands = _islands(
+            best.plan.views if overlaps is None else posable,
+            capture.overlaps_of(best.plan) if overlaps is None else overlaps,
         )
     else:
-        lenses, lens_of_view = given_lenses(infos, given, config["max_image_size_px"])
-    images = _work_images(views, infos, lens_of_view)
-    write_work_images(views, masks_folder, images, lenses, work, settings.threads)
-    best_matches = find_matches(work, images, lenses, settings)
-    counts = best_matches.values()
-    logger.info("matches of a view with its best partner: %d to %d", min(counts), max(counts))
-    if given is None:
-        mapping = map_views(work, images, best_matches, settings, model_folder)
-    else:
-        poses = np.stack([given[view].world_to_camera for view in posable])
-        mapping = triangulate(work, images, lenses, poses, best_matches, settings, model_folder)
+        mapping = _points_under_given_poses(capture, first, given, model_folder)
+        attempts, islands = [], []
     if mapping is None:
         raise InputError(
             f"no two of the {len(views)} views can be matched; use photographs that overlap more,"
             " check that the masks keep the head, or give known poses"
         )
-    dropped = drop_reasons(list(views), mapping)
-    check_registered(mapping, dropped, config["min_registered"])
-    return {"source": "estimated" if given is None else "given", **_summary(mapping, dropped)}
+    unused = sorted(set(posable) - set(used))
+    dropped = drop_reasons([view for view in views if view not in unused], mapping)
+    total = min(len(views), max_views or len(views))
+    went_on = check_registered(mapping, dropped, total, config, islands)
+    return {
+        "source": "estimated" if given is None else "given",
+        **_summary(mapping, dropped),
+        "unused": unused,
+        "captures": [list(names) for names in islands],
+        "went_on": went_on,
+        "attempts": [attempt.record for attempt in attempts],
+    }
 
 
-def given_lenses(
-    infos: dict[str, PhotographInfo], given: dict[str, GivenPose], max_side_px: int
-) -> tuple[list[Lens], dict[str, int]]:
-    """Each view's given lens at working size, and its index."""
-    lenses = [
-        resized(given[view].lens, *working_size(info.width, info.height, max_side_px))
-        for view, info in infos.items()
-    ]
-    return lenses, {view: index for index, view in enumerate(infos)}
+def _measured_overlaps(
+    capture: Capture, size_px: int, max_views: int, settings: Settings
+) -> Overlaps:
+    """Overlaps from small copies, or from larger ones where these connect too few photographs."""
+    few = Settings(_OVERLAP_FEATURES, "incremental", settings.seed, settings.threads)
+    overlaps = capture.overlaps(min(_OVERLAP_SIZE_PX, size_px), few)
+    if len(parts(overlaps)[0]) < max_views and size_px > _OVERLAP_SIZE_PX:
+        logger.info("small copies connect too few photographs: they are matched at %d px", size_px)
+        overlaps = capture.overlaps(size_px, replace(few, max_features=settings.max_features))
+    return overlaps
 
 
-def write_work_images(
-    views: dict[str, Any],
-    masks_folder: Path,
-    images: Sequence[WorkImage],
-    lenses: Sequence[Lens],
-    work: Path,
-    threads: int,
-) -> None:
-    """Write upright photographs and binary masks at working size, as COLMAP wants them."""
-    (work / "images").mkdir(parents=True)
-    (work / "masks").mkdir()
+def _posed_in_turn(
+    capture: Capture, first: Plan, config: dict[str, Any], overlaps: Overlaps | None
+) -> tuple[Attempt, list[Attempt]]:
+    """The best of the configured attempts, and all that were made."""
+    posable = list(capture.infos)
+    number = {view: i for i, view in enumerate(posable)}
 
-    def write(image: WorkImage) -> None:
-        lens = lenses[image.lens]
-        size = (lens.width, lens.height)
-        photograph: NDArray[Any] = read_photograph(views[image.view]["photograph"])
-        if photograph.shape[1::-1] != size:
-            photograph = cv2.resize(photograph, size, interpolation=cv2.INTER_AREA)
-        mask: NDArray[Any] = read_mask(masks_folder / f"{image.view}.png")
-        if mask.shape[::-1] != image.full_size:
-            raise InputError(
-                f"{masks_folder / image.view}.png has not its photograph's size; delete"
-                f" {masks_folder} and run again"
-            )
-        mask = cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
-        fast = [cv2.IMWRITE_PNG_COMPRESSION, 1]
-        _write_png(work / "images" / f"{image.view}.png", photograph[..., ::-1], fast)
-        _write_png(work / "masks" / f"{image.view}.png.png", np.uint8(255) * (mask >= 128), fast)
+    def more_views(attempt: Attempt) -> list[str]:
+        if overlaps is None:
+            return []
+        posed = attempt.found.registered if attempt.found else ()
+        lost = [number[view] for view in attempt.plan.views if view not in posed]
+        used = [number[view] for view in attempt.plan.views]
+        return [posable[i] for i in bring_in(overlaps, used, lost, len(lost))]
 
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(write, images))
+    enough = math.ceil(config["min_registered"] * len(first.views) - 1e-9)
+    largest_px = max(max(info.width, info.height) for info in capture.infos.values())
+    best, attempts = try_in_turn(
+        first, config["attempts"], enough, capture.run, more_views, largest_px
+    )
+    if best.found:
+        counts = best.found.best_matches.values()
+        logger.info("matches of a view with its best partner: %d to %d", min(counts), max(counts))
+    return best, attempts
+
+
+def _points_under_given_poses(
+    capture: Capture, plan: Plan, given: dict[str, GivenPose], model_folder: Path
+) -> Mapping:
+    infos = {view: capture.infos[view] for view in plan.views}
+    given = upright_poses(given, infos)
+    lenses, lens_of_view = given_lenses(infos, given, plan.max_image_size_px)
+    images = list_work_images(capture.views, infos, lens_of_view)
+    folder, settings = capture.work / "given", plan.settings
+    write_work_images(capture.views, capture.masks_folder, images, lenses, folder, settings.threads)
+    best_matches = find_matches(folder, images, lenses, settings)
+    poses = np.stack([given[view].world_to_camera for view in plan.views])
+    return triangulate(folder, images, lenses, poses, best_matches, settings, model_folder)
+
+
+def _islands(views: Sequence[str], overlaps: Overlaps) -> list[tuple[str, ...]]:
+    """Parts of the photographs that do not overlap with each other, where there are several."""
+    found = [part for part in parts(overlaps) if len(part) >= MIN_MODEL_VIEWS]
+    return [tuple(views[i] for i in part) for part in found] if len(found) > 1 else []
+
+
+def _looks(folder: Path, images: Sequence[WorkImage]) -> NDArray[np.float64]:
+    """What each work image shows, as a unit vector: its tiny gray copy, without the mean."""
+    looks = []
+    for image in images:
+        pixels = cv2.imread(str(folder / "images" / image.file), cv2.IMREAD_GRAYSCALE)
+        mask = read_mask(folder / "masks" / f"{image.file}.png")
+        assert pixels is not None
+        shown = np.where(mask > 0, pixels, np.uint8(0))
+        tiny = cv2.resize(shown, (_LOOK_PX, _LOOK_PX), interpolation=cv2.INTER_AREA)
+        look = tiny.astype(np.float64).ravel()
+        look -= look.mean()
+        looks.append(look / max(float(np.linalg.norm(look)), 1e-9))
+    return np.stack(looks)
 
 
 def drop_reasons(views: Sequence[str], mapping: Mapping) -> dict[str, str]:
@@ -203,21 +271,53 @@ def drop_reasons(views: Sequence[str], mapping: Mapping) -> dict[str, str]:
     return reasons
 
 
-def check_registered(mapping: Mapping, dropped: dict[str, str], min_registered: float) -> None:
-    """Raise an InputError that names the dropped views if too many of them are."""
-    registered, total = len(mapping.registered), len(mapping.registered) + len(dropped)
-    if registered >= min_registered * total - 1e-9 and mapping.points:
-        return
+def check_registered(
+    mapping: Mapping,
+    dropped: dict[str, str],
+    total: int,
+    config: dict[str, Any],
+    islands: Sequence[Sequence[str]] = (),
+) -> bool:
+    """Check that enough views have a pose, by the config's `poses` section.
+
+    Args:
+        mapping: What was mapped.
+        dropped: Why each other view has no pose.
+        total: Number of views that were asked for.
+        config: `min_registered` of them are needed. With `go_on`, that part of them is enough if
+            they are `min_views` or more.
+        islands: Parts of the photographs that do not overlap, where there are several.
+
+    Returns:
+        Whether the run goes on with fewer than `min_registered`.
+
+    Raises:
+        InputError: too few; names the dropped views.
+    """
+    registered = len(mapping.registered)
     if not mapping.points:
         raise InputError(
             "no point could be triangulated under the given poses; check that they belong to these"
             " photographs and follow the OpenCV or nerfstudio convention"
         )
+    if registered >= config["min_registered"] * total - 1e-9:
+        return False
+    go_on, least = config["go_on"], config["min_views"]
+    if go_on is not None and registered >= max(least, go_on * total - 1e-9):
+        return True
+    wanted = f"poses.min_registered ({config['min_registered']:g})"
+    if go_on is not None:
+        wanted += f" and than poses.go_on ({go_on:g}, {least} views or more)"
     reasons = "; ".join(f"{view}: {reason}" for view, reason in dropped.items())
+    separate = ""
+    if islands:
+        named = "; ".join(", ".join(names) for names in islands)
+        separate = f" the photographs fall into parts that do not overlap ({named}):"
     raise InputError(
-        f"{registered} of {total} views could be posed, fewer than poses.min_registered"
-        f" ({min_registered:g}) ({reasons}); remove these photographs, add ones that overlap with"
-        " them, check their masks, or lower poses.min_registered"
+        f"{registered} of {total} views could be posed, fewer than {wanted}"
+        f" ({reasons});{separate}{' give each part a folder of its own,' if islands else ''} remove"
+        " these photographs, add ones that overlap with them, check their masks, or lower"
+        " poses.min_registered"
     )
 
 
@@ -226,20 +326,6 @@ def clean_work_folder(path: Path) -> Path:
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(parents=True)
     return path
-
-
-def _work_images(
-    views: dict[str, Any], infos: dict[str, PhotographInfo], lens_of_view: dict[str, int]
-) -> list[WorkImage]:
-    return [
-        WorkImage(
-            view,
-            view + Path(views[view]["photograph"]).suffix,
-            lens_of_view[view],
-            (info.width, info.height),
-        )
-        for view, info in infos.items()
-    ]
 
 
 def _summary(mapping: Mapping, dropped: dict[str, str]) -> dict[str, Any]:
@@ -261,8 +347,3 @@ def _summary(mapping: Mapping, dropped: dict[str, str]) -> dict[str, Any]:
             for lens in mapping.lenses
         ],
     }
-
-
-def _write_png(path: Path, pixels: np.ndarray, options: list[int]) -> None:
-    if not cv2.imwrite(str(path), pixels, options):
-        raise OSError(f"{path} could not be written; check the free space")

@@ -1,5 +1,6 @@
 """Structure from motion by COLMAP."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,13 @@ class WorkImage:
     """Index of its lens."""
     full_size: tuple[int, int]
     """Width and height of the upright photograph [px]."""
+    number: int | None = None
+    """Names its files instead of the view, where lists of names may hold no spaces."""
+
+    @property
+    def file(self) -> str:
+        """The name of its file, and its name in COLMAP's database."""
+        return f"{self.view if self.number is None else self.number}.png"
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,14 @@ class Settings:
     """`incremental` or `global`."""
     seed: int
     threads: int
+    faint_features: bool = False
+    """Whether features of half the usual contrast count."""
+    affine_features: bool = False
+    """Whether features follow a surface's slant, over several sizes; takes many times as long."""
+    guided_matching: bool = False
+    """Whether pairs are matched again along the lines that the first matches tell."""
+    few_matches: bool = False
+    """Whether half of COLMAP's usual matches are enough to start a model and to place a view."""
 
 
 @dataclass(frozen=True)
@@ -59,15 +75,22 @@ class Mapping:
 
 
 def find_matches(
-    work: Path, images: Sequence[WorkImage], lenses: Sequence[Lens], settings: Settings
+    work: Path,
+    images: Sequence[WorkImage],
+    lenses: Sequence[Lens],
+    settings: Settings,
+    pairs: Sequence[tuple[int, int]] | None = None,
 ) -> dict[str, int]:
-    """Find features inside the masks and match all pairs of views, into `work/database.db`.
+    """Find features inside the masks and match pairs of views, into `work/database.db`.
+
+    What the database already holds, of the first of the same images, is not computed again.
 
     Args:
         work: Folder with `images/{view}.png` and `masks/{view}.png.png`, at the lenses' sizes.
         images: The views.
         lenses: Lenses at working size.
-        settings: Features and seed.
+        settings: Features, matching and seed.
+        pairs: Indices of the views to match; None for all pairs.
 
     Returns:
         Per view, the largest number of verified matches with any other view.
@@ -78,6 +101,11 @@ def find_matches(
     _write_database(database, images, lenses)
     extraction = pycolmap.FeatureExtractionOptions(num_threads=settings.threads, use_gpu=False)
     extraction.sift.max_num_features = settings.max_features
+    if settings.faint_features:
+        extraction.sift.peak_threshold /= 2
+    if settings.affine_features:
+        extraction.sift.estimate_affine_shape = True
+        extraction.sift.domain_size_pooling = True
     pycolmap.extract_features(
         database,
         work / "images",
@@ -88,13 +116,19 @@ def find_matches(
     # Every pair draws its own random samples, so that the threads' order does not matter.
     verification = pycolmap.TwoViewGeometryOptions()
     verification.ransac.random_seed = settings.seed
-    pycolmap.match_exhaustive(
-        database,
-        pycolmap.FeatureMatchingOptions(num_threads=settings.threads, use_gpu=False),
-        verification_options=verification,
-        device=pycolmap.Device.cpu,
+    matching = pycolmap.FeatureMatchingOptions(
+        num_threads=settings.threads, use_gpu=False, guided_matching=settings.guided_matching
     )
-    return _best_matches(database, images)
+    options = {"verification_options": verification, "device": pycolmap.Device.cpu}
+    if pairs is None:
+        pycolmap.match_exhaustive(database, matching, **options)
+    else:
+        lines = [f"{images[i].file} {images[j].file}\n" for i, j in pairs]
+        (work / "pairs.txt").write_text("".join(lines), encoding="utf-8")
+        pairing = pycolmap.ImportedPairingOptions(match_list_path=work / "pairs.txt")
+        pycolmap.match_image_pairs(database, matching, pairing, **options)
+    most = read_overlaps(work, len(images)).max(axis=1)
+    return {image.view: int(matches) for image, matches in zip(images, most, strict=True)}
 
 
 def map_views(
@@ -113,10 +147,13 @@ def map_views(
     """
     pycolmap = load_pycolmap()
     pycolmap.set_random_seed(settings.seed)
-    (work / "models").mkdir()
+    (work / "models").mkdir(exist_ok=True)
     arguments = (work / "database.db", work / "images", work / "models")
     if settings.mapper == "global":
-        pycolmap.calibrate_view_graph(work / "database.db")
+        # On a copy: calibrating changes the cameras that other attempts start from.
+        arguments = (work / "calibrated.db", *arguments[1:])
+        shutil.copyfile(work / "database.db", arguments[0])
+        pycolmap.calibrate_view_graph(arguments[0])
         models = pycolmap.global_mapping(*arguments, _global_options(settings))
     else:
         models = pycolmap.incremental_mapping(*arguments, _incremental_options(settings))
@@ -153,7 +190,7 @@ def triangulate(
     for number, (image, pose) in enumerate(zip(images, world_to_camera, strict=True), start=1):
         model.add_camera_with_trivial_rig(colmap_camera(image.lens + 1, lenses[image.lens]))
         model.add_image_with_trivial_frame(
-            pycolmap.Image(name=f"{image.view}.png", camera_id=image.lens + 1, image_id=number),
+            pycolmap.Image(name=image.file, camera_id=image.lens + 1, image_id=number),
             pycolmap.Rigid3d(pose[:3]),
         )
     (work / "models").mkdir()
@@ -168,17 +205,24 @@ def triangulate(
 
 
 def _write_database(path: Path, images: Sequence[WorkImage], lenses: Sequence[Lens]) -> None:
-    """Write cameras and images under fixed numbers, which threads would give out in any order."""
+    """Write cameras and images under fixed numbers, which threads would give out in any order.
+
+    Those that the database has stay as they are.
+    """
     pycolmap = load_pycolmap()
     database = pycolmap.Database.open(path)
     for number, lens in enumerate(lenses, start=1):
+        if database.exists_camera(number):
+            continue
         camera = colmap_camera(number, lens)
         database.write_camera(camera, use_camera_id=True)
         rig = pycolmap.Rig(rig_id=number)
         rig.add_ref_sensor(camera.sensor_id)
         database.write_rig(rig, use_rig_id=True)
     for number, image in enumerate(images, start=1):
-        entry = pycolmap.Image(name=f"{image.view}.png", camera_id=image.lens + 1, image_id=number)
+        if database.exists_image(number):
+            continue
+        entry = pycolmap.Image(name=image.file, camera_id=image.lens + 1, image_id=number)
         database.write_image(entry, use_image_id=True)
         frame = pycolmap.Frame(frame_id=number, rig_id=image.lens + 1)
         frame.add_data_id(entry.data_id)
@@ -186,16 +230,20 @@ def _write_database(path: Path, images: Sequence[WorkImage], lenses: Sequence[Le
     database.close()
 
 
-def _best_matches(path: Path, images: Sequence[WorkImage]) -> dict[str, int]:
+def read_overlaps(work: Path, count: int) -> NDArray[np.int64]:
+    """Verified matches of each pair of the first `count` views, after `find_matches`.
+
+    Returns:
+        Symmetric, with 0 on the diagonal. Shape `(count, count)`.
+    """
     pycolmap = load_pycolmap()
-    database = pycolmap.Database.open(path)
-    best = {image.view: 0 for image in images}
+    database = pycolmap.Database.open(work / "database.db")
+    overlaps = np.zeros((count, count), dtype=np.int64)
     for pair, matches in zip(*database.read_two_view_geometry_num_inliers(), strict=True):
-        for number in pycolmap.pair_id_to_image_pair(pair):
-            view = images[number - 1].view
-            best[view] = max(best[view], matches)
+        first, second = (number - 1 for number in pycolmap.pair_id_to_image_pair(pair))
+        overlaps[first, second] = overlaps[second, first] = matches
     database.close()
-    return best
+    return overlaps
 
 
 def _incremental_options(settings: Settings) -> Any:
@@ -205,6 +253,10 @@ def _incremental_options(settings: Settings) -> Any:
     options.mapper.num_threads = 1
     options.mapper.random_seed = settings.seed
     options.triangulation.random_seed = settings.seed
+    if settings.few_matches:
+        options.mapper.init_min_num_inliers //= 2
+        options.mapper.abs_pose_min_num_inliers //= 2
+        options.mapper.abs_pose_min_inlier_ratio /= 2
     return options
 
 

@@ -35,6 +35,12 @@ _BESIDE = ("edit_strength", "sharpness")
 """Columns beside the metrics, because unedited and blurred avatars are consistent too."""
 _FACTS = 3
 """Number of metrics beside each head. The tables have all metrics."""
+_NAMES = 8
+"""Of many photographs, so many are named on this page. The log and poses.json have all."""
+_COST = (
+    "What only these photographs show, the splats do not show or guess, and fewer neighboring "
+    "views are compared there."
+)
 _HOW_TO_READ = (
     ("Overview", "this page."),
     ("Subjects", "the results of each stage for each head, from photographs to trained splats."),
@@ -79,6 +85,11 @@ def overview_page(
         "<h1>Consistency of stylized head avatars</h1>",
         f'<p class="lead">{escape(intro)}</p>',
         f'<p class="callout">{escape(note)}</p>' if note else "",
+        *(
+            f'<p class="callout">{escape(name)}: {escape(text)}</p>'
+            for name, entry in subjects.items()
+            if (text := views_note(entry["poses"]))
+        ),
         _figure(data_uri(top, 85), "The stages on one view of each head", _STAGES),
         "<h2>Results at a glance</h2>",
         _means(avatars, prompts, metrics),
@@ -88,6 +99,44 @@ def overview_page(
         "<ul>" + "".join(f"<li><b>{n}</b>: {escape(t)}</li>" for n, t in _HOW_TO_READ) + "</ul>",
     ]
     return page("Overview", "\n".join(parts), ["tables.js"])
+
+
+def views_note(poses: Mapping[str, Any]) -> str:
+    """What a subject lacks because photographs have no pose, in sentences; or nothing.
+
+    Args:
+        poses: Content of poses.json.
+    """
+    registered, dropped = len(poses["registered"]), sorted(poses["dropped"])
+    captures = poses.get("captures", [])
+    said = []
+    if dropped:
+        said.append(
+            f"{registered} of {registered + len(dropped)} photographs have a pose. Left out:"
+            f" {_first_of(dropped)}. {_COST}"
+        )
+    if poses.get("went_on"):
+        tries = len(poses.get("attempts", []))
+        said.append(
+            "These are fewer than poses.min_registered asks for, after"
+            f" {_count(tries, 'attempt')}. The run went on because"
+            " poses.go_on allows it. More photographs between those left out and the others help"
+            " most."
+        )
+    if captures:
+        named = "; ".join(_first_of(names) for names in captures)
+        said.append(
+            f"The photographs fall into {len(captures)} parts that do not overlap: {named}. If they"
+            " show different heads, give each a folder of its own."
+        )
+    return " ".join(said)
+
+
+def _first_of(names: Sequence[str]) -> str:
+    """The first names of many, and the number of the others."""
+    if len(names) <= _NAMES:
+        return ", ".join(names)
+    return f"{', '.join(names[:_NAMES])} and {len(names) - _NAMES} others"
 
 
 def _means(rows: Rows, prompts: Mapping[str, str], metrics: Sequence[str]) -> str:
