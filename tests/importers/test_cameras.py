@@ -21,15 +21,35 @@ LENSES = {
     "OPENCV": Lens("OPENCV", *SIZE, (100.0, 101.0, 62.0, 39.0, -0.2, 0.05, 0.01, -0.02)),
     "OPENCV_FISHEYE": Lens("OPENCV_FISHEYE", *SIZE, (60.0, 61.0, 60.0, 40.0, 0.1, 0.0, 0.02, 0.0)),
     "SIMPLE_RADIAL": Lens("SIMPLE_RADIAL", *SIZE, (100.0, 62.0, 39.0, 0.1)),
+    "centered": Lens("PINHOLE", *SIZE, (100.0, 100.0, 60.0, 40.0)),
+    "one focal": Lens("OPENCV", *SIZE, (100.0, 100.0, 62.0, 39.0, -0.2, 0.05, 0.01, -0.02)),
+    "k3": Lens(
+        *("FULL_OPENCV", *SIZE),
+        (100.0, 100.0, 62.0, 39.0, -0.2, 0.05, 0.01, -0.02, 0.03, 0.0, 0.0, 0.0),
+    ),
 }
 HELD = {
     "ColmapModel": ["PINHOLE", "OPENCV", "OPENCV_FISHEYE", "SIMPLE_RADIAL"],
+    "GaussianAvatars": ["PINHOLE"],
+    "InstantNgp": ["PINHOLE", "OPENCV", "OPENCV_FISHEYE"],
+    "Llff": ["centered"],
+    "Metashape": ["PINHOLE", "OPENCV", "OPENCV_FISHEYE", "k3"],
+    "NerfSynthetic": ["centered"],
     "OwnCameras": ["PINHOLE"],
+    "Polycam": ["PINHOLE"],
+    "RealityCapture": ["centered", "one focal", "k3"],
     "SplattingCameras": ["PINHOLE"],
     "Transforms": ["PINHOLE", "OPENCV", "OPENCV_FISHEYE"],
 }
 """The lenses that each format can hold."""
 NAMES = ("left/IMG 1.png", "right/IMG 1.png", "Büste (2).jpg")
+FLAT_NAMES = ("Büste (2).jpg", "IMG 1.png", "IMG 3.png")
+FLAT = ("Llff", "Polycam")
+"""Formats whose images all lie in one folder."""
+WITHOUT_SIZE = ("NerfSynthetic", "RealityCapture")
+"""Formats that do not tell the size of an image."""
+FILES = {"InstantNgp": "transforms.json", "Metashape": "a.xml", "RealityCapture": "a.csv"}
+FOLDERS = ("ColmapModel", "GaussianAvatars", "Llff", "NerfSynthetic", "Polycam")
 
 
 def a_pose(seed: int) -> np.ndarray:
@@ -47,19 +67,28 @@ def some_poses(model: str, names: tuple[str, ...] = NAMES) -> dict[str, GivenPos
 def written_and_read(kind_name: str, model: str, folder: str) -> tuple[list[str], dict]:
     """Names and poses that come back, found by looking at the path alone."""
     kind = next(kind for kind in camera_formats() if type(kind).__name__ == kind_name)
-    place = Path(folder) / ("model" if kind_name == "ColmapModel" else "cameras.json")
-    kind.write(place, some_poses(model))
+    names = FLAT_NAMES if kind_name in FLAT else NAMES
+    if kind_name == "Llff":
+        # The file names no images; those beside it do.
+        for name in names:
+            (Path(folder) / "model/images").mkdir(parents=True, exist_ok=True)
+            (Path(folder) / "model/images" / name).touch()
+    is_folder = kind_name in FOLDERS
+    place = Path(folder) / ("model" if is_folder else FILES.get(kind_name, "cameras.json"))
+    kind.write(place, some_poses(model, names))
     found, same_place = find_cameras(place)
     assert type(found) is type(kind)
-    return found.names(same_place), found.read(same_place, dict.fromkeys(NAMES, (1, 1)))
+    size = SIZE if kind_name in WITHOUT_SIZE else (1, 1)
+    return found.names(same_place), found.read(same_place, dict.fromkeys(names, size))
 
 
 @pytest.mark.parametrize(("kind", "model"), [(k, m) for k, models in HELD.items() for m in models])
 def test_a_format_gives_back_what_it_wrote(tmp_path, kind, model):
     names, poses = in_own_process(written_and_read, kind, model, str(tmp_path))
-    assert sorted(names) == sorted(NAMES)
-    for name, pose in some_poses(model).items():
-        assert poses[name].lens.model == model
+    expected = some_poses(model, FLAT_NAMES if kind in FLAT else NAMES)
+    assert sorted(names) == sorted(expected)
+    for name, pose in expected.items():
+        assert poses[name].lens.model == pose.lens.model
         assert (poses[name].lens.width, poses[name].lens.height) == SIZE
         np.testing.assert_allclose(poses[name].lens.params, pose.lens.params, rtol=1e-12)
         np.testing.assert_allclose(poses[name].world_to_camera, pose.world_to_camera, atol=1e-12)
@@ -69,10 +98,10 @@ def test_every_format_has_its_round_trip():
     assert sorted(type(kind).__name__ for kind in camera_formats()) == sorted(HELD)
 
 
-@pytest.mark.parametrize("kind", ["OwnCameras", "SplattingCameras", "Transforms"])
+@pytest.mark.parametrize("kind", sorted(set(HELD) - {"ColmapModel"}))
 def test_a_lens_that_a_format_cannot_hold_is_named(tmp_path, kind):
     found = next(k for k in camera_formats() if type(k).__name__ == kind)
-    with pytest.raises(InputError, match=r"left/IMG 1\.png.*SIMPLE_RADIAL|SIMPLE_RADIAL.*IMG 1"):
+    with pytest.raises(InputError, match=r"(IMG 1|Büste).*SIMPLE_RADIAL|SIMPLE_RADIAL.*IMG 1"):
         found.write(tmp_path / "cameras.json", some_poses("SIMPLE_RADIAL"))
 
 
@@ -293,6 +322,61 @@ def binary_model(folder: Path) -> None:
     model.add_point3D(np.array([0, 0, 3.0]), track, np.array([1, 2, 3], np.uint8))
     folder.mkdir()
     model.write_binary(folder)
+
+
+def rig_model(folder: Path) -> dict[str, list]:
+    """Write a model of a rig of two cameras in two frames, and return its images' poses."""
+    from headstyle.importers.lenses import load_pycolmap
+
+    pycolmap = load_pycolmap()
+    model = pycolmap.Reconstruction()
+    rig = pycolmap.Rig(rig_id=1)
+    second = a_pose(7)
+    for i in (1, 2):
+        camera = pycolmap.Camera.create_from_model_name(i, "PINHOLE", 100.0, *SIZE)
+        model.add_camera(camera)
+        if i == 1:
+            rig.add_ref_sensor(camera.sensor_id)
+        else:
+            rig.add_sensor(camera.sensor_id, pycolmap.Rigid3d(second[:3]))
+    model.add_rig(rig)
+    poses = {}
+    for frame_id in (1, 2):
+        pose = a_pose(frame_id)
+        frame = pycolmap.Frame(frame_id=frame_id, rig_id=1)
+        frame.rig_from_world = pycolmap.Rigid3d(pose[:3])
+        images = []
+        for i, step in ((1, np.eye(4)), (2, second)):
+            name = f"camera{i}/{frame_id}.png"
+            images.append(pycolmap.Image(name=name, camera_id=i, image_id=10 * frame_id + i))
+            images[-1].frame_id = frame_id
+            frame.add_data_id(images[-1].data_id)
+            poses[name] = (step @ pose).tolist()
+        model.add_frame(frame)
+        for image in images:
+            model.add_image(image)
+            model.register_frame(frame_id)
+    for kind, write in (("binary", model.write_binary), ("text", model.write_text)):
+        (folder / kind).mkdir()
+        write(folder / kind)
+    return poses
+
+
+def poses_of(folder: Path) -> dict[str, list]:
+    kind, place = find_cameras(folder)
+    poses = kind.read(place, dict.fromkeys(kind.names(place), (1, 1)))
+    return {name: pose.world_to_camera.tolist() for name, pose in poses.items()}
+
+
+def test_images_of_a_rig_have_the_poses_of_their_cameras_in_it(tmp_path):
+    expected = in_own_process(rig_model, tmp_path)
+    for kind in ("binary", "text"):
+        found = in_own_process(poses_of, tmp_path / kind)
+        assert sorted(found) == sorted(expected)
+        for name, pose in expected.items():
+            np.testing.assert_allclose(found[name], pose, atol=1e-9)
+        # The rig says where the second camera is; without it, both would be in one place.
+        assert not np.allclose(found["camera1/1.png"], found["camera2/1.png"])
 
 
 def said_of(folder: Path) -> str:

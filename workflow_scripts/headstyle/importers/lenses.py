@@ -4,6 +4,7 @@ pycolmap is imported inside the functions, and after OpenCV: loaded first, its c
 the process abort at the next PNG that OpenCV or Pillow writes.
 """
 
+import math
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -49,6 +50,8 @@ _PINHOLE_PARAMS = {
     "OPENCV": (0, 1, 2, 3),
     "FULL_OPENCV": (0, 1, 2, 3),
 }
+# The fit of a polynomial of four coefficients by a fraction may be off by this much [px].
+_LARGEST_MISFIT_PX = 0.02
 # Steps in which the focal length is tried that just leaves no blank border.
 _FOCAL_STEP = 1.002
 _FOCAL_FACTORS = (0.7, 4.0)
@@ -154,6 +157,90 @@ def guessed_lens(model: str, width: int, height: int, focal_px: float | None) ->
             f"poses.camera_model: {model!r} is unknown to COLMAP; use for example SIMPLE_RADIAL"
         ) from None
     return Lens(model, width, height, tuple(camera.params.tolist()), focal_px is not None)
+
+
+def brown_lens(
+    size: tuple[int, int],
+    pinhole: tuple[float, ...],
+    radial: tuple[float, ...],
+    tangential: tuple[float, ...],
+) -> Lens:
+    """A lens by Brown's model, as nerfstudio, Metashape and RealityCapture have it.
+
+    Args:
+        size: Width and height [px].
+        pinhole: fx, fy, cx, cy [px].
+        radial: k1 to k4 of the factor 1 + k1 r^2 + k2 r^4 + k3 r^6 + k4 r^8.
+        tangential: p1, p2 in OpenCV's order.
+
+    Raises:
+        InputError: COLMAP has no lens like it; begins with what the lens has.
+    """
+    k1, k2, k3, k4 = radial
+    p1, p2 = tangential
+    if k4:
+        return _fraction_lens(size, pinhole, radial, tangential)
+    if k3:
+        return Lens("FULL_OPENCV", *size, (*pinhole, k1, k2, p1, p2, k3, 0.0, 0.0, 0.0))
+    if k1 or k2 or p1 or p2:
+        return Lens("OPENCV", *size, (*pinhole, k1, k2, p1, p2))
+    return Lens("PINHOLE", *size, pinhole)
+
+
+def brown_terms(
+    lens: Lens,
+) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]] | None:
+    """Pinhole, k1 to k3 and p1, p2 of a lens as in `brown_lens`; None for other kinds of lenses."""
+    if lens.model not in ("PINHOLE", "OPENCV", "FULL_OPENCV"):
+        return None
+    k1, k2, p1, p2, k3, *fraction = (*lens.params[4:], *[0.0] * 12)[:8]
+    return None if any(fraction) else (lens.params[:4], (k1, k2, k3), (p1, p2))
+
+
+def _fraction_lens(
+    size: tuple[int, int],
+    pinhole: tuple[float, ...],
+    radial: tuple[float, ...],
+    tangential: tuple[float, ...],
+) -> Lens:
+    """A lens with k4. COLMAP has none.
+
+    Its FULL_OPENCV divides a polynomial of three coefficients by another one, which fits one of
+    four over the image to a small fraction of a pixel.
+    """
+    width, height = size
+    focal_x, focal_y, center_x, center_y = pinhole
+    far = [max(center_x, width - center_x) / focal_x, max(center_y, height - center_y) / focal_y]
+    corner = math.hypot(*far)
+    radius = np.linspace(0, 4 * corner, 4001)
+    grows = radius * _polynomial(radius**2, radial)
+    # The polynomial counts up to the corner, which lies where it has grown to the corner's radius.
+    bends = np.flatnonzero(np.diff(grows) <= 0)
+    valid = grows[: bends[0] + 1] if len(bends) else grows
+    if valid[-1] < corner:
+        raise InputError(
+            "has distortion k1 to k4 that bends back inside the image; calibrate the lens again"
+        )
+    squared = radius[: int(np.searchsorted(valid, 1.02 * corner)) + 1] ** 2
+    values = _polynomial(squared, radial)
+    powers = np.stack([squared, squared**2, squared**3], axis=1)
+    columns = np.concatenate([powers, -values[:, None] * powers], axis=1)
+    scale = np.linalg.norm(columns, axis=0)
+    solved = np.linalg.lstsq(columns / scale, values - 1, rcond=1e-14)[0] / scale
+    fitted = (1 + powers @ solved[:3]) / (1 + powers @ solved[3:])
+    misfit = np.abs(np.sqrt(squared) * (fitted - values)).max() * max(focal_x, focal_y)
+    if not misfit <= _LARGEST_MISFIT_PX:
+        raise InputError(
+            f"has distortion k1 to k4 that COLMAP's lenses miss by {misfit:.2g} px; undistort the"
+            " images"
+        )
+    k1, k2, k3, k4, k5, k6 = (float(value) for value in solved)
+    return Lens("FULL_OPENCV", width, height, (*pinhole, k1, k2, *tangential, k3, k4, k5, k6))
+
+
+def _polynomial(squared: NDArray[np.float64], radial: tuple[float, ...]) -> NDArray[np.float64]:
+    k1, k2, k3, k4 = radial
+    return 1 + squared * (k1 + squared * (k2 + squared * (k3 + squared * k4)))
 
 
 def load_pycolmap() -> ModuleType:

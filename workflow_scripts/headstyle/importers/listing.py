@@ -16,6 +16,7 @@ from difflib import SequenceMatcher
 from pathlib import Path, PurePosixPath
 
 from headstyle.base.errors import InputError
+from headstyle.importers.cameras import images_of_cameras
 
 logger = logging.getLogger("headstyle")
 
@@ -60,9 +61,8 @@ class Naming:
 def list_files(folder: str | Path, suffixes: Sequence[str], key: str) -> Listing:
     """The files of a folder with one of the suffixes, by view.
 
-    Files in the folder itself are taken; if there are none, those in the folders below it, but for
-    folders of masks, depth and the like. Hidden files, among them the `._` files of macOS, do not
-    count.
+    Files in the folder itself are taken; else those that the cameras of a data set name; else those
+    in the folders below, but for folders of masks, depth and the like. Hidden files do not count.
 
     Args:
         folder: Where to look.
@@ -77,6 +77,9 @@ def list_files(folder: str | Path, suffixes: Sequence[str], key: str) -> Listing
     if not folder.is_dir():
         raise InputError(f"{prefix}{folder} is not a folder; correct the path")
     found, other = _split(_files_in(folder), suffixes)
+    named = [] if found else _split(images_of_cameras(folder), suffixes)[0]
+    if named:
+        return Listing(_by_view(named, folder, suffixes, prefix), ())
     below = sorted(_files_below(folder))
     if found:
         deeper, _ = _split((p for p in below if not _in_other_folder(p, folder)), suffixes)
@@ -362,7 +365,7 @@ def _by_view(
             raise InputError(
                 f"{prefix}{str(path)!r} has a control character in its name; rename it"
             )
-        place = place_of(path.relative_to(folder).as_posix(), suffixes)
+        place = place_of(Path(os.path.relpath(path, folder)).as_posix(), suffixes)
         if place in places:
             raise InputError(
                 f"{prefix}{path} and {places[place].name} have the same stem; rename or remove one"

@@ -12,7 +12,7 @@ from pathlib import Path
 from headstyle.base.errors import InputError
 from headstyle.importers.cameras.base import CameraFormat, GivenPose
 
-__all__ = ["CameraFormat", "GivenPose", "camera_formats", "find_cameras"]
+__all__ = ["CameraFormat", "GivenPose", "camera_formats", "find_cameras", "images_of_cameras"]
 
 
 def camera_formats() -> list[CameraFormat]:
@@ -29,6 +29,19 @@ def camera_formats() -> list[CameraFormat]:
             and kind.__module__ == module.__name__
         ]
     return sorted(formats, key=lambda kind: (kind.rank, kind.label))
+
+
+def images_of_cameras(folder: Path) -> list[Path]:
+    """The images that the cameras of a data set's folder are of.
+
+    Returns:
+        Their paths; none where the folder holds no cameras, or where all images below it count.
+    """
+    for kind in camera_formats():
+        place = kind.find(folder) if type(kind).images is not CameraFormat.images else None
+        if place is not None:
+            return kind.images(place)
+    return []
 
 
 def find_cameras(path: str | Path) -> tuple[CameraFormat, Path]:

@@ -18,6 +18,10 @@ Sizes = Mapping[str, tuple[int, int]]
 """Width and height [px] of images by the names that cameras give them."""
 
 
+MOST_BYTES = 512 * 2**20
+"""A larger file is none of cameras."""
+
+
 @dataclass(frozen=True)
 class GivenPose:
     """A view's known lens and pose."""
@@ -67,6 +71,14 @@ class CameraFormat(ABC):
                 which image.
         """
 
+    def images(self, place: Path) -> list[Path]:
+        """The images to take where a whole data set is given for a folder of images.
+
+        An empty list, as here, means all that lie below the data set's folder. A format has its own
+        list if its data sets hold other images, too, or those of several scenes.
+        """
+        return []
+
     @abstractmethod
     def write(self, place: Path, poses: Mapping[str, GivenPose]) -> None:
         """Write cameras by image name, so that `read` gives them back.
@@ -88,13 +100,24 @@ def poses_of_cameras(cameras: Cameras) -> dict[str, GivenPose]:
     return poses
 
 
+def check_bytes(path: Path) -> None:
+    """Raise an InputError where a file is larger than any file of cameras."""
+    size = path.stat().st_size
+    if size > MOST_BYTES:
+        raise InputError(
+            f"{path} has {size / 2**20:,.0f} MiB, more than the {MOST_BYTES / 2**20:,.0f} that"
+            " cameras can take; name the file of cameras"
+        )
+
+
 def read_json_of_user(path: Path) -> Any:
     """Content of a JSON file that is not ours, with or without a byte order mark.
 
     Raises:
-        InputError: the file is missing or is not JSON.
+        InputError: the file is missing, is not JSON, or is too large.
     """
     try:
+        check_bytes(path)
         return json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; correct the path") from None

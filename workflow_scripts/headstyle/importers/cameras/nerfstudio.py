@@ -1,12 +1,14 @@
-"""transforms.json: nerfstudio's, NeRF's synthetic scenes' and instant-ngp's."""
+"""transforms.json of nerfstudio, and what all kinds of transforms.json have in common.
+
+Defined at https://docs.nerf.studio/quickstart/data_conventions.html.
+"""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from headstyle.base.cameras import OPENGL_FROM_OPENCV
 from headstyle.base.errors import InputError
@@ -21,7 +23,8 @@ from headstyle.importers.cameras.base import (
     read_json_of_user,
     world_to_camera,
 )
-from headstyle.importers.lenses import Lens
+from headstyle.importers.images import SUFFIXES as IMAGE_SUFFIXES
+from headstyle.importers.lenses import Lens, brown_lens
 
 SPLITS = ("train", "val", "test")
 _PERSPECTIVE = ("PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "PERSPECTIVE")
@@ -32,29 +35,29 @@ _KEYS = {
     "OPENCV": ("k1", "k2", "p1", "p2"),
     "OPENCV_FISHEYE": ("k1", "k2", "k3", "k4"),
 }
-# The fit of nerfstudio's polynomial by COLMAP's fraction may be off by this much [px].
-_LARGEST_MISFIT_PX = 0.02
 
 
 class Transforms(CameraFormat):
     """Camera-to-world matrices with OpenGL axes; intrinsics for all frames or per frame."""
 
-    label = "transforms.json of nerfstudio, NeRF or instant-ngp"
+    label = "transforms.json of nerfstudio"
     axes = "opengl"
+    maker: ClassVar[str] = "nerfstudio"
+    """Whose transforms.json messages call it."""
     # Any JSON that no other format knows is taken for one, so that errors say what it lacks.
-    rank = 2
+    rank = 3
 
     def find(self, path: Path) -> Path | None:
         if path.is_dir():
-            return path if _files(path) else None
+            return path if transforms_files(path) else None
         return path if is_json(path) else None
 
     def names(self, place: Path) -> list[str]:
-        return [frame["file_path"] for frame in self._frames(place)]
+        return [frame["file_path"] for frame in self.frames(place)]
 
     def read(self, place: Path, sizes: Sizes) -> dict[str, GivenPose]:
         poses = {}
-        for frame in self._frames(place):
+        for frame in self.frames(place):
             name = frame["file_path"]
             if name not in sizes:
                 continue
@@ -65,35 +68,39 @@ class Transforms(CameraFormat):
                 if matrix.shape not in ((3, 4), (4, 4)):
                     raise ValueError(f"transform_matrix has the shape {matrix.shape}")
                 pose = world_to_camera(matrix @ OPENGL_FROM_OPENCV)
-                poses[name] = GivenPose(transforms_lens(frame, sizes[name]), pose)
+                poses[name] = GivenPose(self.lens(frame, sizes[name]), pose)
             except (TypeError, ValueError, OverflowError) as error:
                 if isinstance(error, InputError):
                     raise InputError(f"{frame['path']}: frame {name!r} {error}") from None
                 raise InputError(
-                    f"{frame['path']} is not a complete nerfstudio transforms.json (frame {name!r}:"
-                    f" {error}); export it again"
+                    f"{frame['path']} is not a complete {self.maker} transforms.json (frame"
+                    f" {name!r}: {error}); export it again"
                 ) from None
         return poses
 
     def write(self, place: Path, poses: Mapping[str, GivenPose]) -> None:
         write_json(place, transforms_content(poses))
 
-    def _frames(self, place: Path) -> list[dict[str, Any]]:
+    def lens(self, frame: Mapping[str, Any], size: tuple[int, int]) -> Lens:
+        """The lens of one frame; arguments and errors as of `transforms_lens`."""
+        return transforms_lens(frame, size)
+
+    def frames(self, place: Path) -> list[dict[str, Any]]:
         """The frames of a file, or of all splits of a folder, with what they share."""
         frames = []
-        for path in _files(place) if place.is_dir() else [place]:
+        for path in transforms_files(place):
             content = read_json_of_user(path)
             if not isinstance(content, dict) or not isinstance(content.get("frames"), list):
                 raise InputError(
-                    f"{path} is not a complete nerfstudio transforms.json (it has no list of"
+                    f"{path} is not a complete {self.maker} transforms.json (it has no list of"
                     " frames); export it again"
                 )
             shared = {key: value for key, value in content.items() if key != "frames"}
             for index, frame in enumerate(content["frames"]):
                 if not isinstance(frame, dict) or not isinstance(frame.get("file_path"), str):
                     raise InputError(
-                        f"{path} is not a complete nerfstudio transforms.json (frame {index} has no"
-                        " file_path); export it again"
+                        f"{path} is not a complete {self.maker} transforms.json (frame {index} has"
+                        " no file_path); export it again"
                     )
                 frames.append({**shared, **frame, "path": path})
         return frames
@@ -152,13 +159,7 @@ def transforms_lens(entry: Mapping[str, Any], size: tuple[int, int]) -> Lens:
                 "has a fisheye lens with p1 or p2, which such lenses do not have; set them to 0"
             )
         return Lens("OPENCV_FISHEYE", width, height, (*pinhole, k1, k2, k3, k4))
-    if k4:
-        return _fraction_lens(width, height, pinhole, (k1, k2, k3, k4), (p1, p2))
-    if k3:
-        return Lens("FULL_OPENCV", width, height, (*pinhole, k1, k2, p1, p2, k3, 0.0, 0.0, 0.0))
-    if k1 or k2 or p1 or p2:
-        return Lens("OPENCV", width, height, (*pinhole, k1, k2, p1, p2))
-    return Lens("PINHOLE", width, height, pinhole)
+    return brown_lens((width, height), pinhole, (k1, k2, k3, k4), (p1, p2))
 
 
 def _is_fisheye(entry: Mapping[str, Any]) -> bool:
@@ -177,52 +178,6 @@ def _is_fisheye(entry: Mapping[str, Any]) -> bool:
     )
 
 
-def _fraction_lens(
-    width: int,
-    height: int,
-    pinhole: tuple[float, ...],
-    radial: tuple[float, ...],
-    tangential: tuple[float, ...],
-) -> Lens:
-    """A lens of nerfstudio's polynomial 1 + k1 r^2 + ... + k4 r^8 as one of COLMAP's.
-
-    COLMAP has no k4. Its FULL_OPENCV divides a polynomial of three coefficients by another one,
-    which fits nerfstudio's over the image to a small fraction of a pixel.
-    """
-    focal_x, focal_y, center_x, center_y = pinhole
-    far = [max(center_x, width - center_x) / focal_x, max(center_y, height - center_y) / focal_y]
-    corner = math.hypot(*far)
-    radius = np.linspace(0, 4 * corner, 4001)
-    grows = radius * _polynomial(radius**2, radial)
-    # The polynomial counts up to the corner, which lies where it has grown to the corner's radius.
-    bends = np.flatnonzero(np.diff(grows) <= 0)
-    valid = grows[: bends[0] + 1] if len(bends) else grows
-    if valid[-1] < corner:
-        raise InputError(
-            "has distortion k1 to k4 that bends back inside the image; calibrate the lens again"
-        )
-    squared = radius[: int(np.searchsorted(valid, 1.02 * corner)) + 1] ** 2
-    values = _polynomial(squared, radial)
-    powers = np.stack([squared, squared**2, squared**3], axis=1)
-    columns = np.concatenate([powers, -values[:, None] * powers], axis=1)
-    scale = np.linalg.norm(columns, axis=0)
-    solved = np.linalg.lstsq(columns / scale, values - 1, rcond=1e-14)[0] / scale
-    fitted = (1 + powers @ solved[:3]) / (1 + powers @ solved[3:])
-    misfit = np.abs(np.sqrt(squared) * (fitted - values)).max() * max(focal_x, focal_y)
-    if not misfit <= _LARGEST_MISFIT_PX:
-        raise InputError(
-            f"has distortion k1 to k4 that COLMAP's lenses miss by {misfit:.2g} px; undistort the"
-            " images"
-        )
-    k1, k2, k3, k4, k5, k6 = (float(value) for value in solved)
-    return Lens("FULL_OPENCV", width, height, (*pinhole, k1, k2, *tangential, k3, k4, k5, k6))
-
-
-def _polynomial(squared: NDArray[np.float64], radial: tuple[float, ...]) -> NDArray[np.float64]:
-    k1, k2, k3, k4 = radial
-    return 1 + squared * (k1 + squared * (k2 + squared * (k3 + squared * k4)))
-
-
 def _focal(entry: Mapping[str, Any], axis: str, side: int) -> float:
     """Focal length [px] from the angle of view."""
     angle = positive(entry, f"camera_angle_{axis}")
@@ -231,8 +186,30 @@ def _focal(entry: Mapping[str, Any], axis: str, side: int) -> float:
     return 0.5 * side / math.tan(0.5 * angle)
 
 
-def _files(folder: Path) -> list[Path]:
-    """transforms.json of a folder, else those of its splits."""
-    whole = folder / "transforms.json"
-    splits = [folder / f"transforms_{split}.json" for split in SPLITS]
+def transforms_files(place: Path) -> list[Path]:
+    """A file itself; of a folder its transforms.json, else those of its splits."""
+    if not place.is_dir():
+        return [place]
+    whole = place / "transforms.json"
+    splits = [place / f"transforms_{split}.json" for split in SPLITS]
     return [whole] if whole.is_file() else [path for path in splits if path.is_file()]
+
+
+def first_content(path: Path) -> dict[str, Any]:
+    """What the first transforms.json at a path says; nothing where there is none to be read."""
+    files = [file for file in transforms_files(path) if is_json(file)]
+    try:
+        content = read_json_of_user(files[0]) if files else None
+    except InputError:
+        return {}  # The format that is asked last tells what is wrong.
+    return content if isinstance(content, dict) else {}
+
+
+def frame_images(frames: Iterable[Mapping[str, Any]]) -> list[Path]:
+    """The images of frames, where their files say that they are, as far as they are there."""
+    found = []
+    for frame in frames:
+        path: Path = frame["path"].parent / frame["file_path"].replace("\\", "/")
+        candidates = [path, *(path.with_name(path.name + suffix) for suffix in IMAGE_SUFFIXES)]
+        found += [candidate for candidate in candidates if candidate.is_file()][:1]
+    return found
