@@ -289,3 +289,11 @@ def test_rows_and_keyframes_that_lack_something_are_named(tmp_path):
     del content["t_12"]
     keyframe.write_text(json.dumps(content))
     assert "is not the camera of the keyframe 'IMG_1' (t_12 is missing)" in refusal(tmp_path)
+
+
+def test_a_file_that_is_far_too_large_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("headstyle.importers.cameras.base.MOST_BYTES", 100)
+    (tmp_path / "a.xml").write_text(metashape())
+    assert "MiB, more than the" in refusal(tmp_path / "a.xml")
+    write_reality_capture(tmp_path)
+    assert "MiB, more than the" in refusal(tmp_path / "rc.csv")

@@ -172,6 +172,8 @@ def world_to_camera(camera_to_world: ArrayLike) -> NDArray[np.float64]:
         or not np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3)
     ):
         raise ValueError("its transform is not a rigid 4x4 transform")
+    if np.linalg.det(rotation) < 0:
+        raise ValueError("its transform mirrors, which no camera does")
     # The nearest rotation: files often carry few digits.
     left, _, right = np.linalg.svd(rotation)
     inverse = np.eye(4)

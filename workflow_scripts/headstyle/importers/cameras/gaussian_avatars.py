@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from headstyle.base.errors import InputError
 from headstyle.base.files import write_json
 from headstyle.importers.cameras.base import GivenPose, is_json
 from headstyle.importers.cameras.nerfstudio import (
@@ -42,7 +43,8 @@ class GaussianAvatars(Transforms):
     def images(self, place: Path) -> list[Path]:
         """The images of the first timestep: those of several are no scene."""
         frames = self.frames(place)
-        steps = sorted({int(frame.get("timestep_index", 0)) for frame in frames})
+        step_of = {frame["file_path"]: _step(frame) for frame in frames}
+        steps = sorted(set(step_of.values()))
         if len(steps) > 1:
             logger.warning(
                 "%s has %d timesteps, of which the first, %d, is taken; for another one, name a"
@@ -51,7 +53,7 @@ class GaussianAvatars(Transforms):
                 len(steps),
                 steps[0],
             )
-        return frame_images(f for f in frames if int(f.get("timestep_index", 0)) == steps[0])
+        return frame_images(f for f in frames if step_of[f["file_path"]] == steps[0])
 
     def write(self, place: Path, poses: Mapping[str, GivenPose]) -> None:
         content = transforms_content(poses)
@@ -59,3 +61,13 @@ class GaussianAvatars(Transforms):
             frame |= {"timestep_index": 0, "camera_index": index, "camera_id": str(index)}
         content |= {"timestep_indices": [0], "camera_indices": [*range(len(poses))]}
         write_json(place / "transforms_train.json", content)
+
+
+def _step(frame: Mapping[str, Any]) -> int:
+    step = frame.get("timestep_index")
+    if not isinstance(step, int):
+        raise InputError(
+            f"{frame['path']}: frame {frame['file_path']!r} has the timestep_index {step!r}, not a"
+            " whole number; export it again"
+        )
+    return step

@@ -93,7 +93,11 @@ def _first_is_known(folder: Path) -> bool:
     first = next((file for file in _files(folder) if is_json(file)), None)
     if first is None:
         return False
-    content = read_json_of_user(first)
+    try:
+        content = read_json_of_user(first)
+    except InputError:
+        # Reading tells what is wrong with a keyframe; other JSON is none of ours.
+        return folder.parent.name == "keyframes"
     return isinstance(content, dict) and "t_00" in content
 
 
