@@ -16,6 +16,8 @@ from headstyle.capture.rig import CaptureSettings, study_rig
 from PIL import Image
 from study import Study
 
+pytestmark = pytest.mark.slow
+
 CAPTURE = CaptureSettings(
     long_side_px=384,
     grid_rows=2,
@@ -28,7 +30,7 @@ CAPTURE = CaptureSettings(
 )
 TINY = {
     "subjects_table": "config/mine.tsv",
-    "study": {"subjects": None, "prompts": ["recolor"]},
+    "study": {"subjects": None, "prompts": ["recolor"], "strengths": ["low"]},
     "poses": {"max_image_size_px": 384},
     "images": {"size_px": 80},
     "baseline": {"iterations": 40, "max_splats": 800, "refine": {"start": 10, "stop": 20}},
@@ -151,7 +153,6 @@ WRITERS = {
 }
 
 
-@pytest.mark.slow
 def test_data_sets_go_from_their_folders_to_the_tables(tmp_path):
     cameras, images = photograph_head()
     study = Study.with_demo_settings(tmp_path, TINY)
