@@ -54,7 +54,9 @@ def promise_gpus(workflow: Any) -> None:
     """
     with _relying_on("workflow.global_resources and workflow.remote_exec"):
         limit = workflow.global_resources.get("gpu")
-        promised = 1 if workflow.remote_exec else limit.value if limit is not None else 0
+        # Snakemake lists a resource that rules ask for, with None where nobody limits it.
+        limited = 0 if limit is None else limit.value or 0
+        promised = 1 if workflow.remote_exec else limited
     os.environ["HEADSTYLE_PROMISED_GPUS"] = str(promised)
 
 
