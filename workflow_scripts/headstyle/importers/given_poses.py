@@ -96,14 +96,16 @@ def read_scene_cameras(
     kind, place = find_cameras(path)
     names = kind.names(place)
     images = images or {view: view for view in sizes}
-    matched = match_files(images, names, str(place)) or _by_order(images, names, place)
+    matched = match_files(images, names, str(place))
+    used = set(matched.values())
+    alike = look_alikes((v for v in sizes if v not in matched), (n for n in names if n not in used))
+    matched = matched or _by_order(images, names, place)
     # A broken file is told before what is missing from it.
     poses = kind.read(
         place, {matched[view]: size for view, size in sizes.items() if view in matched}
     )
     missing = [view for view in sizes if view not in matched or matched[view] not in poses]
     if missing:
-        alike = look_alikes(missing, set(names) - set(matched.values()))
         raise InputError(
             f"{place} has no camera for {len(missing)} of {len(sizes)} images, first"
             f" {missing[0]!r}{alike}; add it, or take the image out of the renders"
