@@ -21,7 +21,9 @@ rule mask_views:
         braced=lambda wildcards: braced_files(photographs.get(wildcards.subject, ())),
         orientation=config["photographs"]["orientation"],
         given_masks=lambda wildcards: subjects[wildcards.subject].get("masks", ""),
-        masks=config["masks"],
+        masks=keys_of(
+            "masks", "steps", "matting_model", "matting_weights", "chroma_key", "min_coverage"
+        ),
         library=library_digest("mask_views"),
     message:
         "Masking the photographs of {wildcards.subject}"
@@ -58,6 +60,33 @@ rule estimate_poses:
         "../workflow_scripts/estimate_poses.py"
 
 
+rule agree_masks:
+    input:
+        masks=rules.mask_views.output.masks,
+        capture=subject_capture,
+        poses=rules.estimate_poses.output.poses,
+        sparse=rules.estimate_poses.output.sparse,
+    output:
+        masks=f"{R}/{{subject}}/agreed_masks/masks.json",
+    log:
+        f"{R}/logs/{{subject}}/agree_masks.log",
+    benchmark:
+        f"{R}/benchmarks/{{subject}}/agree_masks.tsv"
+    conda:
+        "../envs/cameras.yaml"
+    threads: 1
+    resources:
+        mem_mb=4_000,
+        runtime="1h",
+    params:
+        agreement=config["masks"]["agreement"],
+        library=library_digest("agree_masks"),
+    message:
+        "Correcting the masks of {wildcards.subject} by the other views"
+    script:
+        "../workflow_scripts/agree_masks.py"
+
+
 rule compare_poses:
     input:
         poses=rules.estimate_poses.output.poses,
@@ -85,7 +114,7 @@ rule compare_poses:
 
 rule downscale_views:
     input:
-        masks=rules.mask_views.output.masks,
+        masks=subject_masks,
         poses=rules.estimate_poses.output.poses,
         sparse=rules.estimate_poses.output.sparse,
         capture=subject_capture,

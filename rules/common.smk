@@ -195,6 +195,16 @@ def subject_capture(wildcards):
     return []
 
 
+def subject_masks(wildcards):
+    """Masks that the later stages use: corrected by the other views, or as they were made."""
+    given, settings = subjects[wildcards.subject].get("masks", ""), config["masks"]
+    # Whole photographs have no silhouette to compare.
+    is_masked = given != "none" if given else bool(settings["steps"])
+    applies = {"none": False, "made": not given, "all": True}[settings["agreement"]["apply"]]
+    folder = "agreed_masks" if is_masked and applies else "masks"
+    return f"{R}/{wildcards.subject}/{folder}/masks.json"
+
+
 def subject_rig(wildcards):
     """The file with row and column of each view, if there is one."""
     if wildcards.subject in PROCEDURAL:

@@ -3,7 +3,7 @@
 
 rule draw_stages:
     input:
-        masks=rules.mask_views.output.masks,
+        masks=subject_masks,
         capture=subject_capture,
         cameras=rules.downscale_views.output.cameras,
         renders=rules.train_baseline.output.renders,
@@ -37,7 +37,7 @@ rule draw_stages:
 
 rule draw_avatars:
     input:
-        masks=rules.mask_views.output.masks,
+        masks=subject_masks,
         capture=subject_capture,
         cameras=rules.downscale_views.output.cameras,
         renders=rules.train_baseline.output.renders,
