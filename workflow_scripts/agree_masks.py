@@ -13,18 +13,31 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
+import numpy as np
 from headstyle.base.files import read_json, whole_folder, write_json
 from headstyle.base.progress import progress
 from headstyle.importers.colmap_models import read_model
+from headstyle.importers.masks import Mask
 from headstyle.posing.mask_agreement import Agreement, compare_masks, correct_mask
 from headstyle.posing.mask_votes import working_mask
 from headstyle.posing.masks import coverage, largest_region, mask_flags, read_mask
 from headstyle.posing.photographs import read_info, read_photograph
 from headstyle.workflow.stage import stage
+from numpy.typing import NDArray
 from PIL import Image
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
+
+
+def read_small(source: Path, view: str, entry: dict[str, Any]) -> tuple[Mask, NDArray[np.uint8]]:
+    """The mask and the photograph of a view at working size."""
+    mask = working_mask(read_mask(source / f"{view}.png"))
+    photograph = read_photograph(entry["photograph"])
+    size = mask.shape[1], mask.shape[0]
+    picture = np.asarray(cv2.resize(photograph, size, interpolation=cv2.INTER_AREA))
+    return mask, picture.astype(np.uint8)
 
 
 def write_corrected(
@@ -53,12 +66,16 @@ if __name__ == "__main__":
         masks = read_json(snakemake.input.masks)
         model = read_model(Path(snakemake.input.poses).parent / "sparse")
         with ThreadPoolExecutor(snakemake.threads) as pool:
-            paths = [source / f"{view}.png" for view in model.views]
-            small = dict(
-                zip(model.views, pool.map(lambda p: working_mask(read_mask(p)), paths), strict=True)
-            )
+            pairs = pool.map(lambda v: read_small(source, v, masks["views"][v]), model.views)
+            small, pictures = zip(*pairs, strict=True)
         settings = params.agreement
-        found = compare_masks(model, small, settings["keep_part"], settings["give_back_part"])
+        found = compare_masks(
+            model,
+            dict(zip(model.views, small, strict=True)),
+            dict(zip(model.views, pictures, strict=True)),
+            settings["keep_part"],
+            settings["give_back_part"],
+        )
         # The alpha of a photograph was given with it.
         fixed = {
             view

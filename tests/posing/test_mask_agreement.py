@@ -10,10 +10,14 @@ from ball_on_plinth import (
     WITH_PLINTH,
     all_cases,
     masks_that_disagree,
+    photographs,
     true_masks,
+    write_model,
 )
+from headstyle.base.files import read_json, write_json
 from headstyle.posing.mask_agreement import Agreement, correct_mask
-from own_process import in_own_process
+from own_process import in_own_process, run_stage
+from PIL import Image
 
 PHOTOGRAPH = np.full((*SIZE[::-1], 3), 128, np.uint8)
 
@@ -101,3 +105,42 @@ def test_the_border_of_a_correction_moves_to_the_edge_in_the_photograph():
     steps = -np.diff(mask[80].astype(int))
     assert steps.argmax() == 242
     assert steps.max() > 60
+
+
+def write_scene(folder):
+    """Photographs, masks and the model of the ball, as the stages before would write them."""
+    pictures, masks = photographs(), masks_that_disagree()
+    entries = {}
+    for picture, name in zip(pictures, NAMES, strict=True):
+        for kind, pixels in (("photographs", picture), ("masks", masks[name])):
+            (folder / kind).mkdir(exist_ok=True)
+            Image.fromarray(pixels).save(folder / kind / f"{name}.png")
+        path = str(folder / "photographs" / f"{name}.png")
+        size = {"width": SIZE[0], "height": SIZE[1]}
+        entries[name] = {"photograph": path, **size, "coverage": 0.5, "flags": []}
+    write_json(folder / "masks" / "masks.json", {"steps": ["matting"], "views": entries})
+    write_json(folder / "poses" / "poses.json", {})
+    in_own_process(write_model, folder / "poses" / "sparse" / "0")
+
+
+def test_the_stage_says_per_view_what_it_changed(tmp_path):
+    write_scene(tmp_path)
+    run_stage(
+        "agree_masks",
+        {
+            "masks": tmp_path / "masks" / "masks.json",
+            "poses": tmp_path / "poses" / "poses.json",
+        },
+        {"masks": tmp_path / "agreed" / "masks.json"},
+        {"agreement": {"apply": "made", "keep_part": 0.75, "give_back_part": 0.85}},
+        tmp_path,
+    )
+    content = read_json(tmp_path / "agreed" / "masks.json")
+    assert content["steps"] == ["matting", "agreement"]
+    assert content["agreement"] == {"compared": len(NAMES), "left_alone": {}, "note": ""}
+    views = content["views"]
+    assert {name for name in NAMES if views[name]["carved"]} == set(WITH_PLINTH)
+    assert {name for name in NAMES if views[name]["given_back"]} == {WITH_HOLE}
+    for name in set(NAMES) - {*WITH_PLINTH, WITH_HOLE}:
+        before, after = (tmp_path / kind / f"{name}.png" for kind in ("masks", "agreed"))
+        assert before.read_bytes() == after.read_bytes()

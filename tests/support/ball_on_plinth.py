@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from corner import look_at
 from headstyle.importers.colmap_models import SparseModel
-from headstyle.importers.lenses import Lens
+from headstyle.importers.lenses import Lens, colmap_camera
 from headstyle.posing.mask_agreement import compare_masks
 
 SIZE, VIEWS, DISTANCE = (120, 160), 12, 4.0
@@ -36,6 +36,31 @@ def model():
     seen = np.argwhere(points @ centers.T > 1.3)
     colors = np.zeros((len(points), 3), np.uint8)
     return SparseModel(NAMES, (LENS,) * VIEWS, poses, points, colors, seen)
+
+
+def write_model(folder):
+    """Write the ball's model in COLMAP's format."""
+    import pycolmap
+
+    scene, written = model(), pycolmap.Reconstruction()
+    for number, (name, pose) in enumerate(zip(NAMES, scene.world_to_camera, strict=True), 1):
+        if number == 1:
+            written.add_camera_with_trivial_rig(colmap_camera(1, LENS))
+        image = pycolmap.Image(name=f"{name}.png", camera_id=1, image_id=number)
+        view = np.flatnonzero(scene.observations[:, 1] == number - 1)
+        seen = scene.positions[scene.observations[view, 0]]
+        image.points2D = [pycolmap.Point2D(xy) for xy in pixels_of(pose, seen)]
+        written.add_image_with_trivial_frame(image, pycolmap.Rigid3d(pose[:3]))
+    places = [0] * VIEWS
+    tracks = {}
+    for point, view in scene.observations.tolist():
+        element = pycolmap.TrackElement(view + 1, places[view])
+        tracks.setdefault(point, pycolmap.Track()).add_element(element)
+        places[view] += 1
+    for point, track in tracks.items():
+        written.add_point3D(scene.positions[point], track, np.zeros(3, np.uint8))
+    folder.mkdir(parents=True)
+    written.write_binary(folder)
 
 
 def pixels_of(pose, points):

@@ -8,6 +8,7 @@ the others stay as they are.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import cv2
 import numpy as np
@@ -161,7 +162,8 @@ def correct_mask(
     """
     if agreement.is_complete:
         return mask, {"carved": 0.0, "given_back": 0.0}
-    guide = cv2.cvtColor(photograph, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
+    gray: NDArray[Any] = cv2.cvtColor(photograph, cv2.COLOR_RGB2GRAY)
+    guide = gray.astype(np.float32) / np.float32(255)
     alpha = mask.astype(np.float32)
     alpha *= 1 - _to_edges(agreement.carved, guide)
     alpha = np.maximum(alpha, 255 * _to_edges(agreement.given_back, guide))
@@ -253,8 +255,11 @@ def _carved_by_color(
     # The first colors of the models are drawn at random.
     cv2.setRNGSeed(0)
     pixels = np.ascontiguousarray(photograph[part][..., ::-1])
-    models = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(pixels, labels, None, *models, _COLOR_ROUNDS, cv2.GC_INIT_WITH_MASK)
+    outside, inside = np.zeros((1, 65)), np.zeros((1, 65))
+    no_box = (0, 0, 0, 0)
+    cv2.grabCut(
+        *(pixels, labels, no_box, outside, inside, _COLOR_ROUNDS), mode=cv2.GC_INIT_WITH_MASK
+    )
     moved = np.zeros_like(carved)
     moved[part] = labels == cv2.GC_PR_BGD
     return carved | _thick(moved, _THIN * long)
@@ -306,12 +311,14 @@ def _to_edges(region: NDArray[np.bool_], guide: NDArray[np.float32]) -> NDArray[
     of the guide.
     """
     height, width = guide.shape
-    weights = cv2.resize(region.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    weights: NDArray[Any] = cv2.resize(
+        region.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR
+    )
     if not region.any():
         return weights
     side = 2 * round(_EDGE_RADIUS * max(height, width)) + 1
 
-    def mean(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    def mean(values: NDArray[Any]) -> NDArray[Any]:
         return np.asarray(cv2.blur(values, (side, side)))
 
     mean_guide, mean_weights = mean(guide), mean(weights)

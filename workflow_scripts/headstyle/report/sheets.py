@@ -1,6 +1,6 @@
 """The contact sheets of one subject: the results of each stage, and its avatars."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,11 +96,17 @@ def masks_sheet(subject: Subject) -> Image.Image:
     for name in pictures.evenly_spaced(list(photographs), MAX_TILES):
         picture = pictures.photograph(photographs[name], _TILE_PX)
         view = index["views"][name]
-        notes = [f"{view['coverage']:.0%} of the frame", *view.get("flags", [])]
+        notes = [
+            f"{view['coverage']:.0%} of the frame",
+            *_corrections(view),
+            *view.get("flags", []),
+        ]
         shown = pictures.outlined(picture, subject.masks.parent / f"{name}.png")
         tiles.append(Tile(shown, name, ", ".join(notes)))
     steps = " and ".join(str(step).replace("_", " ") for step in index["steps"]) or "none (given)"
     subtitle = f"{_count(len(photographs))}, masking: {steps}"
+    if note := index.get("agreement", {}).get("note"):
+        subtitle += f"; masks stay as they were: {note}"
     return grid_sheet(f"{subject.name}: masks", subtitle, tiles)
 
 
@@ -225,6 +231,12 @@ def stacked_strips(strips: Sequence[str | Path]) -> Image.Image:
         stack.paste(strip, (0, y))
         y += strip.height
     return stack
+
+
+def _corrections(view: Mapping[str, Any]) -> list[str]:
+    """What the other views changed of a mask, in words. A view that was not compared has none."""
+    changes = (("carved", "carved"), ("given_back", "given back"))
+    return [f"{view[key]:.0%} {word}" for key, word in changes if view.get(key, 0) >= 0.005]
 
 
 def _cutout(path: Path) -> Image.Image | None:
