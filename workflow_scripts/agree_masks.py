@@ -19,8 +19,8 @@ from headstyle.base.files import read_json, whole_folder, write_json
 from headstyle.base.progress import progress
 from headstyle.importers.colmap_models import read_model
 from headstyle.importers.masks import Mask
-from headstyle.posing.mask_agreement import Agreement, compare_masks, correct_mask
-from headstyle.posing.mask_votes import working_mask
+from headstyle.posing.agreement.corrections import Agreement, compare_masks, correct_mask
+from headstyle.posing.agreement.votes import working_mask
 from headstyle.posing.masks import coverage, largest_region, mask_flags, read_mask
 from headstyle.posing.photographs import read_info, read_photograph
 from headstyle.workflow.stage import stage

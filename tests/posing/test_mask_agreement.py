@@ -15,7 +15,7 @@ from ball_on_plinth import (
     write_model,
 )
 from headstyle.base.files import read_json, write_json
-from headstyle.posing.mask_agreement import Agreement, correct_mask
+from headstyle.posing.agreement.corrections import Agreement, correct_mask
 from own_process import in_own_process, run_stage
 from PIL import Image
 

@@ -7,7 +7,7 @@ import numpy as np
 from corner import look_at
 from headstyle.importers.colmap_models import SparseModel
 from headstyle.importers.lenses import Lens, colmap_camera
-from headstyle.posing.mask_agreement import compare_masks
+from headstyle.posing.agreement.corrections import compare_masks
 
 SIZE, VIEWS, DISTANCE = (120, 160), 12, 4.0
 LENS = Lens("SIMPLE_PINHOLE", *SIZE, (150.0, SIZE[0] / 2, SIZE[1] / 2))

@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from headstyle.importers.colmap_models import SparseModel
 from headstyle.importers.masks import Mask
-from headstyle.posing.mask_votes import PosedMask, Votes, count_votes, foreground_parts
+from headstyle.posing.agreement.votes import PosedMask, Votes, count_votes, foreground_parts
 
 MIN_VIEWS = 8
 """Fewer posed views do not outvote a wrong one."""
