@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from headstyle.base.files import read_json, whole_folder, write_json
 from headstyle.importers.given_poses import read_given_poses
 from headstyle.posing.poses import clean_work_folder, estimate_poses
-from headstyle.posing.reconstruction import Settings
+from headstyle.posing.registration.reconstruction import Settings
 from headstyle.workflow.stage import stage
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 import yaml
-from headstyle.posing.attempts import CHANGES, MORE_VIEWS, Plan, try_in_turn
-from headstyle.posing.reconstruction import Mapping, Settings
+from headstyle.posing.registration.attempts import CHANGES, MORE_VIEWS, Plan, try_in_turn
+from headstyle.posing.registration.reconstruction import Mapping, Settings
 from study import ROOT
 
 VIEWS = tuple("abcdefghij")

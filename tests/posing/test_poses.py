@@ -15,9 +15,9 @@ from headstyle.importers.given_poses import read_given_poses
 from headstyle.posing.photographs import PhotographInfo
 from headstyle.posing.pose_errors import pose_errors, similarity
 from headstyle.posing.poses import check_registered, drop_reasons
-from headstyle.posing.reconstruction import Mapping
+from headstyle.posing.registration.reconstruction import Mapping
+from headstyle.posing.registration.work_images import guess_lenses, working_size
 from headstyle.posing.undistortion import lens_cameras, transforms
-from headstyle.posing.work_images import guess_lenses, working_size
 from own_process import in_own_process, run_stage
 from pose_inputs import CONFIG, write_masks
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from headstyle.posing.view_choice import (
+from headstyle.posing.registration.view_choice import (
     ALL_PAIRS_UP_TO,
     bring_in,
     choose_views,

@@ -7,7 +7,7 @@ photographs at full size. The world is COLMAP's own: nothing is re-centred or re
 import logging
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from headstyle.base.errors import InputError
 from headstyle.importers.cameras import GivenPose
-from headstyle.posing.attempts import Attempt, Plan, try_in_turn
 from headstyle.posing.masks import read_mask
 from headstyle.posing.photographs import PhotographInfo, read_info
-from headstyle.posing.reconstruction import (
+from headstyle.posing.registration.attempts import Attempt, Plan, try_in_turn
+from headstyle.posing.registration.reconstruction import (
     MIN_MATCHES,
     MIN_MODEL_VIEWS,
     Mapping,
@@ -32,14 +32,20 @@ from headstyle.posing.reconstruction import (
     read_overlaps,
     triangulate,
 )
-from headstyle.posing.turned_poses import upright_poses
-from headstyle.posing.view_choice import Overlaps, bring_in, choose_views, likely_pairs, parts
-from headstyle.posing.work_images import (
+from headstyle.posing.registration.view_choice import (
+    Overlaps,
+    bring_in,
+    choose_views,
+    likely_pairs,
+    parts,
+)
+from headstyle.posing.registration.work_images import (
     given_lenses,
     guess_lenses,
     list_work_images,
     write_work_images,
 )
+from headstyle.posing.turned_poses import upright_poses
 
 logger = logging.getLogger("headstyle.posing.poses")
 
@@ -158,6 +164,7 @@ def estimate_poses(
         islands = _islands(
             best.plan.views if overlaps is None else posable,
             capture.overlaps_of(best.plan) if overlaps is None else overlaps,
+            mapping.registered if mapping else (),
         )
     else:
         mapping = _points_under_given_poses(capture, first, given, model_folder)
@@ -233,9 +240,17 @@ def _points_under_given_poses(
     return triangulate(folder, images, lenses, poses, best_matches, settings, model_folder)
 
 
-def _islands(views: Sequence[str], overlaps: Overlaps) -> list[tuple[str, ...]]:
-    """Parts of the photographs that do not overlap with each other, where there are several."""
-    found = [part for part in parts(overlaps) if len(part) >= MIN_MODEL_VIEWS]
+def _islands(
+    views: Sequence[str], overlaps: Overlaps, posed: Collection[str]
+) -> list[tuple[str, ...]]:
+    """Parts of the photographs that do not overlap with each other, where there are several.
+
+    Small copies may tell less than the model: views that it poses belong together.
+    """
+    together = [i for i, view in enumerate(views) if view in posed]
+    joined = overlaps.copy()
+    joined[np.ix_(together, together)] = LINK
+    found = [part for part in parts(joined) if len(part) >= MIN_MODEL_VIEWS]
     return [tuple(views[i] for i in part) for part in found] if len(found) > 1 else []
 
 

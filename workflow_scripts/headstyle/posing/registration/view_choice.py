@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
-from headstyle.posing.reconstruction import MIN_MATCHES
+from headstyle.posing.registration.reconstruction import MIN_MATCHES
 
 Overlaps = NDArray[np.int64]
 """Verified matches of each pair. Shape `(N, N)`."""

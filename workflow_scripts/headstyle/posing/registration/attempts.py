@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from headstyle.posing import reconstruction
-from headstyle.posing.reconstruction import Settings
+from headstyle.posing.registration import reconstruction
+from headstyle.posing.registration.reconstruction import Settings
 
 logger = logging.getLogger("headstyle.posing.attempts")
 

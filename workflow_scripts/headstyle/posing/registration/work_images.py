@@ -15,7 +15,7 @@ from headstyle.importers.cameras import GivenPose
 from headstyle.importers.lenses import Lens, guessed_lens, resized
 from headstyle.posing.masks import read_mask
 from headstyle.posing.photographs import PhotographInfo, read_photograph
-from headstyle.posing.reconstruction import WorkImage
+from headstyle.posing.registration.reconstruction import WorkImage
 
 # The working size may be this much smaller than asked for, to keep the aspect ratio.
 _SIZE_SLACK = 0.02
