@@ -20,6 +20,8 @@ rule mask_views:
         photographs=lambda wildcards: subject_folder(wildcards.subject),
         braced=lambda wildcards: braced_files(photographs.get(wildcards.subject, ())),
         orientation=config["photographs"]["orientation"],
+        go_on=config["poses"]["go_on"],
+        min_views=config["poses"]["min_views"],
         given_masks=lambda wildcards: subjects[wildcards.subject].get("masks", ""),
         masks=keys_of(
             "masks", "steps", "matting_model", "matting_weights", "chroma_key", "min_coverage"

@@ -2,17 +2,24 @@
 
 Input:  photographs   the photographs, or the rig.tsv beside them
 Output: masks         masks.json {"steps": [...], "views": {view: {"photograph", "width", "height",
-                      "coverage", "flags"}}}; beside it {view}.png, 8-bit alpha, upright, full size
+                      "coverage", "flags"}}, "left_out": {view: reason}}; beside it {view}.png,
+                      8-bit alpha, upright, full size
 """
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headstyle.base.errors import InputError
 from headstyle.base.files import whole_folder, write_json
 from headstyle.base.progress import progress
 from headstyle.posing.masks import Masker
-from headstyle.posing.photographs import find_photographs, select_photographs
+from headstyle.posing.photographs import (
+    check_enough_left,
+    find_photographs,
+    read_info,
+    select_photographs,
+)
 from headstyle.workflow.stage import stage
 from PIL import Image
 
@@ -20,11 +27,25 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 
-def write_mask(folder: Path, masker: Masker, view: str) -> dict[str, Any]:
-    """Write {view}.png and return its entry of masks.json."""
-    mask, entry = masker.mask(view)
+def write_mask(folder: Path, masker: Masker, view: str) -> dict[str, Any] | InputError:
+    """Write {view}.png and return its entry of masks.json, or why there is none."""
+    try:
+        mask, entry = masker.mask(view)
+    except InputError as error:
+        return error
     Image.fromarray(mask).save(folder / f"{view}.png")
     return entry
+
+
+def unreadable(photographs: dict[str, Path]) -> dict[str, InputError]:
+    """Why the headers of some photographs cannot be read."""
+    errors = {}
+    for view, path in photographs.items():
+        try:
+            read_info(path)
+        except InputError as error:
+            errors[view] = error
+    return errors
 
 
 if __name__ == "__main__":
@@ -39,6 +60,9 @@ if __name__ == "__main__":
                 ", ".join(listing.left_out),
             )
         photographs = select_photographs(available, params.orientation)
+        failed = unreadable(photographs)
+        check_enough_left(failed, len(photographs), params.go_on, params.min_views)
+        photographs = {v: path for v, path in photographs.items() if v not in failed}
         masker = Masker(photographs, params.given_masks, params.masks, snakemake.threads)
         log.info(
             "%d of %d photographs are masked, steps: %s",
@@ -49,8 +73,15 @@ if __name__ == "__main__":
         output = Path(snakemake.output.masks)
         with whole_folder(output.parent) as folder, ThreadPoolExecutor(snakemake.threads) as pool:
             made = pool.map(lambda view: write_mask(folder, masker, view), photographs)
-            views = dict(zip(photographs, progress(made, "masks"), strict=True))
-            write_json(folder / output.name, {"steps": masker.steps, "views": views})
+            found = dict(zip(photographs, progress(made, "masks"), strict=True))
+            failed |= {v: entry for v, entry in found.items() if isinstance(entry, InputError)}
+            check_enough_left(failed, len(failed | found), params.go_on, params.min_views)
+            views = {v: entry for v, entry in found.items() if isinstance(entry, dict)}
+            left_out = {view: str(error) for view, error in sorted(failed.items())}
+            content = {"steps": masker.steps, "views": views, "left_out": left_out}
+            write_json(folder / output.name, content)
+        for view, reason in left_out.items():
+            log.warning("%s is left out: %s", view, reason)
         for view, entry in views.items():
             if entry["flags"]:
                 log.warning("%s: %s", view, ", ".join(entry["flags"]))

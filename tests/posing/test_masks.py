@@ -181,7 +181,7 @@ def photograph_folder(tmp_path, orientation=None):
     return folder
 
 
-def mask_stage(tmp_path, folder, given="", settings=SETTINGS, succeeds=True):
+def mask_stage(tmp_path, folder, given="", settings=SETTINGS, succeeds=True, go_on=None):
     return run_stage(
         "mask_views",
         {"photographs": []},
@@ -189,12 +189,32 @@ def mask_stage(tmp_path, folder, given="", settings=SETTINGS, succeeds=True):
         {
             "photographs": folder,
             "orientation": "any",
+            "go_on": go_on,
+            "min_views": 2,
             "given_masks": given,
             "masks": settings,
         },
         tmp_path,
         succeeds=succeeds,
     )
+
+
+def test_what_cannot_be_used_is_left_out_where_enough_is_left(tmp_path):
+    folder = photograph_folder(tmp_path)
+    whole = (folder / "a.png").read_bytes()
+    (folder / "header.png").write_bytes(b"no image")
+    (folder / "truncated.png").write_bytes(whole[: len(whole) // 2])
+    Image.new("RGB", (64, 96), GREEN).save(folder / "empty.png")
+    log = mask_stage(tmp_path, folder, succeeds=False)
+    assert "header.png" in log.splitlines()[-1]
+    assert "Traceback" not in log
+    log = mask_stage(tmp_path, folder, go_on=0.4)
+    content = read_json(tmp_path / "masks" / "masks.json")
+    assert list(content["views"]) == ["a", "b"]
+    assert sorted(content["left_out"]) == ["empty", "header", "truncated"]
+    assert "covers 0.00% of the frame" in content["left_out"]["empty"]
+    assert "truncated is left out" in log
+    mask_stage(tmp_path, folder, go_on=0.5, succeeds=False)
 
 
 def test_the_stage_writes_masks_and_says_how_they_were_made(tmp_path):

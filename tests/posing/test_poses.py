@@ -391,6 +391,8 @@ def test_poses_of_a_procedural_head_match_its_true_cameras(tmp_path):
         {
             "photographs": rig.parent,
             "orientation": "any",
+            "go_on": None,
+            "min_views": 12,
             "given_masks": "",
             "masks": masks,
         },

@@ -3,7 +3,7 @@
 A view is one photograph; `headstyle.importers.listing` tells how it is called.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,6 +104,25 @@ def select_photographs(photographs: dict[str, Path], orientation: str = "any") -
             " change photographs.orientation"
         )
     return {name: photographs[name] for name in names}
+
+
+def check_enough_left(
+    failed: Mapping[str, InputError], total: int, go_on: float | None, min_views: int
+) -> None:
+    """Check that a run may go on without the photographs that cannot be used.
+
+    Args:
+        failed: Why each of them cannot be used.
+        total: Number of all photographs.
+        go_on: Fraction of all that is enough; None asks for all.
+        min_views: Number that is needed besides.
+
+    Raises:
+        InputError: too few are left; the first of `failed`.
+    """
+    left = total - len(failed)
+    if failed and (go_on is None or left < max(min_views, go_on * total - 1e-9)):
+        raise failed[min(failed)]
 
 
 def read_info(path: str | Path) -> PhotographInfo:

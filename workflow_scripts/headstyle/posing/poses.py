@@ -33,6 +33,7 @@ from headstyle.posing.registration.reconstruction import (
     triangulate,
 )
 from headstyle.posing.registration.view_choice import (
+    LINK,
     Overlaps,
     bring_in,
     choose_views,
@@ -176,7 +177,9 @@ def estimate_poses(
         )
     unused = sorted(set(posable) - set(used))
     dropped = drop_reasons([view for view in views if view not in unused], mapping)
-    total = min(len(views), max_views or len(views))
+    dropped |= masks.get("left_out", {})
+    photographs = len(views) + len(masks.get("left_out", {}))
+    total = min(photographs, max_views or photographs)
     went_on = check_registered(mapping, dropped, total, config, islands)
     return {
         "source": "estimated" if given is None else "given",
