@@ -51,12 +51,12 @@ def test_attempts_follow_their_order_and_end_with_enough_views():
 
 def test_gains_add_up_and_what_gains_nothing_is_taken_back():
     def posed(plan):
-        return 4 + 2 * (plan.max_image_size_px > 1000) + 3 * plan.settings.few_matches
+        return 4 + 3 * plan.settings.few_matches + 2 * plan.settings.guided_matching
 
     best, attempts = tried(posed)
-    changed = replace(FIRST, max_image_size_px=1500)
-    assert best.plan == replace(changed, settings=replace(FIRST.settings, few_matches=True))
-    assert [attempt.posed for attempt in attempts] == [4, 6, 6, 9]
+    changed = replace(FIRST.settings, few_matches=True, guided_matching=True)
+    assert best.plan == replace(FIRST, settings=changed)
+    assert [attempt.posed for attempt in attempts] == [4, 7, 7, 7, 9]
 
 
 def test_the_best_is_kept_if_no_attempt_reaches_the_bar():

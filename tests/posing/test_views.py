@@ -169,7 +169,12 @@ def posed(tmp_path_factory):
         "estimate_poses",
         {"masks": folder / "masks" / "masks.json"},
         {"sparse": folder / "poses" / "sparse", "poses": folder / "poses" / "poses.json"},
-        {"poses": CONFIG, "given_poses": str(folder / "transforms.json"), "seed": 0},
+        {
+            "poses": CONFIG,
+            "given_poses": str(folder / "transforms.json"),
+            "max_views": None,
+            "seed": 0,
+        },
         folder,
     )
     return folder, cameras

@@ -94,13 +94,13 @@ def _other_mapper(plan: Plan, _: int) -> Plan:
 
 
 CHANGES: Mapping[str, Change] = {
+    "fewer_matches": _with_settings(few_matches=True),
     "larger_images": _larger_images,
     "more_features": _more_features,
-    "fewer_matches": _with_settings(few_matches=True),
     "guided_matching": _with_settings(guided_matching=True),
-    "affine_features": _with_settings(affine_features=True),
-    "other_camera_sharing": _other_sharing,
     "other_mapper": _other_mapper,
+    "other_camera_sharing": _other_sharing,
+    "affine_features": _with_settings(affine_features=True),
 }
 """What each attempt but `more_views` changes."""
 
