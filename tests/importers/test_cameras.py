@@ -42,6 +42,7 @@ HELD = {
     "Transforms": ["PINHOLE", "OPENCV", "OPENCV_FISHEYE"],
 }
 """The lenses that each format can hold."""
+ROUND_TRIPS = [(kind, model) for kind, models in HELD.items() for model in models]
 NAMES = ("left/IMG 1.png", "right/IMG 1.png", "Büste (2).jpg")
 FLAT_NAMES = ("Büste (2).jpg", "IMG 1.png", "IMG 3.png")
 FLAT = ("Llff", "Polycam")
@@ -82,9 +83,30 @@ def written_and_read(kind_name: str, model: str, folder: str) -> tuple[list[str]
     return found.names(same_place), found.read(same_place, dict.fromkeys(names, size))
 
 
-@pytest.mark.parametrize(("kind", "model"), [(k, m) for k, models in HELD.items() for m in models])
-def test_a_format_gives_back_what_it_wrote(tmp_path, kind, model):
-    names, poses = in_own_process(written_and_read, kind, model, str(tmp_path))
+def all_written_and_read(folder: Path) -> dict[tuple[str, str], tuple[list[str], dict] | str]:
+    """What comes back of each format and lens, or what went wrong."""
+    found: dict[tuple[str, str], tuple[list[str], dict] | str] = {}
+    for kind, model in ROUND_TRIPS:
+        place = folder / f"{kind} {model}"
+        place.mkdir()
+        try:
+            found[kind, model] = written_and_read(kind, model, str(place))
+        except Exception as error:
+            found[kind, model] = repr(error)
+    return found
+
+
+@pytest.fixture(scope="module")
+def round_trips(tmp_path_factory) -> dict:
+    """All round trips, in one process: to start one takes longer than all of them."""
+    return in_own_process(all_written_and_read, tmp_path_factory.mktemp("round_trips"))
+
+
+@pytest.mark.parametrize(("kind", "model"), ROUND_TRIPS)
+def test_a_format_gives_back_what_it_wrote(round_trips, kind, model):
+    found = round_trips[kind, model]
+    assert not isinstance(found, str), found
+    names, poses = found
     expected = some_poses(model, FLAT_NAMES if kind in FLAT else NAMES)
     assert sorted(names) == sorted(expected)
     for name, pose in expected.items():
@@ -186,30 +208,38 @@ def lens_pixels(entry: dict, points: np.ndarray) -> np.ndarray:
     return project(transforms_lens(entry, (1, 1)), np.c_[points, np.ones(len(points))])
 
 
+def all_lens_pixels(entries: list[dict], points: np.ndarray) -> list[np.ndarray]:
+    return [lens_pixels(entry, points) for entry in entries]
+
+
 LARGE = {"w": 4000, "h": 6000, "fl_x": 5920}
-
-
-@pytest.mark.parametrize(
-    "distortion",
-    [
-        {"k1": 0.1, "k2": -0.05, "p1": 0.01, "p2": -0.02},
-        {"k1": 0.1, "k2": -0.05, "k3": 0.02},
-        {"k1": 0.05, "k2": -0.12, "k3": 0.10, "k4": -0.03},
-        {"k1": -0.3, "k2": 0.12, "k3": -0.02, "k4": 0.005, "p1": 0.001},
-        {"k4": 0.2},
-        {"is_fisheye": True, "k1": 0.05, "k2": -0.01, "k3": 0.01, "k4": 0.02},
-        {"camera_model": "OPENCV_FISHEYE", "k1": 0.05, "k4": 0.02},
-    ],
+DISTORTIONS = [
+    {"k1": 0.1, "k2": -0.05, "p1": 0.01, "p2": -0.02},
+    {"k1": 0.1, "k2": -0.05, "k3": 0.02},
+    {"k1": 0.05, "k2": -0.12, "k3": 0.10, "k4": -0.03},
+    {"k1": -0.3, "k2": 0.12, "k3": -0.02, "k4": 0.005, "p1": 0.001},
+    {"k4": 0.2},
+    {"is_fisheye": True, "k1": 0.05, "k2": -0.01, "k3": 0.01, "k4": 0.02},
+    {"camera_model": "OPENCV_FISHEYE", "k1": 0.05, "k4": 0.02},
+]
+DIRECTIONS = np.stack(
+    [part.ravel() for part in np.meshgrid(np.linspace(-0.33, 0.33, 9), np.linspace(-0.5, 0.5, 12))],
+    axis=1,
 )
-def test_a_lens_is_what_nerfstudio_says_it_is(distortion):
-    entry = LARGE | distortion
-    x, y = np.meshgrid(np.linspace(-0.33, 0.33, 9), np.linspace(-0.5, 0.5, 12))
-    points = np.stack([x.ravel(), y.ravel()], axis=1)
-    expected = nerfstudio_pixels(entry, points)
+
+
+@pytest.fixture(scope="module")
+def pixels() -> list[np.ndarray]:
+    """Where our lenses of all distortions show the points, from one process."""
+    return in_own_process(all_lens_pixels, [LARGE | terms for terms in DISTORTIONS], DIRECTIONS)
+
+
+@pytest.mark.parametrize("index", range(len(DISTORTIONS)))
+def test_a_lens_is_what_nerfstudio_says_it_is(pixels, index):
+    expected = nerfstudio_pixels(LARGE | DISTORTIONS[index], DIRECTIONS)
     inside = ((expected > 0) & (expected < (4000, 6000))).all(axis=1)
     assert inside.sum() > 50
-    found = in_own_process(lens_pixels, entry, points)
-    assert np.abs(found - expected)[inside].max() < 0.05
+    assert np.abs(pixels[index] - expected)[inside].max() < 0.05
 
 
 def test_cameras_of_synthetic_scenes_are_read_from_their_splits(tmp_path):
@@ -294,14 +324,18 @@ def names_and_depths(folder: Path) -> dict[str, float]:
     return {name: float(pose.world_to_camera[2, 3]) for name, pose in poses.items()}
 
 
-@pytest.mark.parametrize(
-    "place", [".", "sparse/0", "sparse", "0", "dense/sparse", "colmap/sparse/0"]
-)
-@pytest.mark.parametrize("with_points", [True, False])
-def test_text_models_keep_names_with_spaces_and_need_no_points(tmp_path, place, with_points):
-    colmap_text(tmp_path / "root" / place, with_points)
-    found = in_own_process(names_and_depths, tmp_path / "root")
-    assert found == {name: float(i) for i, name in enumerate(NAMES, start=1)}
+def all_names_and_depths(folders: list[Path]) -> list[dict[str, float]]:
+    return [names_and_depths(folder) for folder in folders]
+
+
+def test_text_models_keep_names_with_spaces_and_need_no_points(tmp_path):
+    folders = []
+    for place in (".", "sparse/0", "sparse", "0", "dense/sparse", "colmap/sparse/0"):
+        for with_points in (True, False):
+            folders.append(tmp_path / f"root {len(folders)}")
+            colmap_text(folders[-1] / place, with_points)
+    expected = {name: float(i) for i, name in enumerate(NAMES, start=1)}
+    assert in_own_process(all_names_and_depths, folders) == [expected] * len(folders)
 
 
 def binary_model(folder: Path) -> None:
