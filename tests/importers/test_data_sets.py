@@ -5,12 +5,15 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 from foreign_folder import sphere_rig, write_scene
+from headstyle.base.errors import InputError
 from headstyle.base.files import read_json, write_json
-from headstyle.importers.cameras import find_cameras, images_of_cameras
+from headstyle.importers.cameras import camera_formats, find_cameras, images_of_cameras
 from headstyle.importers.images import SUFFIXES
 from headstyle.importers.listing import list_files
 from headstyle.importers.scenes import SceneFiles, read_scene
+from study import ROOT
 
 
 def make(folder: Path, *names: str) -> None:
@@ -56,6 +59,16 @@ def test_of_gaussian_avatars_only_one_point_in_time_is_a_scene(tmp_path, caplog)
     assert type(kind).__name__ == "GaussianAvatars"
     # The cameras of all are there, for who gives the images of another one.
     assert kind.names(place)[-1] == "images/00009_00.png"
+
+
+def test_a_timestep_that_is_no_number_is_told_with_its_frame(tmp_path):
+    make(tmp_path, "images/00000_00.png")
+    frame = {"file_path": "images/00000_00.png", "timestep_index": "first"}
+    write_frames(tmp_path / "transforms_train.json", [frame], fl_x=100.0)
+    with pytest.raises(
+        InputError, match=r"frame 'images/00000_00\.png' has the timestep_index 'fi"
+    ):
+        views(tmp_path)
 
 
 def test_a_union_of_recordings_names_images_beside_it(tmp_path):
@@ -113,3 +126,9 @@ def test_a_scene_comes_in_from_its_data_sets_folder_alone(tmp_path):
     assert scene.cameras.names == sphere_rig().names
     np.testing.assert_allclose(scene.cameras.intrinsics, sphere_rig().intrinsics)
     assert scene.explained > 0.5
+
+
+def test_the_documentation_has_a_row_for_each_format():
+    text = (ROOT / "docs/formats.md").read_text(encoding="utf-8")
+    table = text[text.index("| Format |") :].split("\n\n")[0].splitlines()[2:]
+    assert len(table) == len(camera_formats())
