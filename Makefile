@@ -5,11 +5,12 @@ INSTALLED := $(VENV)/.installed
 DEMO := $(VENV)/bin/snakemake --cores all --configfile config/demo.yaml
 DEMO_REPORT := results/demo/report.html
 
-.PHONY: demo test gpu-test check format docs drawings clean help
+.PHONY: demo test gpu-test soak check format docs drawings clean help
 
 help:
 	@echo "make demo    from photographs to results/demo/report.html, no GPU, no downloads of weights"
 	@echo "make test    all tests"
+	@echo "make soak    hours of killed runs, damaged files and made-up inputs"
 	@echo "make check   linters, formatters and types, without changing anything"
 	@echo "make format  let the formatters rewrite the code"
 	@echo "make docs    the site of README.md and docs/, into site/; broken links are errors"
@@ -30,6 +31,11 @@ test: $(INSTALLED)
 # On a machine with a CUDA device: what the CPU tests skip. gsplat compiles once, in a minute or two.
 gpu-test: $(INSTALLED)
 	$(VENV)/bin/pytest -m gpu
+
+# Hours of kills and damaged files; KILLS says how many kills. The counts are printed.
+KILLS ?= 1000
+soak: $(INSTALLED)
+	HEADSTYLE_KILLS=$(KILLS) $(VENV)/bin/pytest -m soak -s tests/faults
 
 check: $(INSTALLED)
 	$(VENV)/bin/ruff check .

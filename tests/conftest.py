@@ -1,13 +1,46 @@
 """What every test file shares."""
 
+import shutil
 from collections.abc import Callable
 
 import headstyle  # noqa: F401  (first of all: it sets how idle threads wait)
 import pytest
+import yaml
+from filelock import FileLock
 from study import Study
+from tiny_study import TINY
 
 
 @pytest.fixture
 def study(tmp_path) -> Callable[..., Study]:
     """Make a scratch study with the demo's settings, some of them replaced."""
     return lambda **changes: Study.with_demo_settings(tmp_path, changes)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, worker_id) -> Study:
+    """The tiny study from photographs to tables and plots; tests leave it as it is.
+
+    Processes that run tests side by side share one run, and have a copy each.
+    """
+    shared = tmp_path_factory.getbasetemp().parent / "tiny_study"
+    if worker_id == "master":
+        shared = tmp_path_factory.mktemp("tiny_study")
+    shared.mkdir(exist_ok=True)
+    with FileLock(shared.with_suffix(".lock")):
+        made = shared / "made"
+        if not (shared / "is_whole").exists():
+            shutil.rmtree(made, ignore_errors=True)
+            made.mkdir()
+            Study.with_demo_settings(made, TINY).snakemake()
+            (shared / "is_whole").touch()
+    folder = tmp_path_factory.mktemp("tiny") / "study"
+    shutil.copytree(made, folder, copy_function=shutil.copy2)
+    return Study(folder, yaml.safe_load((folder / "settings.yaml").read_text()))
+
+
+@pytest.fixture
+def copy(finished, tmp_path) -> Study:
+    """A copy of the finished study to change; copies keep the files' times."""
+    shutil.copytree(finished.folder, tmp_path, dirs_exist_ok=True, copy_function=shutil.copy2)
+    return Study(tmp_path, finished.settings)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -59,6 +60,23 @@ class Study:
         assert (process.returncode == 0) == succeeds, output[-6000:]
         return output
 
+    def kill_after(self, seconds: float, *arguments: str) -> str | None:
+        """Run Snakemake, and after so many seconds kill -9 it and its jobs.
+
+        Returns:
+            What it had printed, or None where it had ended by itself, which must be well.
+        """
+        output = self.folder / "killed.txt"
+        with output.open("w") as file, self._start(*arguments, stdout=file) as process:
+            try:
+                process.wait(timeout=seconds)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                return output.read_text()
+        assert process.returncode == 0, output.read_text()[-6000:]
+        return None
+
     def kill_in_the_middle(self, log: str, target: str) -> None:
         """Start making `target`; once `log` appears, kill -9 Snakemake and its jobs."""
         path = self.folder / log
@@ -71,7 +89,7 @@ class Study:
                 time.sleep(0.05)
             os.killpg(process.pid, signal.SIGKILL)
 
-    def _start(self, *arguments: str) -> subprocess.Popen:
+    def _start(self, *arguments: str, stdout: Any = subprocess.PIPE) -> subprocess.Popen:
         command = [
             *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")),
             *("--configfile", "settings.yaml", "--cores", "2"),
@@ -81,7 +99,7 @@ class Study:
             command,
             cwd=self.folder,
             text=True,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )

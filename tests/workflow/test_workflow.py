@@ -17,44 +17,11 @@ from headstyle.posing.pose_errors import similarity
 from PIL import Image
 from snakemake_runs import jobs
 from study import Study, merged
+from tiny_study import TINY
 
 pytestmark = pytest.mark.slow
 
-TINY = {
-    "study": {"subjects": ["A", "B"], "prompts": ["recolor"]},
-    "capture": {
-        "long_side_px": 480,
-        "grid_rows": 3,
-        "grid_columns": 3,
-        "line_views": 0,
-        "samples_per_side": 1,
-    },
-    "poses": {"max_image_size_px": 480},
-    "images": {"size_px": 96},
-    "baseline": {
-        "iterations": 150,
-        "max_splats": 1500,
-        "refine": {"start": 20, "stop": 100, "every": 20},
-    },
-    "stylization": {"iterations": 8, "edit_every": 4},
-}
-
 AVATAR = "avatars/recolor_low"
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Study:
-    """The tiny study, run once from photographs to tables and plots."""
-    study = Study.with_demo_settings(tmp_path_factory.mktemp("tiny"), TINY)
-    study.snakemake()
-    return study
-
-
-@pytest.fixture
-def copy(finished, tmp_path) -> Study:
-    """A copy of the finished study to change; copies keep the files' times."""
-    shutil.copytree(finished.folder, tmp_path, dirs_exist_ok=True, copy_function=shutil.copy2)
-    return Study(tmp_path, finished.settings)
 
 
 def rows(path: Path) -> list[dict[str, str]]:

@@ -5,6 +5,7 @@ import struct
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, Any
 from zipfile import BadZipFile, ZipFile
 
@@ -27,7 +28,8 @@ MOST_PIXELS = 200_000_000
 _DECODER_ERRORS = (
     *(OSError, SyntaxError, ValueError, EOFError, struct.error, BadZipFile, KeyError),
     *(AttributeError, RuntimeError, MemoryError, zlib.error, OverflowError, TypeError),
-    PillowImage.DecompressionBombError,
+    # NumPy tokenizes the header of a damaged .npy.
+    *(PillowImage.DecompressionBombError, TokenError),
 )
 
 

@@ -62,7 +62,7 @@ def check_config(config: Mapping[str, Any], schema_path: str | Path) -> None:
     Raises:
         InputError: one line per wrong key, with the value found and what is allowed.
     """
-    problems = _problems(config, config_schema(schema_path), prefix="")
+    problems = problems_of(config, config_schema(schema_path))
     if problems:
         raise InputError("the configuration is not valid:\n  " + "\n  ".join(problems))
 
@@ -201,7 +201,7 @@ def read_checked_rows(path: str | Path, key: str, schema_path: str | Path) -> di
     schema = _read_schema(schema_path)
     table: dict[str, Row] = {}
     for number, row in enumerate(rows, start=2):
-        problems = _problems(row, schema, prefix="")
+        problems = problems_of(row, schema)
         if problems:
             raise InputError(f"{path}, row {number}: " + "; ".join(problems))
         if row[key] in table:
@@ -296,14 +296,15 @@ _Validator = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
 )
 
 
-def _problems(content: Any, schema: dict[str, Any], prefix: str) -> list[str]:
+def problems_of(content: Any, schema: dict[str, Any]) -> list[str]:
+    """One sentence for everything in some content that a schema does not allow."""
     validator = _Validator(schema)
     errors = sorted(validator.iter_errors(content), key=lambda error: [str(p) for p in error.path])
-    return [line for error in errors for line in _sentences(error, prefix)]
+    return [line for error in errors for line in _sentences(error)]
 
 
-def _sentences(error: jsonschema.ValidationError, prefix: str) -> list[str]:
-    key = prefix + ".".join(str(part) for part in error.absolute_path)
+def _sentences(error: jsonschema.ValidationError) -> list[str]:
+    key = ".".join(str(part) for part in error.absolute_path)
     schema: Any = error.schema
     wanted: Any = error.validator_value
     found: Any = error.instance

@@ -40,6 +40,8 @@ def sentence_of(error: BaseException) -> str | None:
         r"can't allocate memory|Insufficient memory|bad_alloc|Cannot allocate memory", text
     ):
         return f"the machine has not enough memory ({text}); {_OUT_OF_MEMORY}"
+    if "BrokenProcessPool" in names:
+        return f"a worker process was ended from outside, often for lack of memory; {_AGAIN}"
     if isinstance(error, OSError) and error.errno in _OF_DISKS:
         where = error.filename or "the disk"
         return f"{where} cannot be used ({error.strerror}); {_OF_DISKS[error.errno]}"
@@ -58,6 +60,7 @@ def failures(logs: str | Path, since: float) -> dict[Path, str]:
 
     Returns:
         The sentence of the error; for an unexpected one also the exception at its traceback's end.
+        A log that just stops is of a job that was killed.
     """
     found = {}
     for path in sorted(Path(logs).rglob("*.log")):
@@ -73,6 +76,8 @@ def failures(logs: str | Path, since: float) -> dict[Path, str]:
         if level == "ERROR":
             traceback = lines[starts[-1] + 1 :]
             found[path] = f"{sentence} ({traceback[-1]})" if traceback else sentence
+        elif not sentence.startswith("done"):
+            found[path] = f"the job was ended from outside, often for lack of memory; {_AGAIN}"
     return found
 
 

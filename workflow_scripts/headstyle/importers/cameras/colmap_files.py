@@ -69,8 +69,14 @@ def open_model(folder: str | Path) -> tuple[Any, dict[int, str]]:
         raise InputError(
             f"{place} cannot be read as a COLMAP model ({first_line(error)}); export it again"
         ) from None
-    names = {number: image.name for number, image in model.images.items()}
-    return model, names if suffix == "bin" else names | _text_names(place / "images.txt")
+    try:
+        names = {number: image.name for number, image in model.images.items()}
+        return model, names if suffix == "bin" else names | _text_names(place / "images.txt")
+    except (ValueError, IndexError) as error:
+        raise InputError(
+            f"{place} has an image without a name or with one that is not UTF-8"
+            f" ({first_line(error)}); export it again"
+        ) from None
 
 
 @contextmanager

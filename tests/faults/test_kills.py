@@ -1,0 +1,78 @@
+"""A run that is killed at any moment goes on, to the same tables, and redoes no finished work."""
+
+import os
+import random
+import re
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from snakemake_runs import jobs
+from study import Study
+from tiny_study import TINIEST
+
+# A run needs some seconds before its first job.
+STARTING_S = 8.0
+
+
+def tables(study: Study) -> dict[str, bytes]:
+    """The study's tables by name."""
+    return {p.name: p.read_bytes() for p in (study.folder / "results/tables").glob("*.csv")}
+
+
+def left_over(study: Study) -> list[Path]:
+    """What no finished study has: partial files, scratch folders, states of avatars."""
+    patterns = ("*.partial-*", ".partial", ".work", "*.checkpoint")
+    return [path for p in patterns for path in (study.folder / "results").rglob(p)]
+
+
+def finished_jobs(output: str) -> Counter:
+    """How many jobs of each rule a run finished."""
+    return Counter(re.findall(r"^Finished jobid: \d+ \(Rule: (\w+)\)", output, re.MULTILINE))
+
+
+@pytest.mark.soak
+def test_a_study_survives_kills_at_random_moments(tmp_path_factory):
+    """`HEADSTYLE_KILLS` kills, each at a random moment of whatever stage is running then."""
+    undisturbed = Study.with_demo_settings(tmp_path_factory.mktemp("undisturbed"), TINIEST)
+    started = time.monotonic()
+    undisturbed.snakemake()
+    longest_s = max(10.0, (time.monotonic() - started) / 10)
+    wanted, seed = tables(undisturbed), random.randrange(2**32)
+    chance, kills, studies = random.Random(seed), 0, 0
+    most = int(os.environ.get("HEADSTYLE_KILLS", "1000"))
+    print(f"\nseed {seed}, {most} kills, up to {longest_s:.0f} s after the start", flush=True)
+    while kills < most:
+        study = Study.with_demo_settings(tmp_path_factory.mktemp("killed"), TINIEST)
+        total = Counter(jobs(study.snakemake("-n")))
+        done: Counter = Counter()
+        while kills < most:
+            output = study.kill_after(STARTING_S + chance.uniform(0, longest_s))
+            if output is None:
+                break
+            kills += 1
+            done += finished_jobs(output)
+            # What is planned next and what was finished are no more than all jobs there are.
+            planned = Counter(jobs(study.snakemake("-n")))
+            redone = {rule: n for rule, n in (done + planned - total).items() if rule != "all"}
+            assert not redone, f"finished jobs are done again: {redone}, seed {seed}"
+        study.snakemake()
+        studies += 1
+        assert tables(study) == wanted, f"seed {seed}"
+        assert not left_over(study), f"seed {seed}"
+        assert "Nothing to be done" in study.snakemake()
+        print(f"{kills} kills survived in {studies} studies", flush=True)
+
+
+@pytest.mark.slow
+def test_a_killed_end_of_a_study_goes_on_to_the_same_tables(copy):
+    wanted, seed = tables(copy), random.randrange(2**32)
+    chance = random.Random(seed)
+    for name in ("views", "avatars"):
+        (copy.folder / f"results/tables/{name}.csv").unlink()
+    (copy.folder / "results/A/baseline/consistency/views.csv").unlink()
+    copy.kill_after(STARTING_S + chance.uniform(0, 8), "results/tables/avatars.csv")
+    copy.snakemake("results/tables/avatars.csv")
+    assert tables(copy) == wanted, f"seed {seed}"
+    assert not left_over(copy)
