@@ -1,5 +1,6 @@
 """What every test file shares."""
 
+import os
 import shutil
 from collections.abc import Callable
 
@@ -18,13 +19,13 @@ def study(tmp_path) -> Callable[..., Study]:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory, worker_id) -> Study:
+def finished(tmp_path_factory) -> Study:
     """The tiny study from photographs to tables and plots; tests leave it as it is.
 
     Processes that run tests side by side share one run, and have a copy each.
     """
     shared = tmp_path_factory.getbasetemp().parent / "tiny_study"
-    if worker_id == "master":
+    if "PYTEST_XDIST_WORKER" not in os.environ:
         shared = tmp_path_factory.mktemp("tiny_study")
     shared.mkdir(exist_ok=True)
     with FileLock(shared.with_suffix(".lock")):

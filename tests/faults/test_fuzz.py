@@ -1,12 +1,13 @@
 """Made-up and damaged input of every kind is read, or told in one sentence; nothing else happens.
 
-A few examples in `make test`; many in `make soak`, in the profile `soak`.
+A few examples in `make test`; `HEADSTYLE_EXAMPLES` of each kind in `make soak`.
 """
 
 import copy
 import io
 import json
 import math
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -44,7 +45,8 @@ SCHEMA = configuration.config_schema(SCHEMAS / "config.schema.yaml")
 HERE = given_by("the test")
 
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-MANY = settings(max_examples=5000, deadline=None, suppress_health_check=list(HealthCheck))
+EXAMPLES = int(os.environ.get("HEADSTYLE_EXAMPLES", "5000"))
+MANY = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 
 Edits = list[tuple[str, float, bytes]]
 edits = st.lists(

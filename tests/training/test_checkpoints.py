@@ -14,7 +14,7 @@ import torch
 from ball import make_ball, section, settings, write_ball
 from headstyle.base.errors import InputError
 from headstyle.training.baseline import train_on_views
-from headstyle.training.checkpoints import FILE
+from headstyle.training.checkpoints import FILE, read_state, write_state
 from headstyle.training.trainer import SplatTrainer
 from own_process import _RUNNER, SCRIPTS
 from safetensors import safe_open
@@ -183,3 +183,17 @@ def test_a_killed_job_goes_on_where_it_was_killed(tmp_path):
     depths = [np.load(tmp_path / name / "depth/view1.npz") for name in ("whole", "cut")]
     np.testing.assert_array_equal(depths[0]["median"], depths[1]["median"])
     assert not saved.parent.exists()
+
+
+def test_a_checkpoint_with_a_flipped_bit_is_not_resumed(tmp_path):
+    path = tmp_path / "training.safetensors"
+    tensors = {"a": torch.arange(1000.0), "b": torch.tensor(3), "c": torch.tensor([True, False])}
+    write_state(path, tensors, {"iteration": 7})
+    found, described = read_state(path)
+    assert described == {"iteration": 7}
+    assert all(torch.equal(found[name], value) for name, value in tensors.items())
+    content = bytearray(path.read_bytes())
+    content[-2000] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="checksum"):
+        read_state(path)

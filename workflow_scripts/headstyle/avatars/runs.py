@@ -16,8 +16,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from headstyle.avatars.files import OUTPUTS, AvatarFolder, Order
 from headstyle.avatars.schedules import Edit, make_schedule
@@ -39,7 +37,13 @@ from headstyle.losses.perceptual import make_perceptual_loss
 from headstyle.rendering.renderer import Splats
 from headstyle.rendering.splats import write_ply
 from headstyle.training.baseline import write_renders, write_splat_history
-from headstyle.training.checkpoints import restore, state_of
+from headstyle.training.checkpoints import (
+    UNREADABLE,
+    read_state,
+    restore,
+    state_of,
+    write_state,
+)
 from headstyle.training.trainers import make_trainer
 
 logger = logging.getLogger("headstyle")
@@ -255,11 +259,7 @@ class AvatarRun:
         """Write a checkpoint: the training's state and its target images."""
         tensors, described = state_of(self.trainer)
         with whole_folder(self.files.checkpoint) as folder:
-            save_file(
-                {name: value.detach().cpu().contiguous() for name, value in tensors.items()},
-                folder / STATE_FILE,
-                metadata={"training": json.dumps(described)},
-            )
+            write_state(folder / STATE_FILE, tensors, described)
             latest = self.files.edits / "cycle0"
             if self.schedule.checkpoint_every and latest.is_dir():
                 # Later edits replace these files one by one.
@@ -272,10 +272,8 @@ class AvatarRun:
         if not path.is_file():
             return None
         try:
-            with safe_open(path, framework="pt", device="cpu") as file:
-                described = json.loads(file.metadata()["training"])
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            tensors, described = read_state(path)
+        except UNREADABLE as error:
             logger.warning("%s cannot be read (%s): starting anew", path, error)
             return None
         restore(self.trainer, tensors, described)

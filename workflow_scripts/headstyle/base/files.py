@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -23,15 +24,20 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 
     The contents are on the disk before the file is renamed, so a power cut leaves either the old
     file or the new one. If the block raises, `path` is left as it was and the partial file is
-    removed.
+    removed. What an earlier process left that was killed at the same place is removed, too.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.stem}.partial-{os.getpid()}{path.suffix}")
+    # A partial folder is new.
+    in_partial = any(".partial-" in part for part in path.parent.parts)
+    leftovers = f".{escape(path.stem)}.partial-*{escape(path.suffix)}"
+    for leftover in () if in_partial else path.parent.glob(leftovers):
+        leftover.unlink(missing_ok=True)
     try:
         yield partial
         # The files of a partial folder are brought to the disk together: that is much faster.
-        if not any(".partial-" in part for part in path.parent.parts):
+        if not in_partial:
             bring_to_disk([partial])
         os.replace(partial, path)
     finally:

@@ -15,6 +15,7 @@ from headstyle.calibration.cases import Case, Settings
 from headstyle.calibration.scenes import EditedViews
 from headstyle.calibration.traps import TRAPS, compared_pairs
 from headstyle.consistency.scoring import score, view_means
+from headstyle.workflow.manifests import checked, forget, write_manifests
 
 CONSISTENT = "consistent"
 """Name in the column ladder for consistent views, which are on no ladder."""
@@ -73,26 +74,23 @@ def read_ladders(cases: Sequence[Case], folder: Path) -> pd.DataFrame:
     tables = []
     for case in cases:
         own = case_folder(case, folder)
-        floor = read_table(own / "consistent.csv", _SCORES)
+        floor = _read(own / "consistent.csv")
         for ladder in case.ladders():
             for seed in case.settings.seeds:
-                climb = read_table(own / f"{ladder}_{seed}.csv", _SCORES)
+                climb = _read(own / f"{ladder}_{seed}.csv")
                 tables.append(_labeled(pd.concat([floor, climb]), case, ladder=ladder, seed=seed))
     return pd.concat(tables, ignore_index=True)
 
 
 def read_traps(cases: Sequence[Case], folder: Path) -> pd.DataFrame:
     """Scores with and without traps: subject, prompt, trap, ladder, metrics."""
-    tables = [
-        _labeled(read_table(case_folder(case, folder) / "traps.csv", _SCORES), case)
-        for case in cases
-    ]
+    tables = [_labeled(_read(case_folder(case, folder) / "traps.csv"), case) for case in cases]
     return pd.concat(tables, ignore_index=True)
 
 
 def read_seconds(cases: Sequence[Case], folder: Path) -> pd.Series:
     """Seconds that each metric takes for one scene: the median over the cases."""
-    tables = [read_table(case_folder(case, folder) / "seconds.csv", _SCORES) for case in cases]
+    tables = [_read(case_folder(case, folder) / "seconds.csv") for case in cases]
     return pd.concat(tables).groupby("metric")["seconds"].median()
 
 
@@ -132,6 +130,14 @@ def _labeled(table: pd.DataFrame, case: Case, **labels: Any) -> pd.DataFrame:
 
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> None:
+    forget([path])
     table = pd.DataFrame(rows)
     floats = table.select_dtypes(np.floating).columns
     write_table(path, table.assign(**{name: table[name].round(8) for name in floats}))
+    write_manifests("calibrate_metrics", [path], {})
+
+
+def _read(path: Path) -> pd.DataFrame:
+    """Scores of an earlier or this run, after their checksum was checked."""
+    checked([path])
+    return read_table(path, _SCORES)

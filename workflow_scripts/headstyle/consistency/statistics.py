@@ -53,7 +53,9 @@ def read_ratings(path: str | Path) -> pd.DataFrame:
         raise InputError(f"{path} has a quality that is not a number; correct it")
     if table.duplicated(KEYS).any():
         twice = table.loc[table.duplicated(KEYS), KEYS].iloc[0]
-        raise InputError(f"{path} rates {' '.join(twice)} twice; keep one rating per avatar")
+        raise InputError(
+            f"{path} rates {' '.join(map(str, twice))} twice; keep one rating per avatar"
+        )
     return table[[*KEYS, "quality"]]
 
 

@@ -31,6 +31,8 @@ from headstyle.training.trainer import HistoryRow, SplatTrainer
 logger = logging.getLogger("headstyle")
 
 FILE = "training.safetensors"
+UNREADABLE = (OSError, SafetensorError, KeyError, TypeError, ValueError)
+"""What `read_state` raises for a file that is missing or damaged."""
 
 
 class Checkpoints:
@@ -58,13 +60,11 @@ class Checkpoints:
             return
         path = self.folder / FILE
         try:
-            with safe_open(path, framework="pt", device="cpu") as file:
-                described = json.loads(file.metadata()["training"])
-                if described["task"] != self.task:
-                    logger.info("%s is of other views or settings: starting anew", path)
-                    return
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            tensors, described = read_state(path)
+            if described["task"] != self.task:
+                logger.info("%s is of other views or settings: starting anew", path)
+                return
+        except UNREADABLE as error:
             logger.warning("%s cannot be read (%s): starting anew", path, error)
             return
         restore(trainer, tensors, described)
@@ -81,11 +81,7 @@ class Checkpoints:
             described |= {"task": self.task, "selection": selection.described()}
             tensors |= selection.tensors()
             with whole_file(self.folder / FILE) as partial:
-                save_file(
-                    {name: value.detach().cpu().contiguous() for name, value in tensors.items()},
-                    partial,
-                    metadata={"training": json.dumps(described)},
-                )
+                write_state(partial, tensors, described)
             self.iteration = trainer.iteration
         self._written = time.monotonic()
 
@@ -99,6 +95,26 @@ class Checkpoints:
         """Delete the folder: the training is complete."""
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def write_state(
+    path: str | Path, tensors: Mapping[str, Tensor], described: Mapping[str, Any]
+) -> None:
+    """Write what `state_of` returns into one file, with a checksum of all of it."""
+    kept = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    text = json.dumps(described)
+    save_file(kept, path, metadata={"training": text, "sha256": _checksum(kept, text)})
+
+
+def read_state(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `write_state` wrote; raises one of `UNREADABLE` where it is missing or damaged."""
+    with safe_open(path, framework="pt", device="cpu") as file:
+        metadata = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    # Older checkpoints have none.
+    if metadata.get("sha256", found := _checksum(tensors, metadata["training"])) != found:
+        raise ValueError("its contents do not have its checksum")
+    return tensors, json.loads(metadata["training"])
 
 
 def state_of(trainer: SplatTrainer) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -159,6 +175,14 @@ def task_digest(
         digest.update(np.ascontiguousarray(array).tobytes())
     for image in images:
         digest.update(np.ascontiguousarray(image).tobytes())
+    return digest.hexdigest()
+
+
+def _checksum(tensors: Mapping[str, Tensor], text: str) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        digest.update(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)}".encode())
+        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
