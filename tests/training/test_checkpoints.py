@@ -16,7 +16,7 @@ from headstyle.base.errors import InputError
 from headstyle.training.baseline import train_on_views
 from headstyle.training.checkpoints import FILE, read_state, write_state
 from headstyle.training.trainer import SplatTrainer
-from own_process import _RUNNER, SCRIPTS
+from own_process import _RUNNER, SCRIPTS, SUPPORT
 from safetensors import safe_open
 
 EVENTFUL = {"start": 5, "every": 10, "stop": 300, "densify_gradient": 1e-5}
@@ -154,7 +154,11 @@ def job(folder, cameras, name, **changes):
             *(sys.executable, "-c", _RUNNER, str(SCRIPTS / "train_baseline.py")),
             json.dumps(content, default=str),
         ],
-        env={**os.environ, "PYTHONPATH": str(SCRIPTS), "CUDA_VISIBLE_DEVICES": ""},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(SCRIPTS), str(SUPPORT)]),
+            "CUDA_VISIBLE_DEVICES": "",
+        },
         stderr=subprocess.PIPE,
     )
 

@@ -215,10 +215,12 @@ def test_a_zip_bomb_of_depth_is_refused(tmp_path):
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 OPTIONAL = PROJECT["optional-dependencies"]
+TOOLS = ("dev", "docs")
 LICENSES = (ROOT / "docs" / "licenses.md").read_text(encoding="utf-8")
 PACKAGES = [
     re.match(r"[\w.-]+", dependency)[0]
-    for dependency in [*PROJECT["dependencies"], *OPTIONAL["dreamsim"]]
+    for extra in (PROJECT["dependencies"], *(OPTIONAL[e] for e in OPTIONAL if e not in TOOLS))
+    for dependency in extra
 ]
 
 
