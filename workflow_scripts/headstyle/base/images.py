@@ -1,5 +1,6 @@
 """Reading, writing, compositing and resizing images, all sRGB; between sRGB and linear light."""
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,10 @@ Image = NDArray[np.float32]
 """sRGB in [0, 1]. Shape `(H, W, 3)`."""
 RgbaImage = NDArray[np.float32]
 """sRGB with straight (not premultiplied) alpha, all in [0, 1]. Shape `(H, W, 4)`."""
-UNREADABLE_IMAGE = (OSError, SyntaxError, ValueError, PillowImage.DecompressionBombError)
+UNREADABLE_IMAGE = (
+    *(OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, struct.error),
+    PillowImage.DecompressionBombError,
+)
 """What Pillow raises for a file that is no image, is damaged, or claims to be huge."""
 FOREGROUND_ALPHA = 0.5
 """A pixel whose alpha exceeds this is foreground."""

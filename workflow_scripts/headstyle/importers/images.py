@@ -37,7 +37,10 @@ _MANY_IMAGES_ALLOWED = {"MPO", "HEIF"}
 _REDUCED_RESOLUTION = 1
 _TIFF_SUBFILE_TYPE, _TIFF_BITS = 254, 258
 # What Pillow's decoders raise on broken files.
-_DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, MemoryError)
+_DECODER_ERRORS = (
+    *(OSError, SyntaxError, ValueError, EOFError, struct.error, MemoryError),
+    *(TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError),
+)
 _CONVERTED_MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 _DEEP_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 
