@@ -43,5 +43,4 @@ def finished(tmp_path_factory) -> Study:
 @pytest.fixture
 def copy(finished, tmp_path) -> Study:
     """A copy of the finished study to change; copies keep the files' times."""
-    shutil.copytree(finished.folder, tmp_path, dirs_exist_ok=True, copy_function=shutil.copy2)
-    return Study(tmp_path, finished.settings)
+    return Study.copy_of(finished, tmp_path)

@@ -7,7 +7,7 @@ from analytic import cameras_around, photograph, texture
 from headstyle.base.errors import InputError
 from headstyle.consistency.metrics import load_metrics, required_weights
 from headstyle.consistency.metrics.tsed import epipolar_distances, fundamental_matrix
-from headstyle.consistency.parts.clip import Clip, clip_files, head_square
+from headstyle.consistency.parts.clip import Clip, clip_files, download_clip, head_square
 from headstyle.consistency.scoring import score
 from headstyle.rendering.splats import splats_from_points
 from safetensors.torch import load_file
@@ -159,10 +159,19 @@ def test_a_missing_clip_model_is_told_with_the_ways_out(head, tmp_path, monkeypa
         ("nobody/nothing", r"config\.json is missing: .* nor in the hub's cache"),
         (str(tmp_path), r"config\.json is missing"),
     ):
+        settings = {"clip_model": model, "clip_revision": "0" * 40}
         with pytest.raises(InputError, match=message):
-            required_weights({"names": ["clip_consistency"], "clip_model": model})
+            required_weights(settings | {"names": ["clip_consistency"]})
         with pytest.raises(InputError, match=message):
-            load_metrics({"names": ["clip_similarity"], "clip_model": model}, CPU)
+            load_metrics(settings | {"names": ["clip_similarity"]}, CPU)
+
+
+def test_a_clip_model_of_the_hub_needs_its_commit():
+    settings = {"names": ["clip_consistency"], "clip_model": "openai/clip-vit-base-patch32"}
+    with pytest.raises(InputError, match=r"clip_revision is null.*needs its commit"):
+        required_weights(settings)
+    with pytest.raises(InputError, match="clip_revision is null"):
+        download_clip("openai/clip-vit-base-patch32")
 
 
 def test_a_clip_model_states_its_files_and_a_broken_one_is_told(clip_model, tmp_path):

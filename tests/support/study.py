@@ -49,6 +49,12 @@ class Study:
         quick = merged({**demo, "results_dir": "results"}, CONTROL_EDITS)
         return cls(folder, merged(quick, changes))
 
+    @classmethod
+    def copy_of(cls, study: "Study", folder: Path) -> "Study":
+        """A copy of a study in another folder. Its files keep their times."""
+        shutil.copytree(study.folder, folder, dirs_exist_ok=True, copy_function=shutil.copy2)
+        return cls(folder, study.settings)
+
     def write_settings(self) -> None:
         """Put the settings where `snakemake` reads them."""
         (self.folder / "settings.yaml").write_text(yaml.safe_dump(self.settings))

@@ -97,7 +97,8 @@ def test_a_backbone_lands_in_torchs_cache(hub, tmp_path, monkeypatch):
 def test_a_clip_model_comes_without_what_is_not_read(hub, tmp_path, monkeypatch):
     asked = []
 
-    def fetch(model, allow_patterns):
+    def fetch(model, revision, allow_patterns):
+        assert revision == "0" * 40
         asked.append((model, allow_patterns))
         (tmp_path / "clip").mkdir(exist_ok=True)
         (tmp_path / "clip" / "model.safetensors").touch()
@@ -112,6 +113,7 @@ def test_a_clip_model_comes_without_what_is_not_read(hub, tmp_path, monkeypatch)
         (None, []),
     ):
         metrics = CONFIG["metrics"] | {"names": names, "clip_model": model}
+        metrics["clip_revision"] = "0" * 40
         assert download(CONFIG | {"metrics": metrics, "editing": editing}) == expected
     assert {model for model, _ in asked} == {"some/clip"}
     assert "model.safetensors" in asked[0][1]

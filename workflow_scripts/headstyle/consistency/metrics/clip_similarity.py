@@ -44,16 +44,16 @@ class ClipSimilarity(Metric):
 
     def __init__(self, settings: Mapping[str, Any], device: torch.device) -> None:
         super().__init__(settings, device)
-        self._clip = Clip(settings["clip_model"], device)
+        self._clip = Clip(settings["clip_model"], device, settings.get("clip_revision"))
         self._similarities: Tensor | None = None
 
     @classmethod
     def weights(cls, settings: Mapping[str, Any]) -> list[Path]:
-        return clip_files(settings.get("clip_model"))
+        return clip_files(settings.get("clip_model"), settings.get("clip_revision"))
 
     @classmethod
     def download(cls, settings: Mapping[str, Any]) -> list[Path]:
-        return download_clip(settings["clip_model"])
+        return download_clip(settings["clip_model"], settings.get("clip_revision"))
 
     def prepare(self, scene: Scene) -> None:
         directions = self._clip.edit_directions(scene)

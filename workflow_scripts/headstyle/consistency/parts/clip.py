@@ -22,6 +22,14 @@ SETTINGS = (
         meaning="Folder or hub name of a CLIP model on this machine, for clip_consistency and "
         "clip_similarity.",
     ),
+    Setting(
+        "clip_revision",
+        None,
+        {"type": ["string", "null"], "pattern": "^[0-9a-f]{40}$"},
+        meaning="Commit of a CLIP model on the model hub, 40 hex digits: a name alone may mean "
+        "other weights tomorrow. null only beside a folder.",
+        names_weights=True,
+    ),
 )
 
 # The background behind all heads, so that backgrounds do not add to the difference.
@@ -30,11 +38,16 @@ _DOWNLOADED = ("*.json", "*.txt", "model.safetensors")
 _FILES = ("config.json", "model.safetensors", "preprocessor_config.json", "tokenizer_config.json")
 
 
-def clip_files(model: str | None) -> list[Path]:
+def clip_files(model: str | None, revision: str | None = None) -> list[Path]:
     """The files of a CLIP model: a folder, or a name in the hub's cache.
 
+    Args:
+        model: The folder or the name.
+        revision: Commit on the hub, which a name needs.
+
     Raises:
-        InputError: no model is named, or a file is missing, with where it was looked for.
+        InputError: no model is named, a name has no revision, or a file is missing, with where it
+            was looked for.
     """
     if not model:
         raise InputError(
@@ -47,7 +60,8 @@ def clip_files(model: str | None) -> list[Path]:
     else:
         from huggingface_hub import try_to_load_from_cache
 
-        found = [try_to_load_from_cache(model, name) for name in _FILES]
+        _check_revision(model, revision)
+        found = [try_to_load_from_cache(model, name, revision=revision) for name in _FILES]
         paths = [
             Path(path) if isinstance(path, str) else Path("hub cache", model, name)
             for path, name in zip(found, _FILES, strict=True)
@@ -62,14 +76,29 @@ def clip_files(model: str | None) -> list[Path]:
     return paths
 
 
-def download_clip(model: str | None) -> list[Path]:
-    """A CLIP model of the model hub, in the hub's cache; nothing for a folder."""
+def download_clip(model: str | None, revision: str | None = None) -> list[Path]:
+    """A CLIP model of the model hub, in the hub's cache; nothing for a folder.
+
+    Raises:
+        InputError: the name has no revision.
+    """
     if not model or Path(model).is_dir():
         return []
     from huggingface_hub import snapshot_download
 
-    folder = Path(snapshot_download(model, allow_patterns=list(_DOWNLOADED)))
-    return sorted(path for path in folder.iterdir() if path.is_file())
+    _check_revision(model, revision)
+    folder = snapshot_download(model, revision=revision, allow_patterns=list(_DOWNLOADED))
+    return sorted(path for path in Path(folder).iterdir() if path.is_file())
+
+
+def _check_revision(model: str, revision: str | None) -> None:
+    """A commit stands for its files: the hub's cache files them by their digests."""
+    if revision is None:
+        raise InputError(
+            f"metrics.clip_revision is null, but {model!r} is no folder on this machine and a name"
+            " on the model hub needs its commit (40 hex digits, on the model's page under Files,"
+            " History); set it, or name a folder"
+        )
 
 
 class Clip:
@@ -78,21 +107,26 @@ class Clip:
     Args:
         model: A folder or the name of a model in the hub's cache.
         device: Where it computes.
+        revision: Commit on the hub, which a name needs.
 
     Raises:
         InputError: the model is missing or cannot be read.
     """
 
-    def __init__(self, model: str, device: torch.device) -> None:
-        clip_files(model)
+    def __init__(self, model: str, device: torch.device, revision: str | None = None) -> None:
+        clip_files(model, revision)
         from transformers import AutoTokenizer, CLIPImageProcessor, CLIPModel
 
         try:
             self._model = CLIPModel.from_pretrained(
-                model, local_files_only=True, use_safetensors=True
+                model, revision=revision or "main", local_files_only=True, use_safetensors=True
             )
-            self._tokenizer = AutoTokenizer.from_pretrained(model, local_files_only=True)
-            self._processor = CLIPImageProcessor.from_pretrained(model, local_files_only=True)
+            self._tokenizer = AutoTokenizer.from_pretrained(
+                model, revision=revision or "main", local_files_only=True
+            )
+            self._processor = CLIPImageProcessor.from_pretrained(
+                model, revision=revision or "main", local_files_only=True
+            )
         except (OSError, ValueError, KeyError) as error:
             reason = first_line(error)
             raise InputError(
