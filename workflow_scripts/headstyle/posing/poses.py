@@ -56,7 +56,7 @@ _OVERLAP_FEATURES = 1024
 _LOOK_PX = 16
 
 
-@dataclass
+@dataclass(frozen=True)
 class Capture:
     """The photographs of one subject, and what was computed of them so far."""
 
@@ -118,6 +118,18 @@ class Capture:
         return found[plan.views]
 
 
+@dataclass(frozen=True)
+class Posed:
+    """What came of posing the views of a capture."""
+
+    mapping: Mapping
+    views: tuple[str, ...]
+    """All views of the attempt that was kept, also those without a pose."""
+    attempts: list[Attempt]
+    islands: list[tuple[str, ...]]
+    """Parts of the photographs that do not overlap, where there are several."""
+
+
 def estimate_poses(
     masks: dict[str, Any],
     masks_folder: Path,
@@ -156,38 +168,23 @@ def estimate_poses(
         overlaps = _measured_overlaps(capture, config["max_image_size_px"], max_views, settings)
         used = [posable[i] for i in choose_views(overlaps, max_views)]
         logger.info("%d of %d photographs are views, by their overlap", len(used), len(posable))
-    first = Plan(tuple(used), config["max_image_size_px"], config["camera_sharing"], settings)
+    plan = Plan(tuple(used), config["max_image_size_px"], config["camera_sharing"], settings)
     if given is None:
-        best, attempts = _posed_in_turn(capture, first, config, overlaps)
-        mapping, used = best.found, list(best.plan.views)
-        if mapping is not None:
-            shutil.move(capture.models[best.plan], model_folder)
-        islands = _islands(
-            best.plan.views if overlaps is None else posable,
-            capture.overlaps_of(best.plan) if overlaps is None else overlaps,
-            mapping.registered if mapping else (),
-        )
+        posed = _posed_in_turn(capture, plan, config, overlaps, model_folder)
     else:
-        mapping = _points_under_given_poses(capture, first, given, model_folder)
-        attempts, islands = [], []
-    if mapping is None:
-        raise InputError(
-            f"no two of the {len(views)} views can be matched; use photographs that overlap more,"
-            " check that the masks keep the head, or give known poses"
-        )
-    unused = sorted(set(posable) - set(used))
-    dropped = drop_reasons([view for view in views if view not in unused], mapping)
-    dropped |= masks.get("left_out", {})
-    photographs = len(views) + len(masks.get("left_out", {}))
-    total = min(photographs, max_views or photographs)
-    went_on = check_registered(mapping, dropped, total, config, islands)
+        posed = _posed_as_given(capture, plan, given, model_folder)
+    unused = sorted(set(posable) - set(posed.views))
+    left_out = masks.get("left_out", {})
+    dropped = drop_reasons([view for view in views if view not in unused], posed.mapping) | left_out
+    total = min(len(views) + len(left_out), max_views or len(views) + len(left_out))
+    went_on = check_registered(posed.mapping, dropped, total, config, posed.islands)
     return {
         "source": "estimated" if given is None else "given",
-        **_summary(mapping, dropped),
+        **_summary(posed.mapping, dropped),
         "unused": unused,
-        "captures": [list(names) for names in islands],
+        "captures": [list(names) for names in posed.islands],
         "went_on": went_on,
-        "attempts": [attempt.record for attempt in attempts],
+        "attempts": [attempt.record for attempt in posed.attempts],
     }
 
 
@@ -204,9 +201,13 @@ def _measured_overlaps(
 
 
 def _posed_in_turn(
-    capture: Capture, first: Plan, config: dict[str, Any], overlaps: Overlaps | None
-) -> tuple[Attempt, list[Attempt]]:
-    """The best of the configured attempts, and all that were made."""
+    capture: Capture,
+    first: Plan,
+    config: dict[str, Any],
+    overlaps: Overlaps | None,
+    model_folder: Path,
+) -> Posed:
+    """The best of the configured attempts; its model goes to `model_folder`."""
     posable = list(capture.infos)
     number = {view: i for i, view in enumerate(posable)}
 
@@ -223,15 +224,24 @@ def _posed_in_turn(
     best, attempts = try_in_turn(
         first, config["attempts"], enough, capture.run, more_views, largest_px
     )
-    if best.found:
-        counts = best.found.best_matches.values()
-        logger.info("matches of a view with its best partner: %d to %d", min(counts), max(counts))
-    return best, attempts
+    if best.found is None:
+        raise InputError(
+            f"no two of the {len(first.views)} views can be matched; use photographs that overlap"
+            " more, check that the masks keep the head, or give known poses"
+        )
+    counts = best.found.best_matches.values()
+    logger.info("matches of a view with its best partner: %d to %d", min(counts), max(counts))
+    shutil.move(capture.models[best.plan], model_folder)
+    known = best.plan.views if overlaps is None else posable
+    shared = capture.overlaps_of(best.plan) if overlaps is None else overlaps
+    islands = _islands(known, shared, best.found.registered)
+    return Posed(best.found, best.plan.views, attempts, islands)
 
 
-def _points_under_given_poses(
+def _posed_as_given(
     capture: Capture, plan: Plan, given: dict[str, GivenPose], model_folder: Path
-) -> Mapping:
+) -> Posed:
+    """Points under given poses; the model goes to `model_folder`."""
     infos = {view: capture.infos[view] for view in plan.views}
     given = upright_poses(given, infos)
     lenses, lens_of_view = given_lenses(infos, given, plan.max_image_size_px)
@@ -240,7 +250,8 @@ def _points_under_given_poses(
     write_work_images(capture.views, capture.masks_folder, images, lenses, folder, settings.threads)
     best_matches = find_matches(folder, images, lenses, settings)
     poses = np.stack([given[view].world_to_camera for view in plan.views])
-    return triangulate(folder, images, lenses, poses, best_matches, settings, model_folder)
+    mapping = triangulate(folder, images, lenses, poses, best_matches, settings, model_folder)
+    return Posed(mapping, plan.views, [], [])
 
 
 def _islands(
