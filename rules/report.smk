@@ -35,6 +35,30 @@ rule draw_stages:
         "../workflow_scripts/draw_stages.py"
 
 
+rule judge_baseline:
+    input:
+        cameras=rules.downscale_views.output.cameras,
+        renders=rules.train_baseline.output.renders,
+    output:
+        judgement=f"{R}/{{subject}}/baseline_judgement.json",
+    log:
+        f"{R}/logs/{{subject}}/judge_baseline.log",
+    benchmark:
+        f"{R}/benchmarks/{{subject}}/judge_baseline.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=2_000,
+        runtime="20m",
+    params:
+        library=library_digest("judge_baseline"),
+    message:
+        "Measuring what the baseline of {wildcards.subject} gets wrong"
+    script:
+        "../workflow_scripts/judge_baseline.py"
+
+
 rule draw_avatars:
     input:
         masks=subject_masks,
@@ -143,6 +167,7 @@ rule write_overview:
         strips=[f"{R}/plots/{subject}/strip.jpg" for subject in SUBJECTS],
         poses=of_subjects("poses/poses.json"),
         baselines=of_subjects("baseline/metrics.json"),
+        judgements=of_subjects("baseline_judgement.json"),
         avatars=rules.summarize.output.avatars,
         prompts=PROMPTS_TABLE,
     output:
@@ -172,6 +197,7 @@ rule write_overview:
         subjects=SUBJECTS,
         metrics=FIRST_METRICS,
         note=editor_note(config["editing"]),
+        least_psnr=config["summary"]["least_psnr"],
         # Number of rows in the picture.
         shown=4,
         assets=page_assets(),

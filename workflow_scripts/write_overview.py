@@ -2,6 +2,7 @@
 
 Input:  strips             one picture per subject
         poses, baselines   poses.json and metrics.json per subject
+        judgements         baseline_judgement.json per subject
         avatars            the study's table of avatars
         prompts            the table of prompts
 Output: page      HTML
@@ -15,6 +16,7 @@ from headstyle.base.files import read_json
 from headstyle.base.tables.rows import read_rows
 from headstyle.report.contact_sheets import write_sheet
 from headstyle.report.instructions import read_prompts
+from headstyle.report.judging.baseline import baseline_note
 from headstyle.report.overview import overview_page
 from headstyle.report.pages import write_page
 from headstyle.report.sheets import stacked_strips
@@ -32,6 +34,10 @@ if __name__ == "__main__":
                 params.subjects, paths.strips, paths.poses, paths.baselines, strict=True
             )
         }
+        for entry, judgement in zip(subjects.values(), paths.judgements, strict=True):
+            entry["baseline_note"] = baseline_note(
+                entry["baseline"], read_json(judgement), entry["poses"], params.least_psnr
+            )
         prompts = {p: row["text"] for p, row in read_prompts(paths.prompts).items()}
         page = overview_page(
             subjects,

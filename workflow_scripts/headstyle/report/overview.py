@@ -65,8 +65,8 @@ def overview_page(
     """The first page of the report.
 
     Args:
-        subjects: Per subject `strip` (path of its picture), `poses` (poses.json) and `baseline`
-            (metrics.json).
+        subjects: Per subject `strip` (path of its picture), `poses` (poses.json), `baseline`
+            (metrics.json) and, if there is something to tell, `baseline_note`.
         avatars: Rows of `avatars.csv`.
         prompts: Text of each prompt.
         metrics: Names of the metrics' columns.
@@ -89,6 +89,11 @@ def overview_page(
             f'<p class="callout">{escape(name)}: {escape(text)}</p>'
             for name, entry in subjects.items()
             if (text := views_note(entry["poses"]))
+        ),
+        *(
+            f'<p class="callout">{escape(name)}: {escape(text)}</p>'
+            for name, entry in subjects.items()
+            if (text := entry.get("baseline_note", ""))
         ),
         _figure(data_uri(top, 85), "The stages on one view of each head", _STAGES),
         "<h2>Results at a glance</h2>",
