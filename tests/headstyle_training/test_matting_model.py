@@ -12,6 +12,7 @@ from headstyle.base.embedded import EMBEDDED_MODELS, embedded_file
 from headstyle.base.errors import InputError
 from headstyle.posing.masks import load_matting, matting_weights
 from headstyle_training.heads.bank import HeadBank
+from headstyle_training.matting.agreement import VIEWS, contradicted, draw_photographs
 from headstyle_training.matting.model import (
     Matting,
     export_onnx,
@@ -332,3 +333,16 @@ def test_the_shipped_model_finds_unseen_heads_as_its_card_says():
     values = iou(found, alphas)
     assert scores["heads"]["iou"] >= 0.98
     assert float(values.mean()) == pytest.approx(scores["heads"]["iou"], abs=0.02)
+
+
+def test_true_masks_of_one_head_agree_and_a_pedestal_in_one_is_contradicted(bank):
+    _, alphas, cameras = draw_photographs(bank, 96, seed=3)
+    assert alphas.shape == (VIEWS, 1, 96, 96)
+    assert contradicted(alphas, cameras).max() < 0.02
+    # A block beside the head that one view takes in.
+    wrong = alphas.clone()
+    wrong[4, :, 76:, :20] = 1
+    share = (wrong[4] - alphas[4]).clamp_min(0).sum() / wrong[4].sum()
+    found = contradicted(wrong, cameras)
+    assert float(found[4]) > 0.5 * float(share) > 0.02
+    assert found[torch.arange(VIEWS) != 4].max() < 0.02

@@ -6,7 +6,8 @@ chest.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -19,11 +20,14 @@ from headstyle_training.heads.photographer import SurfelBatch, photograph, srgb_
 from headstyle_training.heads.studio import (
     CameraBatch,
     LightBatch,
+    TintBatch,
     draw_lights,
     draw_tints,
     look_at,
 )
 from headstyle_training.heads.surfels import COLOR_GROUPS
+
+Batch = TypeVar("Batch", SurfelBatch, LightBatch, TintBatch)
 
 SCULPTURE_SHARE, CUT_SHARE, BARE_SHARE = 0.45, 0.7, 0.65
 """Shares: sculptures among the heads; broken-off ones among these; shirtless ones among these."""
@@ -106,6 +110,55 @@ def draw_cutouts(bank: HeadBank, count: int, side_px: int, rng: np.random.Genera
     )
     rgba = _closed(pictures.rgba)
     return Cutouts(rgba.mul(255).round().byte(), torch.from_numpy(sculpted).to(device))
+
+
+def draw_capture(
+    bank: HeadBank, count: int, side_px: int, rng: np.random.Generator
+) -> tuple[Cutouts, CameraBatch]:
+    """Photograph one head of the bank, of flesh or as a sculpture, from all sides in one light.
+
+    The head is whole in every frame.
+
+    Returns:
+        `count` cutouts, and their cameras in the head's frame [m].
+    """
+    device = bank.device
+    edits = bank.draw(1, rng)
+    sculpted = rng.random(1) < SCULPTURE_SHARE
+    surfels = _as_sculptures(bank.fetch([edits[0].original]), sculpted, rng)
+    surfels = _cut_off(surfels, sculpted, rng)
+    azimuth = np.linspace(-np.pi, np.pi, count, endpoint=False) + rng.uniform(0, 1)
+    elevation = np.radians(rng.uniform(-10, 45, count))
+    level = np.cos(elevation)
+    outward = np.stack(
+        [np.sin(azimuth) * level, np.sin(elevation), np.cos(azimuth) * level], axis=1
+    )
+    distance, frame_m = rng.uniform(0.9, 1.6), rng.uniform(0.5, 0.7)
+    target = np.tile(TARGET_M, (count, 1)) + rng.normal(0, 0.01, (count, 3))
+    poses = look_at(target + distance * outward, target, rng.normal(0, 3, count))
+    intrinsics = np.tile(np.eye(3), (count, 1, 1))
+    intrinsics[:, 0, 0] = intrinsics[:, 1, 1] = side_px * distance / frame_m
+    intrinsics[:, :2, 2] = side_px / 2
+    cameras = CameraBatch(_float(poses), _float(intrinsics))
+    lights, tints = draw_lights(1, rng), draw_tints(_free_groups(edits, sculpted), rng)
+    pictures = photograph(
+        _repeated(surfels, count),
+        cameras.to(device),
+        _repeated(lights, count).to(device),
+        _repeated(tints, count).to(device),
+        side_px,
+        side_px,
+    )
+    rgba = _closed(pictures.rgba).mul(255).round().byte()
+    return Cutouts(rgba, torch.from_numpy(np.repeat(sculpted, count)).to(device)), cameras
+
+
+def _repeated(batch: Batch, count: int) -> Batch:
+    """A batch of one, `count` times."""
+    return replace(
+        batch,
+        **{f.name: getattr(batch, f.name).repeat_interleave(count, dim=0) for f in fields(batch)},
+    )
 
 
 def _closed(rgba: Tensor) -> Tensor:

@@ -85,7 +85,7 @@ def draw_halls(count: int, side_px: int, generator: torch.Generator) -> Tensor:
 
 @torch.no_grad()
 def compose(
-    cutouts: Cutouts, backgrounds: Tensor, generator: torch.Generator
+    cutouts: Cutouts, backgrounds: Tensor, generator: torch.Generator, mirrors: bool = True
 ) -> tuple[Tensor, Tensor]:
     """Photographs of the cutouts before the backgrounds, and the alpha to be found.
 
@@ -93,12 +93,13 @@ def compose(
         cutouts: Shape `(B, 4, H, W)`; H and W are multiples of 8.
         backgrounds: Shape `(B, 3, H, W)`.
         generator: Draws everything.
+        mirrors: Whether half of the cutouts are mirrored; views of known cameras cannot be.
 
     Returns:
         Photographs `(B, 3, H, W)` and alpha `(B, 1, H, W)`.
     """
     chance = Chance(len(backgrounds), generator)
-    rgba = _mirrored(cutouts.rgba.float() / 255, chance.happens(0.5))
+    rgba = _mirrored(cutouts.rgba.float() / 255, chance.happens(0.5) * mirrors)
     color, alpha = rgba[:, :3] * rgba[:, 3:], rgba[:, 3:]
     mean = color.sum(dim=(2, 3)) / alpha.sum(dim=(2, 3)).clamp_min(1)
     behind = _behind(backgrounds, rgba, mean, chance)

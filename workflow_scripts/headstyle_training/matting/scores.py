@@ -13,6 +13,7 @@ from torch import Tensor
 
 from headstyle_training.heads.bank import HeadBank
 from headstyle_training.heads.pairs import PairStream
+from headstyle_training.matting.agreement import VIEWS, contradicted, draw_photographs
 from headstyle_training.matting.model import Matting, MattingNet, normalized
 from headstyle_training.matting.pictures import Cutouts, draw_cutouts
 from headstyle_training.matting.scenes import compose, draw_halls
@@ -86,8 +87,39 @@ def evaluate(
         shown = min(12, count)
         trio = [images, *(t.expand(-1, 3, -1, -1) for t in (found, alphas))]
         rows.append(torch.cat([t[:shown] for t in trio], dim=3))
+    scores["captures"] = _score_captures(matting, bank, max(1, count // VIEWS), side_px, seed)
     _write_sheet(sheet, torch.cat(rows).mul(255).round().byte().permute(0, 2, 3, 1).cpu().numpy())
     return scores
+
+
+def _score_captures(
+    matting: Matting, bank: HeadBank, captures: int, side_px: int, seed: int
+) -> dict[str, float]:
+    """How well masks of one head from all sides agree, over some captures.
+
+    `contradicted` is the part of a mask that the other views contradict, in the mean and in the
+    worst capture; `contradicted_true` is that of the true masks, which is what the measure's grid
+    leaves.
+    """
+    parts: dict[str, list[float]] = {"contradicted": [], "contradicted_true": []}
+    overlaps, errors = [], []
+    for capture in range(captures):
+        images, alphas, cameras = draw_photographs(bank, side_px, seed + capture)
+        images = images.mul(255).round() / 255
+        found = torch.cat([matting(normalized(part)) for part in images.split(PICTURES_AT_ONCE)])
+        cameras = cameras.to(images.device)
+        parts["contradicted"].append(float(contradicted(found, cameras).mean()))
+        parts["contradicted_true"].append(float(contradicted(alphas, cameras).mean()))
+        overlaps.append(iou(found, alphas))
+        errors.append(float((found - alphas).abs().mean()))
+    means = {key: float(np.mean(values)) for key, values in parts.items()}
+    worst = {"contradicted_most": max(parts["contradicted"]), "captures": captures}
+    return (
+        summary(torch.cat(overlaps))
+        | {"mean_absolute_error": float(np.mean(errors))}
+        | means
+        | worst
+    )
 
 
 def summary(values: Tensor) -> dict[str, float]:
