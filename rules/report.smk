@@ -39,6 +39,7 @@ rule judge_baseline:
     input:
         cameras=rules.downscale_views.output.cameras,
         renders=rules.train_baseline.output.renders,
+        history=rules.train_baseline.output.history,
     output:
         judgement=f"{R}/{{subject}}/baseline_judgement.json",
     log:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from headstyle.report.judging.baseline import REASONS, baseline_note, measure_view
+from headstyle.report.judging.baseline import REASONS, baseline_note, measure_view, rise_db
 
 SIDE = 96
 
@@ -48,9 +48,14 @@ def scores(psnr):
     return {"psnr": psnr + 1, "views": views | {"d": {"psnr": 3.0, "heldout": True}}}
 
 
-def note(reason, psnr=18.0):
-    measured = {name: measure_view(*CASES[reason]) for name in "abcd"}
-    return baseline_note(scores(psnr), measured, {"mean_reprojection_error_px": 2.5}, 24)
+def note(reason, psnr=18.0, rise=0.1):
+    judgement = {"views": {n: measure_view(*CASES[reason]) for n in "abcd"}, "rise_db": rise}
+    return baseline_note(scores(psnr), judgement, {"mean_reprojection_error_px": 2.5}, 24)
+
+
+def test_a_training_that_is_still_rising_is_told_before_other_reasons():
+    assert rise_db([10, 10, 12, 12, 14, 14, 17, 17]) == pytest.approx(3)
+    assert "still rising by 3.0 dB" in note("mask", rise=3.0)
 
 
 def test_a_good_baseline_is_not_told():

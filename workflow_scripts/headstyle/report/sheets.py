@@ -96,11 +96,9 @@ def masks_sheet(subject: Subject) -> Image.Image:
     for name in pictures.evenly_spaced(list(photographs), MAX_TILES):
         picture = pictures.photograph(photographs[name], _TILE_PX)
         view = index["views"][name]
-        notes = [
-            f"{view['coverage']:.0%} of the frame",
-            *_corrections(view),
-            *view.get("flags", []),
-        ]
+        # Of a long line only the ends are shown.
+        said = _corrections(view) or [f"{view['coverage']:.0%} of the frame"]
+        notes = [*said, *view.get("flags", [])]
         shown = pictures.outlined(picture, subject.masks.parent / f"{name}.png")
         tiles.append(Tile(shown, name, ", ".join(notes)))
     steps = " and ".join(str(step).replace("_", " ") for step in index["steps"]) or "none (given)"

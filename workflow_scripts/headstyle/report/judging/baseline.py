@@ -24,6 +24,8 @@ _LARGEST_SHIFT = 0.04
 # A reason is named if it explains so large a part of a view's error, and, for all views, that one
 # which explains most.
 _LEAST_PART = 0.35
+# A training that still gains more in its last quarter is not finished [dB].
+_UNFINISHED_DB = 2.0
 # Views that are named, at most.
 _NAMED = 5
 _ROWS, _COLUMNS = ("top", "middle", "bottom"), ("left", "center", "right")
@@ -39,6 +41,10 @@ _REASON_TEXT = {
     "pose": (
         "A shift of the renders takes much of the error away, so cameras are wrong. Look at the "
         "table of camera poses; remove photographs whose views are named here."
+    ),
+    "training": (
+        "The PSNR was still rising by {rise:.1f} dB in the last quarter of the training: raise "
+        "baseline.iterations."
     ),
     "": "No single cause explains the error: look at the sheet of the baseline.",
 }
@@ -87,18 +93,26 @@ def measure_view(view: RgbaImage, render: RgbaImage) -> dict[str, Any]:
     }
 
 
+def rise_db(psnr: Sequence[float]) -> float:
+    """How much the PSNR [dB] of a history rose from its third quarter to its last; 0 if short."""
+    quarter = len(psnr) // 4
+    if not quarter:
+        return 0.0
+    return float(np.mean(psnr[-quarter:]) - np.mean(psnr[-2 * quarter : -quarter]))
+
+
 def baseline_note(
-    scores: Mapping[str, Any], measured: Mapping[str, Any], poses: Mapping[str, Any], least: float
+    scores: Mapping[str, Any], judgement: Mapping[str, Any], poses: Mapping[str, Any], least: float
 ) -> str:
     """What is wrong with a baseline, in sentences for the first page; nothing if it is good.
 
     Args:
         scores: Content of the baseline's metrics.json.
-        measured: `measure_view` of each view, by name.
+        judgement: `views`: `measure_view` of each view, by name; `rise_db` of the training.
         poses: Content of poses.json.
         least: PSNR [dB] that the mean of the training views must reach.
     """
-    psnr, views = scores.get("psnr"), scores["views"]
+    psnr, views, measured = scores.get("psnr"), scores["views"], judgement["views"]
     if psnr is None or psnr >= least:
         return ""
     training = [n for n, view in views.items() if not view["heldout"] and view["psnr"] is not None]
@@ -108,10 +122,12 @@ def baseline_note(
     named = "; ".join(_view_text(n, views[n]["psnr"], measured.get(n, {})) for n in worst[:_NAMED])
     more = f", and {len(worst) - _NAMED} more" if len(worst) > _NAMED else ""
     reason = _main_reason([measured[n] for n in training if measured.get(n)])
+    # A training at its beginning gets everything wrong, also the masks.
+    reason = "training" if judgement["rise_db"] >= _UNFINISHED_DB else reason
     said = (
         f"The baseline shows its own training views with only {psnr:.1f} dB (expected: {least:g} dB"
         f" or more), so everything after it is worth less. Worst views: {named}{more}. "
-        f"{_REASON_TEXT[reason]}"
+        f"{_REASON_TEXT[reason].format(rise=judgement['rise_db'])}"
     )
     error_px = poses.get("mean_reprojection_error_px")
     if reason == "pose" and error_px is not None:
