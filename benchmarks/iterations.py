@@ -31,7 +31,7 @@ def settings_of(changes: dict[str, Any], iterations: int) -> TrainingSettings:
     section = yaml.safe_load(config.read_text(encoding="utf-8"))["baseline"]
     for key, value in changes.items():
         section[key] = section[key] | value if isinstance(value, dict) else value
-    section |= {"iterations": iterations, "holdout_every": HOLDOUT_EVERY, "checkpoint_every_s": 0}
+    section |= {"iterations": iterations, "holdout": HOLDOUT_EVERY, "checkpoint_every_s": 0}
     return TrainingSettings.from_config(section)
 
 

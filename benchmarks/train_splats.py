@@ -43,11 +43,11 @@ from headstyle.training.baseline import (
     score_views,
 )
 from headstyle.training.exposure import Exposures
+from headstyle.training.selection import split_views
 from headstyle.training.trainer import (
     TrainingSettings,
     random_order,
     scene_extent,
-    split_views,
 )
 from iterations import (
     HOLDOUT_EVERY,
@@ -115,7 +115,7 @@ class Views:
         self.cameras = read_cameras(folder / "cameras.json")
         self.images = read_views(folder, self.cameras)
         self.points, self.colors = read_points(folder / "points.npz")
-        self.training, self.held = split_views(len(self.cameras), HOLDOUT_EVERY)
+        self.training, self.held = split_views(self.cameras.names, HOLDOUT_EVERY)
 
     def of(self, indices: list[int]) -> tuple[Cameras, list[RgbaImage]]:
         names = [self.cameras.names[i] for i in indices]

@@ -23,6 +23,12 @@ rule train_baseline:
         runtime="4h",
     params:
         baseline=config["baseline"],
+        # Which views a data set holds out itself, it tells beside its cameras.
+        given_poses=lambda wildcards: (
+            subjects[wildcards.subject].get("poses", "")
+            if config["baseline"]["holdout"] == "splits"
+            else ""
+        ),
         seed=config["seed"],
         library=library_digest("train_baseline"),
     message:

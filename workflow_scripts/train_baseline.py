@@ -18,6 +18,7 @@ from headstyle.base.cameras import read_cameras
 from headstyle.base.devices import keep_freed_memory
 from headstyle.base.files import write_json
 from headstyle.base.images import read_views
+from headstyle.importers.cameras.splits import held_out_views
 from headstyle.rendering.devices import best_device
 from headstyle.rendering.splats import write_ply
 from headstyle.training import baseline
@@ -32,8 +33,11 @@ if __name__ == "__main__":
         keep_freed_memory()
         folder, out = Path(snakemake.input.cameras).parent, snakemake.output
         results = Path(out.splats).parent
-        settings = TrainingSettings.from_config(snakemake.params.baseline)
         cameras = read_cameras(snakemake.input.cameras)
+        section = dict(snakemake.params.baseline)
+        if section["holdout"] == "splits":
+            section["holdout"] = held_out_views(snakemake.params.given_poses, cameras.names)
+        settings = TrainingSettings.from_config(section)
         images = read_views(folder, cameras)
         points, colors = baseline.read_points(folder / "points.npz")
         trainer = baseline.train_on_views(
@@ -44,9 +48,7 @@ if __name__ == "__main__":
         write_ply(out.splats, trainer.splats)
         renders = baseline.write_renders(trainer.splats, cameras, out.renders, out.depth)
         baseline.write_splat_history(out.history, trainer.history)
-        scores = baseline.score_views(
-            cameras, images, renders, settings.holdout_every, trainer.exposures
-        )
+        scores = baseline.score_views(cameras, images, renders, settings.holdout, trainer.exposures)
         count = len(trainer.splats["means"])
         log.info("%d splats, foreground PSNR %.2f dB", count, scores["psnr"] or float("nan"))
         made = {

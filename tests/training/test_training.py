@@ -31,13 +31,13 @@ from headstyle.training.checkpoints import restore, state_of
 from headstyle.training.densification import CappedStrategy, add_gradients
 from headstyle.training.optimizers import adam, adam_step
 from headstyle.training.resident_views import ResidentViews
+from headstyle.training.selection import split_views
 from headstyle.training.trainer import (
     CHECK_EVERY,
     LEFT_OUT,
     SplatTrainer,
     random_order,
     scene_extent,
-    split_views,
 )
 from headstyle.training.trainers import make_trainer as trainer_on
 from skimage.metrics import structural_similarity
@@ -341,10 +341,18 @@ def test_every_view_comes_once_before_any_comes_again():
 
 
 def test_every_nth_view_is_held_out():
-    assert split_views(7, 3) == ([1, 2, 4, 5], [0, 3, 6])
-    assert split_views(3, 0) == ([0, 1, 2], [])
-    with pytest.raises(InputError, match="holdout_every"):
-        split_views(1, 8)
+    assert split_views("abcdefg", 3) == ([1, 2, 4, 5], [0, 3, 6])
+    assert split_views("abc", 0) == ([0, 1, 2], [])
+    with pytest.raises(InputError, match=r"baseline\.holdout leaves none of 1 views"):
+        split_views("a", 8)
+
+
+def test_named_views_are_held_out():
+    assert split_views(["a", "b", "c"], ("c", "a")) == ([1], [0, 2])
+    with pytest.raises(InputError, match=r"names the view 'd', which is none of the 3 views"):
+        split_views(["a", "b", "c"], ["d"])
+    with pytest.raises(InputError, match="leaves none of 1 views"):
+        split_views(["a"], ["a"])
 
 
 def test_the_extent_is_the_radius_of_the_cameras():
@@ -356,7 +364,7 @@ def test_the_extent_is_the_radius_of_the_cameras():
 
 def test_a_baseline_writes_what_it_promises(ball, tmp_path):
     cameras, targets, points, colors = ball
-    chosen = settings(iterations=30, holdout_every=4, refine={"stop": 0})
+    chosen = settings(iterations=30, holdout=4, refine={"stop": 0})
     views = [targets[name] for name in cameras.names]
     trainer = train_on_views(cameras, views, points, colors, chosen, seed=0)
     write_ply(tmp_path / "splats.ply", trainer.splats)
@@ -364,7 +372,7 @@ def test_a_baseline_writes_what_it_promises(ball, tmp_path):
         read_ply(tmp_path / "splats.ply"), cameras, tmp_path / "renders", tmp_path / "depth"
     )
     write_splat_history(tmp_path / "history.tsv", trainer.history)
-    scores = score_views(cameras, views, renders, chosen.holdout_every)
+    scores = score_views(cameras, views, renders, chosen.holdout)
 
     assert trainer.cameras.names == ("view1", "view2", "view3")
     assert sorted(path.stem for path in (tmp_path / "renders").iterdir()) == list(cameras.names)

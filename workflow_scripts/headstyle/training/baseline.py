@@ -23,14 +23,13 @@ from headstyle.rendering.renderer import Splats, render_views
 from headstyle.rendering.splats import splats_from_points
 from headstyle.training.checkpoints import Checkpoints, task_digest
 from headstyle.training.exposure import Exposures, exposed
-from headstyle.training.selection import Selection, split_for_selection
+from headstyle.training.selection import Selection, split_for_selection, split_views
 from headstyle.training.trainer import (
     DivergedError,
     HistoryRow,
     SplatTrainer,
     TrainingSettings,
     random_order,
-    split_views,
 )
 from headstyle.training.trainers import make_trainer
 
@@ -96,7 +95,7 @@ def prepare_training(
 
     The arguments are those of `train_on_views`.
     """
-    training, _ = split_views(len(cameras), settings.holdout_every)
+    training, _ = split_views(cameras.names, settings.holdout)
     training, choosing = split_for_selection(training, settings.selection_every)
     used = cameras.select([cameras.names[i] for i in training])
     targets = {cameras.names[i]: images[i] for i in training}
@@ -162,7 +161,7 @@ def score_views(
     cameras: Cameras,
     images: Sequence[RgbaImage],
     renders: Mapping[str, RgbaImage],
-    holdout: int,
+    holdout: int | Sequence[str],
     exposures: Exposures | None = None,
 ) -> dict[str, Any]:
     """PSNR and SSIM over the foreground of each view, and their means for `metrics.json`.
@@ -176,7 +175,7 @@ def score_views(
     Means over held-out views are None if no view is held out. If `exposures` is None, there are no
     scores named `_exposed`.
     """
-    _, held = split_views(len(cameras), holdout)
+    _, held = split_views(cameras.names, holdout)
     gains = exposures.gains(cameras) if exposures else None
     views: dict[str, dict[str, Any]] = {}
     for i, name in enumerate(cameras.names):

@@ -84,6 +84,38 @@ class Selection:
                 self.splats[name.removeprefix("best.")] = value
 
 
+def split_views(names: Sequence[str], holdout: int | Sequence[str]) -> tuple[list[int], list[int]]:
+    """Split views into training views and held-out views.
+
+    Args:
+        names: The views.
+        holdout: n holds out every n-th, beginning with the first; 0 holds out none. Names hold out
+            those views.
+
+    Returns:
+        Indices of the training views and of the held-out ones.
+
+    Raises:
+        InputError: a name is none of the views, or no view is left to train on.
+    """
+    if isinstance(holdout, int):
+        held = [i for i in range(len(names)) if holdout and i % holdout == 0]
+    else:
+        if unknown := [name for name in holdout if name not in names]:
+            raise InputError(
+                f"baseline.holdout names the view {unknown[0]!r}, which is none of the"
+                f" {len(names)} views ({', '.join(list(names)[:3])}, ...); correct or remove it"
+            )
+        held = [i for i, name in enumerate(names) if name in holdout]
+    training = [i for i in range(len(names)) if i not in held]
+    if not training:
+        raise InputError(
+            f"baseline.holdout leaves none of {len(names)} views to train on; hold out fewer, or"
+            " set it to 0"
+        )
+    return training, held
+
+
 def split_for_selection(training: Sequence[int], every: int) -> tuple[list[int], list[int]]:
     """Split views into those to train on and the selection views: every n-th, from the n/2-th on.
 

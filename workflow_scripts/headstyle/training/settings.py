@@ -71,8 +71,8 @@ class TrainingSettings:
     """Smallest number of splats at the start."""
     max_splats: int | None
     """Largest number of splats; None sets no limit."""
-    holdout_every: int
-    """Every n-th view is held out for evaluation; 0 holds out none."""
+    holdout: int | tuple[str, ...]
+    """Views held out for evaluation: every n-th one, or those of these names; 0 for none."""
     refine: RefineSettings | None
     """Settings of the refinement. None keeps the number of splats constant."""
     learning_rates: LearningRates
@@ -107,6 +107,8 @@ class TrainingSettings:
         section = dict(config)
         section["refine"] = RefineSettings(**section["refine"])
         section["learning_rates"] = LearningRates(**section["learning_rates"])
+        if not isinstance(section["holdout"], int):
+            section["holdout"] = tuple(section["holdout"])
         settings = cls(**section)
         if settings.strategy == "mcmc" and settings.max_splats is None:
             raise InputError(

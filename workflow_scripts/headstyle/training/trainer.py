@@ -38,7 +38,6 @@ __all__ = [
     "TrainingSettings",
     "random_order",
     "scene_extent",
-    "split_views",
 ]
 
 # As in splatfacto, the splats' shapes are regularized at every tenth iteration.
@@ -352,24 +351,6 @@ def random_order(views: Sequence[int], seed: int) -> Iterator[int]:
     generator = np.random.default_rng(seed)
     while True:
         yield from (views[i] for i in generator.permutation(len(views)))
-
-
-def split_views(count: int, holdout_every: int) -> tuple[list[int], list[int]]:
-    """Split views into training views and held-out views: every n-th, beginning with the first.
-
-    With n = 0 no view is held out.
-
-    Raises:
-        InputError: no view is left to train on.
-    """
-    held = [i for i in range(count) if holdout_every and i % holdout_every == 0]
-    training = [i for i in range(count) if i not in held]
-    if not training:
-        raise InputError(
-            f"baseline.holdout_every = {holdout_every} leaves none of {count} views to train on; "
-            "raise it or set it to 0"
-        )
-    return training, held
 
 
 def _strategy(settings: TrainingSettings, views: int) -> CappedStrategy | RelocatingStrategy | None:

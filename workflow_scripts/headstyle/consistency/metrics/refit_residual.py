@@ -88,7 +88,7 @@ def fit(scene: Scene, views: Sequence[int], iterations: int, device: torch.devic
         alpha_weight=0.1,
         min_initial_splats=0,
         max_splats=None,
-        holdout_every=0,
+        holdout=0,
         refine=None,
         learning_rates=RATES,
     )
