@@ -24,6 +24,7 @@ include: "rules/calibration.smk"
 include: "rules/report.smk"
 include: "rules/models.smk"
 include: "rules/foreign.smk"
+include: "rules/evaluation.smk"
 include: "rules/exports.smk"
 
 

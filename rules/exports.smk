@@ -87,7 +87,7 @@ rule export_table:
     benchmark:
         f"{R}/benchmarks/export_table_{{table}}.tsv"
     wildcard_constraints:
-        table="|".join(TABLES),
+        table="|".join([*TABLES, "evaluation"]),
     conda:
         "../envs/report.yaml"
     threads: 1

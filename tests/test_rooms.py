@@ -23,6 +23,7 @@ ALLOWED = {
     "editing": ["base"],
     "avatars": ["base", "rendering", "losses", "training", "editing"],
     "consistency": ["base", "importers", "rendering", "losses", "training"],
+    "evaluation": ["base", "rendering", "losses"],
     "report": ["base", "importers"],
     "exporters": ["base", "importers", "rendering"],
     "inspection": ["base", "importers", "posing", "rendering", "report", "exporters"],

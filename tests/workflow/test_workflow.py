@@ -48,9 +48,13 @@ def test_exports_are_made_when_they_are_named(copy):
         f"results/A/{AVATAR}/exports/turntable.mp4",
         f"results/A/{AVATAR}/splats.spz",
         "results/tables/avatars.parquet",
+        "results/tables/evaluation.csv",
     ]
     copy.snakemake(*exported)
     assert all((copy.folder / path).exists() for path in exported)
+    evaluated = rows(copy.folder / "results/tables/evaluation.csv")
+    assert {row["subject"] for row in evaluated} == {"A", "B", "all"}
+    assert all(float(row["psnr"]) > 10 and float(row["fps"]) > 0 for row in evaluated)
     assert "Nothing to be done" in copy.snakemake()
 
 
