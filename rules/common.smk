@@ -205,6 +205,11 @@ def subject_masks(wildcards):
     return f"{R}/{wildcards.subject}/{folder}/masks.json"
 
 
+def subject_splats(wildcards):
+    """The file of a subject's known splats, if there is one."""
+    return subjects[wildcards.subject].get("splats") or []
+
+
 def subject_rig(wildcards):
     """The file with row and column of each view, if there is one."""
     if wildcards.subject in PROCEDURAL:

@@ -4,6 +4,7 @@
 rule train_baseline:
     input:
         cameras=rules.downscale_views.output.cameras,
+        known=subject_splats,
     output:
         splats=f"{R}/{{subject}}/baseline/splats.ply",
         renders=directory(f"{R}/{{subject}}/baseline/renders"),

@@ -1,11 +1,14 @@
-"""Train the unstylized splats of one subject on its views.
+"""Train the unstylized splats of one subject on its views, or take known ones.
 
 Input:  cameras   views/cameras.json; beside it the views' images and points.npz
+        known     a file of known splats to start from; may be missing
 Output: splats    splats.ply, 3DGS layout
         renders   folder of {view}.png, RGBA with straight alpha
         depth     folder of {view}.npz: median, expected (z, 0 = no surface)
         history   iteration, loss, psnr, splats, seconds
         metrics   metrics.json: PSNR and SSIM over the foreground, held-out views apart
+
+The scenes of `save_iterations` lie beside the splats as iterations/{iteration}.ply.
 
 While it trains, its state lies in the folder {output folder}.checkpoint, from which an interrupted
 training goes on.
@@ -16,11 +19,14 @@ from typing import TYPE_CHECKING
 
 from headstyle.base.cameras import read_cameras
 from headstyle.base.devices import keep_freed_memory
+from headstyle.base.errors import InputError
 from headstyle.base.files import write_json
 from headstyle.base.images import read_views
 from headstyle.importers.cameras.splits import held_out_views
+from headstyle.importers.points import in_foreground
 from headstyle.rendering.devices import best_device
-from headstyle.rendering.splats import write_ply
+from headstyle.rendering.splat_files import read_splats
+from headstyle.rendering.splats import to_splats, write_ply
 from headstyle.training import baseline
 from headstyle.training.trainer import TrainingSettings
 from headstyle.workflow.stage import stage
@@ -39,22 +45,41 @@ if __name__ == "__main__":
             section["holdout"] = held_out_views(snakemake.params.given_poses, cameras.names)
         settings = TrainingSettings.from_config(section)
         images = read_views(folder, cameras)
-        points, colors = baseline.read_points(folder / "points.npz")
-        trainer = baseline.train_on_views(
-            *(cameras, images, points, colors, settings, snakemake.params.seed),
-            device=best_device(),
-            checkpoints=results.with_name(f"{results.name}.checkpoint"),
-        )
-        write_ply(out.splats, trainer.splats)
-        renders = baseline.write_renders(trainer.splats, cameras, out.renders, out.depth)
-        baseline.write_splat_history(out.history, trainer.history)
-        scores = baseline.score_views(cameras, images, renders, settings.holdout, trainer.exposures)
-        count = len(trainer.splats["means"])
+        start = None
+        if path := snakemake.input.get("known"):
+            known = read_splats(path)
+            arrays = {name: value.detach().numpy() for name, value in known.items()}
+            kept = in_foreground(path, arrays["means"].astype(float), cameras, images)
+            log.info("%d of %d known splats belong to the head", kept.sum(), len(kept))
+            start = to_splats({name: values[kept] for name, values in arrays.items()})
+        if settings.iterations:
+            points, colors = baseline.read_points(folder / "points.npz")
+            trainer = baseline.train_on_views(
+                *(cameras, images, points, colors, settings, snakemake.params.seed),
+                device=best_device(),
+                checkpoints=results.with_name(f"{results.name}.checkpoint"),
+                start=start,
+                saved_scenes=results / "iterations",
+            )
+            splats, exposures, history = trainer.splats, trainer.exposures, trainer.history
+            kept_iteration = trainer.kept_iteration or settings.iterations
+        elif start is None:
+            raise InputError(
+                "baseline.iterations is 0, but the subject has no known splats; name their file in"
+                " the column splats of the subjects table, or train some iterations"
+            )
+        else:
+            splats, exposures, history, kept_iteration = start.to(best_device()), None, [], 0
+        write_ply(out.splats, splats)
+        renders = baseline.write_renders(splats, cameras, out.renders, out.depth)
+        baseline.write_splat_history(out.history, history)
+        scores = baseline.score_views(cameras, images, renders, settings.holdout, exposures)
+        count = len(splats["means"])
         log.info("%d splats, foreground PSNR %.2f dB", count, scores["psnr"] or float("nan"))
         made = {
             "iterations": settings.iterations,
-            "kept_iteration": trainer.kept_iteration or settings.iterations,
+            "kept_iteration": kept_iteration,
             "splats": count,
-            "seconds": round(trainer.history[-1].seconds, 1),
+            "seconds": round(history[-1].seconds, 1) if history else 0.0,
         }
         write_json(out.metrics, made | scores)

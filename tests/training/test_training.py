@@ -21,6 +21,7 @@ from headstyle.losses.photometric import (
 from headstyle.rendering.renderer import render
 from headstyle.rendering.splats import read_ply, splats_from_points, write_ply
 from headstyle.training.baseline import (
+    prepare_training,
     read_points,
     score_views,
     train_on_views,
@@ -360,6 +361,28 @@ def test_the_extent_is_the_radius_of_the_cameras():
     poses[:, 0, 3] = [-2, 2]
     cameras = Cameras(("a", "b"), np.ones((2, 2), int), np.tile(np.eye(3), (2, 1, 1)), poses)
     assert scene_extent(cameras) == pytest.approx(2.2)
+
+
+def test_a_training_starts_from_a_known_scene_and_saves_chosen_iterations(ball, tmp_path):
+    cameras, targets, points, colors = ball
+    views = [targets[name] for name in cameras.names]
+    chosen = settings(iterations=60, refine={"stop": 0}, save_iterations=[20, 60])
+    first = train_on_views(
+        *(cameras, views, points, colors, chosen), seed=0, saved_scenes=tmp_path / "iterations"
+    )
+    saved = {path.name: read_ply(path) for path in (tmp_path / "iterations").iterdir()}
+    assert set(saved) == {"20.ply", "60.ply"}
+    assert torch.equal(saved["60.ply"]["means"], first.splats["means"])
+    assert not torch.equal(saved["20.ply"]["means"], first.splats["means"])
+
+    # Its loss goes on where that of the first one ended, with all harmonics from the start.
+    again = settings(iterations=1, sh_degree=2, refine={"stop": 0})
+    second, _ = prepare_training(*(cameras, views, points, colors, again, 0), start=saved["60.ply"])
+    assert second.active_sh_degree == 2
+    assert torch.equal(second.splats["shN"][:, :3], saved["60.ply"]["shN"])
+    assert not second.splats["shN"][:, 3:].any()
+    anew, _ = prepare_training(cameras, views, points, colors, again, 0)
+    assert second.step([0]) < 0.8 * anew.step([0])
 
 
 def test_a_baseline_writes_what_it_promises(ball, tmp_path):

@@ -14,6 +14,7 @@ from headstyle.base.cameras import read_cameras
 from headstyle.base.files import read_json
 from headstyle.base.locks import claim_folder
 from headstyle.posing.pose_errors import similarity
+from headstyle.rendering.splat_files import read_splats, write_splats
 from PIL import Image
 from snakemake_runs import jobs
 from study import Study, merged
@@ -56,6 +57,29 @@ def test_exports_are_made_when_they_are_named(copy):
     assert {row["subject"] for row in evaluated} == {"A", "B", "all"}
     assert all(float(row["psnr"]) > 10 and float(row["fps"]) > 0 for row in evaluated)
     assert "Nothing to be done" in copy.snakemake()
+
+
+def test_known_splats_are_taken_as_they_are(copy):
+    scene = copy.folder / "results/A/baseline"
+    before = read_json(scene / "metrics.json")
+    write_splats(copy.folder / "known.spz", read_splats(scene / "splats.ply"))
+    table = copy.folder / "config" / "subjects.tsv"
+    head, *lines = table.read_text().splitlines()
+    known = ["known.spz" if line.startswith("A\t") else "" for line in lines]
+    width = len(head.split("\t"))
+    padded = ["\t".join((line.split("\t") + [""] * width)[:width]) for line in lines]
+    rows = [
+        f"{line}\t{file}" for line, file in zip([head, *padded], ["splats", *known], strict=True)
+    ]
+    table.write_text("\n".join(rows) + "\n")
+    copy.settings = merged(copy.settings, {"baseline": {"iterations": 0}})
+    copy.write_settings()
+    copy.snakemake("results/A/baseline/metrics.json")
+    after = read_json(scene / "metrics.json")
+    assert after["iterations"] == 0
+    # A few splats lie outside most foregrounds; the others have 8 bits a number.
+    assert 0.6 * before["splats"] < after["splats"] <= before["splats"]
+    assert after["psnr"] > before["psnr"] - 2
 
 
 def test_every_job_leaves_a_log_and_a_benchmark(finished):

@@ -83,6 +83,35 @@ def hull_points(
     return points[kept][:count], np.rint(colors[kept][:count] * 255).astype(np.uint8)
 
 
+def in_foreground(
+    path: str | Path,
+    positions: NDArray[np.float64],
+    cameras: Cameras,
+    images: Sequence[RgbaImage],
+) -> NDArray[np.bool_]:
+    """Which splats of a known scene belong to the head: most views have them in their foreground.
+
+    Args:
+        path: The file of the splats, for messages.
+        positions: Their positions. Shape `(N, 3)`.
+        cameras: The views' cameras.
+        images: The views.
+
+    Returns:
+        Shape `(N,)`.
+
+    Raises:
+        InputError: hardly any does, as where the splats lie in another world than the cameras.
+    """
+    kept = foreground_shares(positions, cameras, images)[0] > 0.5
+    if kept.sum() < _LEAST:
+        raise InputError(
+            f"{path}: {kept.sum()} of {len(kept)} splats lie in the foreground of the views; the"
+            " column splats needs a scene in the world of the cameras that the column poses names"
+        )
+    return kept
+
+
 def foreground_shares(
     points: NDArray[np.float64], cameras: Cameras, images: Sequence[RgbaImage]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

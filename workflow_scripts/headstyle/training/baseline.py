@@ -1,9 +1,11 @@
 """The baseline of one subject: train splats on its views, and score what they render."""
 
+import hashlib
 import itertools
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from headstyle.base.progress import progress
 from headstyle.base.tables.rows import write_cells
 from headstyle.losses.photometric import color_corrected, foreground_scores, psnr
 from headstyle.rendering.renderer import Splats, render_views
-from headstyle.rendering.splats import splats_from_points
+from headstyle.rendering.splats import splats_from_points, to_splats, write_ply
 from headstyle.training.checkpoints import Checkpoints, task_digest
 from headstyle.training.exposure import Exposures, exposed
 from headstyle.training.selection import Selection, split_for_selection, split_views
@@ -48,8 +50,10 @@ def train_on_views(
     seed: int,
     device: str = "cpu",
     checkpoints: str | Path | None = None,
+    start: Splats | None = None,
+    saved_scenes: str | Path | None = None,
 ) -> SplatTrainer:
-    """Train a scene from sparse points on all views that are not held out.
+    """Train a scene from sparse points, or from a known scene, on all views that are not held out.
 
     Args:
         cameras: All views.
@@ -61,6 +65,8 @@ def train_on_views(
         device: Device to train on.
         checkpoints: Folder of the checkpoint. An interrupted training continues from it, and a
             complete training removes it.
+        start: A scene to start from in place of the points; its number of splats is kept at first.
+        saved_scenes: Folder for `{iteration}.ply` of `settings.save_iterations`.
 
     Returns:
         The trainer after its last iteration, with the chosen splats and the history.
@@ -68,12 +74,15 @@ def train_on_views(
     Raises:
         InputError: the scene diverged, or too few views or points are left.
     """
-    trainer, selection = prepare_training(cameras, images, points, colors, settings, seed, device)
-    task = task_digest(cameras, images, points, colors, settings, seed, device, __version__)
+    trainer, selection = prepare_training(
+        cameras, images, points, colors, settings, seed, device, start
+    )
+    known = [] if start is None else [scene_digest(start)]
+    task = task_digest(cameras, images, points, colors, settings, seed, device, __version__, *known)
     saved = Checkpoints(checkpoints, settings.checkpoint_every_s, task)
     saved.resume(trainer, selection)
     try:
-        _iterate(trainer, selection, saved, seed)
+        _iterate(trainer, selection, saved, seed, Path(saved_scenes) if saved_scenes else None)
     except DivergedError as error:
         raise InputError(f"{error} ({saved.note()})") from None
     trainer.splats = selection.choose(trainer.splats)
@@ -90,6 +99,7 @@ def prepare_training(
     settings: TrainingSettings,
     seed: int,
     device: str = "cpu",
+    start: Splats | None = None,
 ) -> tuple[SplatTrainer, Selection]:
     """A trainer before its first iteration, and the object that selects the best iteration.
 
@@ -99,9 +109,14 @@ def prepare_training(
     training, choosing = split_for_selection(training, settings.selection_every)
     used = cameras.select([cameras.names[i] for i in training])
     targets = {cameras.names[i]: images[i] for i in training}
-    splats = splats_from_points(
-        points, colors, settings.sh_degree, seed, settings.min_initial_splats
-    )
+    if start is None:
+        splats = splats_from_points(
+            points, colors, settings.sh_degree, seed, settings.min_initial_splats
+        )
+    else:
+        splats = with_sh_degree(start, settings.sh_degree)
+        # Its colors use all of its harmonics already.
+        settings = replace(settings, sh_degree_every=0)
     logger.info("training on %d views from %d splats", len(used), len(splats["means"]))
     trainer = make_trainer(splats, used, targets, settings, seed, device)
     selection = Selection(
@@ -112,7 +127,13 @@ def prepare_training(
     return trainer, selection
 
 
-def _iterate(trainer: SplatTrainer, selection: Selection, saved: Checkpoints, seed: int) -> None:
+def _iterate(
+    trainer: SplatTrainer,
+    selection: Selection,
+    saved: Checkpoints,
+    seed: int,
+    scenes: Path | None = None,
+) -> None:
     """Run all remaining iterations, each on one view."""
     iterations = trainer.settings.iterations
     every = max(1, iterations // HISTORY_ROWS)
@@ -127,8 +148,28 @@ def _iterate(trainer: SplatTrainer, selection: Selection, saved: Checkpoints, se
         if iteration % every == 0 or last:
             trainer.record(loss, [view])
         selection.look(trainer.splats, iteration, last, trainer.exposures)
+        if scenes and iteration in trainer.settings.save_iterations:
+            write_ply(scenes / f"{iteration}.ply", trainer.splats)
         if not last:
             saved.write_when_due(trainer, selection)
+
+
+def with_sh_degree(splats: Splats, degree: int) -> Splats:
+    """A scene with harmonics of at least this degree; those that it lacks are 0."""
+    arrays = {name: value.detach().cpu().numpy() for name, value in splats.items()}
+    missing = (degree + 1) ** 2 - 1 - arrays["shN"].shape[1]
+    if missing > 0:
+        zeros = np.zeros((len(arrays["shN"]), missing, 3), np.float32)
+        arrays["shN"] = np.concatenate([arrays["shN"], zeros], axis=1)
+    return to_splats(arrays)
+
+
+def scene_digest(splats: Splats) -> str:
+    """Digest of a scene's numbers."""
+    digest = hashlib.sha256()
+    for value in splats.values():
+        digest.update(np.ascontiguousarray(value.detach().cpu().numpy()).tobytes())
+    return digest.hexdigest()
 
 
 def write_renders(

@@ -94,6 +94,8 @@ class TrainingSettings:
     """Every n-th training view selects the iteration whose splats are kept; 0 keeps the last."""
     checkpoint_every_s: float = 0.0
     """Seconds between checkpoints; 0 for none."""
+    save_iterations: tuple[int, ...] = ()
+    """Iterations after which the scene is saved as a file of its own."""
     cuda_graphs: bool = False
     """Whether a GPU replays recorded iterations where possible."""
 
@@ -107,6 +109,7 @@ class TrainingSettings:
         section = dict(config)
         section["refine"] = RefineSettings(**section["refine"])
         section["learning_rates"] = LearningRates(**section["learning_rates"])
+        section["save_iterations"] = tuple(section.get("save_iterations", ()))
         if not isinstance(section["holdout"], int):
             section["holdout"] = tuple(section["holdout"])
         settings = cls(**section)

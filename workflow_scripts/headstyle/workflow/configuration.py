@@ -366,7 +366,12 @@ def check_subject(row: Row, table: str) -> None:
         return
     if not row.get("photographs"):
         raise InputError(f"{where}: the column photographs is empty; name the folder they are in")
-    for column in ("photographs", "masks", "poses", "rig"):
+    for column in ("photographs", "masks", "poses", "rig", "splats"):
         path = row.get(column)
         if path and path != "none" and not Path(path).exists():
             raise InputError(f"{where}: {column} {path} does not exist; correct the path")
+    if row.get("splats") and not row.get("poses"):
+        raise InputError(
+            f"{where}: the column splats needs the column poses, as splats lie in the world of"
+            " their cameras"
+        )
