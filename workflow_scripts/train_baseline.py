@@ -22,7 +22,7 @@ from headstyle.base.devices import keep_freed_memory
 from headstyle.base.errors import InputError
 from headstyle.base.files import write_json
 from headstyle.base.images import read_views
-from headstyle.importers.cameras.splits import held_out_views
+from headstyle.importers.given_poses import held_out_views
 from headstyle.importers.points import in_foreground
 from headstyle.rendering.devices import best_device
 from headstyle.rendering.splat_files import read_splats

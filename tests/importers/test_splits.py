@@ -4,7 +4,7 @@ import json
 
 import pytest
 from headstyle.base.errors import InputError
-from headstyle.importers.cameras.splits import held_out_views
+from headstyle.importers.given_poses import held_out_views
 
 
 def write_split(folder, split: str, names: list[str]) -> None:

@@ -5,12 +5,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from headstyle.base.cameras import OPENGL_FROM_OPENCV, Cameras
 from headstyle.base.errors import InputError
 from headstyle.importers.cameras import GivenPose, find_cameras
+from headstyle.importers.cameras.base import read_json_of_user
 from headstyle.importers.lenses import Lens, has_shape, pinhole_of
 from headstyle.importers.listing import look_alikes, match_files
 
@@ -20,6 +22,10 @@ AXES = ("opengl", "opencv")
 """Camera axes: x right, y up, z backward; and x right, y down, z forward."""
 LEAST_SHARE = 0.5
 """If fewer photographs have a given pose, their names are probably not those of the poses."""
+
+
+SPLITS = ("train", "val", "test")
+"""Parts of a data set: to train on, to choose settings by, and to score."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,65 @@ def read_given_poses(
     sizes = {name: photograph_sizes[view] for view, name in matched.items()}
     poses = kind.read(place, sizes)
     return {view: poses[name] for view, name in matched.items() if name in poses}
+
+
+def held_out_views(path: str | Path, views: Sequence[str]) -> list[str]:
+    """The views that are in the data set's validation or test split, not in its training split.
+
+    Splits are files `transforms_{train,val,test}.json` (NeRF, GaussianAvatars), or the lists
+    `{train,val,test}_filenames` in transforms.json (nerfstudio).
+
+    Args:
+        path: The cameras of the subject, as the column `poses` names them.
+        views: All views.
+
+    Raises:
+        InputError: the data set has no splits, or all views are in one.
+    """
+    if not path:
+        raise InputError(
+            "baseline.holdout is splits, but the subject has no poses of its own; name cameras with"
+            " splits in the column poses, or set baseline.holdout to a number or to names"
+        )
+    names = split_names(path)
+    if not names["train"] or not (names["val"] or names["test"]):
+        raise InputError(
+            f"{path} tells no views to train on and others to hold out (transforms_train.json and"
+            " transforms_test.json, or train_filenames and test_filenames in transforms.json); set"
+            " baseline.holdout to a number or to names"
+        )
+    offered = {name: split for split in SPLITS for name in names[split]}
+    matched = match_files({view: view for view in views}, offered, str(path))
+    held = [view for view in views if view in matched and offered[matched[view]] != "train"]
+    if not held or len(held) == len(views):
+        raise InputError(
+            f"{path}: its splits hold out {len(held)} of the {len(views)} views; set"
+            " baseline.holdout to a number or to names"
+        )
+    return held
+
+
+def split_names(path: str | Path) -> dict[str, list[str]]:
+    """Names of the images of each split, as the files give them; empty lists without splits."""
+    path = Path(path)
+    folder = path if path.is_dir() else path.parent
+    found: dict[str, list[str]] = {split: [] for split in SPLITS}
+    whole = folder / "transforms.json" if path.is_dir() else path
+    if whole.is_file() and whole.suffix.lower() == ".json":
+        content = read_json_of_user(whole)
+        for split in SPLITS:
+            names = content.get(f"{split}_filenames") if isinstance(content, dict) else None
+            found[split] = [_plain(name) for name in names or [] if isinstance(name, str)]
+    if any(found.values()):
+        return found
+    for split in SPLITS:
+        file = folder / f"transforms_{split}.json"
+        if file.is_file():
+            found[split] = [_plain(name) for name in _file_paths(read_json_of_user(file))]
+    # A view in several files is one to train on.
+    for split in ("val", "test"):
+        found[split] = [name for name in found[split] if name not in found["train"]]
+    return found
 
 
 def read_scene_cameras(
@@ -160,3 +225,14 @@ def _by_order(
         names[-1],
     )
     return dict(zip(ordered, names, strict=True))
+
+
+def _file_paths(content: Any) -> list[str]:
+    frames = content.get("frames") if isinstance(content, dict) else None
+    entries = frames if isinstance(frames, list) else []
+    paths = [entry.get("file_path") for entry in entries if isinstance(entry, dict)]
+    return [path for path in paths if isinstance(path, str)]
+
+
+def _plain(name: str) -> str:
+    return name.replace("\\", "/").removeprefix("./")
