@@ -31,8 +31,8 @@ rule calibrate_metrics:
     threads: available_cores(workflow)
     resources:
         gpu=1,
-        mem_mb=lambda wildcards, threads: 1_500 * threads,
-        runtime="4h",
+        mem_mb=per_thread(1_500),
+        runtime=with_attempt(240),
     params:
         captures=CALIBRATED,
         calibration=config["calibration"],

@@ -14,8 +14,8 @@ rule mask_views:
         "../envs/cameras.yaml"
     threads: 1
     resources:
-        mem_mb=4_000,
-        runtime="1h",
+        mem_mb=needs.memory(4_000),
+        runtime=needs.minutes(20, per_view=1),
     params:
         photographs=lambda wildcards: subject_folder(wildcards.subject),
         braced=lambda wildcards: braced_files(photographs.get(wildcards.subject, ())),
@@ -48,8 +48,8 @@ rule estimate_poses:
         "../envs/cameras.yaml"
     threads: share_of_cores(len(SUBJECTS))
     resources:
-        mem_mb=4_000,
-        runtime="4h",
+        mem_mb=needs.memory(3_000, images=4),
+        runtime=needs.minutes(60, per_pair=0.27),
     params:
         poses=config["poses"],
         max_views=config["photographs"]["max_views"],
@@ -104,8 +104,8 @@ rule compare_poses:
         "../envs/cameras.yaml"
     threads: 1
     resources:
-        mem_mb=1_000,
-        runtime="10m",
+        mem_mb=with_attempt(1_000),
+        runtime=with_attempt(10),
     params:
         library=library_digest("compare_poses"),
     message:
@@ -130,8 +130,8 @@ rule downscale_views:
         "../envs/cameras.yaml"
     threads: 1
     resources:
-        mem_mb=2_000,
-        runtime="1h",
+        mem_mb=needs.memory(2_000),
+        runtime=needs.minutes(20, per_view=1),
     params:
         images=config["images"],
         library=library_digest("downscale_views"),
@@ -162,8 +162,8 @@ rule camera_adjacency:
         "../envs/cameras.yaml"
     threads: 1
     resources:
-        mem_mb=1_000,
-        runtime="10m",
+        mem_mb=with_attempt(1_000),
+        runtime=with_attempt(10),
     params:
         adjacency=config["adjacency"],
         library=library_digest("camera_adjacency"),

@@ -12,8 +12,8 @@ rule synthesize_capture:
         "../envs/cameras.yaml"
     threads: 1
     resources:
-        mem_mb=3_000,
-        runtime="1h",
+        mem_mb=needs.memory(3_000),
+        runtime=needs.minutes(20, per_view=1),
     params:
         capture=config["capture"],
         seed=lambda wildcards: int(subjects[wildcards.subject]["seed"]),
@@ -39,8 +39,8 @@ rule photograph_true_edits:
         "../envs/cameras.yaml"
     threads: 1
     resources:
-        mem_mb=3_000,
-        runtime="1h",
+        mem_mb=needs.memory(3_000),
+        runtime=needs.minutes(20, per_view=1),
     params:
         seed=lambda wildcards: int(subjects[wildcards.subject]["seed"]),
         operator=lambda wildcards: prompts[wildcards.prompt]["operator"],

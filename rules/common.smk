@@ -32,8 +32,14 @@ from headstyle.editing.registry import (
     weights_editing,
 )
 from headstyle.base.errors import InputError
+from headstyle.workflow.needs import Needs, per_thread, with_attempt
 from headstyle.workflow.failures import describe_failures
-from headstyle.workflow.snakemake_internals import available_cores, config_files, planned_jobs
+from headstyle.workflow.snakemake_internals import (
+    available_cores,
+    config_files,
+    planned_jobs,
+    runs_on_this_machine,
+)
 from headstyle.workflow.stylization_plan import write_plan
 from headstyle.base.locks import claim_folder
 from headstyle.importers.settings import braced_files, check_foreign, plain_files
@@ -126,6 +132,7 @@ PROMPTS = config["study"]["prompts"]
 STRENGTHS = config["study"]["strengths"]
 TABLES = ["avatars", "views", "thresholds", "strengths", "agreement"]
 AVATARS = [f"{prompt}_{strength}" for prompt in PROMPTS for strength in STRENGTHS]
+needs = Needs.of_study(config, photographs)
 PROCEDURAL = [s for s in SUBJECTS if subjects[s]["source"] == "procedural"]
 
 
@@ -164,7 +171,11 @@ def keys_of(section, *keys):
 
 
 def share_of_cores(jobs):
-    """Threads per job if `jobs` equal jobs run at the same time on all cores."""
+    """Threads per job if `jobs` equal jobs run at the same time on all cores.
+
+    On a cluster each has a machine of its own, and `--cores` says how many threads it takes there.
+    """
+    jobs = jobs if runs_on_this_machine(workflow) else 1
     return max(1, available_cores(workflow) // max(1, jobs))
 
 

@@ -20,8 +20,8 @@ rule import_renders:
         "../envs/cameras.yaml"
     threads: 1
     resources:
-        mem_mb=4_000,
-        runtime="1h",
+        mem_mb=needs.memory(4_000, images=4),
+        runtime=needs.minutes(20, per_view=1),
     params:
         settings=foreign_scene("entry"),
         braced=foreign_scene("braced"),
@@ -127,6 +127,7 @@ rule score_renders:
         f"{R}/logs/foreign/score_renders.log",
     benchmark:
         f"{R}/benchmarks/foreign/score_renders.tsv"
+    localrule: True
     conda:
         "../envs/metrics.yaml"
     threads: 1

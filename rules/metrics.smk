@@ -24,8 +24,8 @@ rule measure_consistency:
     threads: share_of_cores(len(SUBJECTS) * len(SCENES))
     resources:
         gpu=1,
-        mem_mb=4_000,
-        runtime="1h",
+        mem_mb=needs.memory(2_500, images=18, splats=1),
+        runtime=needs.minutes(20, per_megapixel=3),
     params:
         labels=scene_labels,
         instruction=scene_instruction,
@@ -52,6 +52,7 @@ rule summarize:
         f"{R}/logs/summarize.log",
     benchmark:
         f"{R}/benchmarks/summarize.tsv"
+    localrule: True
     conda:
         "../envs/metrics.yaml"
     threads: 1
@@ -82,6 +83,7 @@ rule reference_tables:
         "results/reference/logs/reference_tables.log",
     benchmark:
         "results/reference/benchmarks/reference_tables.tsv"
+    localrule: True
     conda:
         "../envs/metrics.yaml"
     threads: 1

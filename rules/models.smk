@@ -17,8 +17,8 @@ rule train_matting:
     threads: share_of_cores(1)
     resources:
         gpu=1,
-        mem_mb=32_000,
-        runtime="1h",
+        mem_mb=with_attempt(32_000),
+        runtime=with_attempt(60),
     params:
         training=config["models"]["matting"],
         checkpoint="results/models/checkpoints/matting",
@@ -46,8 +46,8 @@ rule train_perceptual:
     threads: share_of_cores(1)
     resources:
         gpu=1,
-        mem_mb=32_000,
-        runtime="1h",
+        mem_mb=with_attempt(32_000),
+        runtime=with_attempt(60),
     params:
         training=config["models"]["perceptual"],
         checkpoint="results/models/checkpoints/perceptual",
@@ -71,8 +71,8 @@ rule train_editor:
     threads: share_of_cores(1)
     resources:
         gpu=1,
-        mem_mb=32_000,
-        runtime="1h",
+        mem_mb=with_attempt(32_000),
+        runtime=with_attempt(60),
     params:
         training=config["models"]["editor"],
         checkpoint="results/models/checkpoints/editor",

@@ -25,8 +25,8 @@ rule draw_stages:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=2_000,
-        runtime="20m",
+        mem_mb=needs.memory(2_000, images=4),
+        runtime=needs.minutes(20, per_view=0.5),
     params:
         library=library_digest("draw_stages"),
     message:
@@ -86,8 +86,8 @@ rule draw_avatars:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=2_000,
-        runtime="20m",
+        mem_mb=needs.memory(2_000, images=8),
+        runtime=needs.minutes(20, per_view=0.5),
     params:
         prompts=PROMPTS,
         strengths=STRENGTHS,
@@ -117,6 +117,7 @@ rule plot_study:
         f"{R}/logs/plot_study.log",
     benchmark:
         f"{R}/benchmarks/plot_study.tsv"
+    localrule: True
     conda:
         "../envs/report.yaml"
     threads: 1
@@ -145,6 +146,7 @@ rule write_table_pages:
         f"{R}/logs/write_table_pages.log",
     benchmark:
         f"{R}/benchmarks/write_table_pages.tsv"
+    localrule: True
     conda:
         "../envs/report.yaml"
     threads: 1
@@ -188,6 +190,7 @@ rule write_overview:
         f"{R}/logs/write_overview.log",
     benchmark:
         f"{R}/benchmarks/write_overview.tsv"
+    localrule: True
     conda:
         "../envs/report.yaml"
     threads: 1

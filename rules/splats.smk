@@ -20,8 +20,8 @@ rule train_baseline:
     threads: share_of_cores(len(SUBJECTS))
     resources:
         gpu=1,
-        mem_mb=4_000,
-        runtime="4h",
+        mem_mb=needs.memory(2_500, images=4, splats=1),
+        runtime=needs.minutes(60, per_megapixel=12),
     params:
         baseline=config["baseline"],
         # Which views a data set holds out itself, it tells beside its cameras.

@@ -69,8 +69,8 @@ rule stylize_avatar:
     threads: share_of_cores(len(SUBJECTS) * len(AVATARS))
     resources:
         gpu=gpus_of_avatars(config["editing"]),
-        mem_mb=6_000,
-        runtime="4h",
+        mem_mb=needs.memory(6_000, images=8, splats=4),
+        runtime=needs.minutes(120, per_megapixel=10),
     params:
         prompt_text=prompt_text,
         strength=lambda wildcards: config["strengths"][wildcards.strength],

@@ -33,8 +33,8 @@ class PlannedJob:
 def available_cores(workflow: Any) -> int:
     """How many cores the jobs of this run share; 1 where no number was given.
 
-    A cluster is given a number of jobs instead (`--executor slurm --jobs 100`). There the threads
-    of a rule are set by `--set-threads` or in the profile.
+    A cluster is given a number of jobs instead (`--executor slurm --jobs 100`). There it is the
+    largest number of threads of a job.
     """
     from snakemake.exceptions import WorkflowError
 
@@ -43,6 +43,16 @@ def available_cores(workflow: Any) -> int:
             return workflow.cores or 1
         except WorkflowError:
             return 1
+
+
+def runs_on_this_machine(workflow: Any) -> bool:
+    """Whether this run's jobs share this machine; not where a scheduler spreads them.
+
+    Only the main process of a run on a cluster has a number of jobs, and only the others say that
+    they run one of them.
+    """
+    with _relying_on("workflow.nodes and workflow.remote_exec"):
+        return workflow.nodes is None and not workflow.remote_exec
 
 
 def promise_gpus(workflow: Any) -> None:

@@ -1,0 +1,66 @@
+"""Each profile plans the whole study with real Snakemake and its executor plugin."""
+
+import re
+
+import pytest
+import yaml
+from snakemake_runs import jobs, run_snakemake
+from study import ROOT
+
+PROFILES = sorted(path.parent.name for path in (ROOT / "profiles").glob("*/config.yaml"))
+# The rules that ask for a GPU, with those that take over another's resources.
+USE = {
+    "train_baseline": ("fit_unedited",),
+    "measure_consistency": ("measure_renders", "measure_unedited"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PROFILES)
+def test_a_profile_plans_the_study(name, tmp_path):
+    planned = run_snakemake(
+        tmp_path,
+        *("-n", "--quiet", "rules", "--snakefile", ROOT / "Snakefile"),
+        *("--workflow-profile", ROOT / "profiles" / name),
+        *([] if "executor" in profile(name) else ["--cores", "1"]),
+    )
+    assert jobs(planned)["stylize_avatar"] == 64
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_a_profile_never_holds_a_lock_that_outlives_its_run(name):
+    assert profile(name)["nolock"] is True
+
+
+@pytest.mark.parametrize("name", set(PROFILES) - {"default"})
+def test_on_a_cluster_a_killed_job_is_tried_again(name):
+    assert profile(name)["retries"] >= 2
+
+
+def test_every_rule_that_asks_for_a_gpu_asks_the_scheduler_too():
+    rules = {
+        match[1]
+        for file in (ROOT / "rules").glob("*.smk")
+        for match in re.finditer(
+            r"^rule (\w+):(?:(?!^rule |^use rule ).*\n)*?\s+gpu=", file.read_text(), re.MULTILINE
+        )
+    }
+    assert {"train_baseline", "stylize_avatar", "train_editor"} <= rules
+    rules |= {other for rule in rules for other in USE.get(rule, ())}
+    assert set(profile("cluster-generic")["set-resources"]) == rules
+
+
+def test_each_line_of_a_scheduler_has_only_what_snakemake_fills_in():
+    text = (ROOT / "profiles" / "cluster-generic" / "config.yaml").read_text()
+    lines = re.findall(r"cluster-generic-submit-cmd: (?:>-\n)?(.*(?:\n  .*)*)", text)
+    assert len(lines) == 4
+    for line in lines:
+        fields = set(re.findall(r"{(.*?)}", line))
+        assert fields <= {
+            *("threads", "resources.mem_mb", "resources.runtime", "resources.submit_gpu"),
+        }
+        assert {"threads", "resources.mem_mb", "resources.submit_gpu"} <= fields
+
+
+def profile(name: str) -> dict:
+    return yaml.safe_load((ROOT / "profiles" / name / "config.yaml").read_text())
