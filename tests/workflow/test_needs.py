@@ -40,6 +40,10 @@ def test_the_limit_of_views_counts():
     assert Needs.of_study(limited, {"bust": [f"{i}.jpg" for i in range(9)]}).views["bust"] == 3
 
 
+def test_photographs_that_are_still_to_be_made_count_as_many():
+    assert Needs.of_study(CONFIG, {"bust": []}).views["bust"] >= 37
+
+
 def test_the_images_of_ten_views_of_a_megapixel_take_160_megabytes():
     needs = Needs({"A": 10}, view_pixels=1e6, splats=0)
     assert needs.memory(0, images=1)(A, attempt=1) == 160

@@ -43,7 +43,10 @@ class Needs:
         capture, most = config["capture"], config["photographs"]["max_views"]
         drawn = capture["grid_rows"] * capture["grid_columns"] + capture["line_views"]
         views = dict.fromkeys(config["study"]["subjects"], drawn)
-        views |= {name: min(len(files), most or len(files)) for name, files in photographs.items()}
+        for subject, files in photographs.items():
+            # Without photographs yet: they are going to be made from a video or from raw files.
+            count = len(files) or VIEWS_OF_OTHERS
+            views[subject] = min(count, most or count)
         size, side = config["images"]["size_px"], config["images"]["side"]
         return cls(
             views,
