@@ -1,5 +1,6 @@
 """Truths about DreamSim; its package, which need not be here, is a stand-in of the same face."""
 
+import hashlib
 import json
 import socket
 import sys
@@ -263,6 +264,20 @@ def test_the_target_models_gets_the_files_once(site, asked, tmp_path):
     assert downloads.download_metric("dreamsim", settings) == files
     with pytest.raises(InputError, match="the weights of dreamsim cannot be downloaded"):
         downloads.download_metric("dreamsim", settings | {"dreamsim_type": "clip_vitb32"})
+
+
+def test_an_archive_is_held_against_its_digest(site, asked, tmp_path, caplog):
+    settings = {"names": ["dreamsim"], "dreamsim_type": KIND, "dreamsim_sha256": "0" * 64}
+    folder = tmp_path / "new"
+    with pytest.raises(InputError, match=r"not that of metrics\.dreamsim_sha256"):
+        downloads.download_metric("dreamsim", settings | {"dreamsim_folder": str(folder)})
+    assert not folder.exists()
+    archive = (site / f"dreamsim_{KIND}_checkpoint.zip").read_bytes()
+    settings["dreamsim_sha256"] = hashlib.sha256(archive).hexdigest()
+    assert downloads.download_metric("dreamsim", settings | {"dreamsim_folder": str(folder)})
+    settings |= {"dreamsim_sha256": None, "dreamsim_folder": str(tmp_path / "other")}
+    downloads.download_metric("dreamsim", settings)
+    assert hashlib.sha256(archive).hexdigest() in caplog.text
 
 
 def test_an_archive_without_a_file_is_told(site, tmp_path):

@@ -4,8 +4,10 @@ Source: Fu et al., "DreamSim: Learning New Dimensions of Human Visual Similarity
 Data", NeurIPS 2023; by its authors' package, an optional one, with weights from files alone.
 """
 
+import hashlib
 import io
 import json
+import logging
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -43,6 +45,13 @@ SETTINGS = (
         meaning="Folder with what the archive of dreamsim's weights holds. null looks in torch's "
         "cache.",
     ),
+    Setting(
+        "dreamsim_sha256",
+        None,
+        {"type": ["string", "null"], "pattern": "^[0-9a-f]{64}$"},
+        meaning="SHA-256 that the archive of dreamsim's weights must have when it is downloaded: "
+        "64 hex digits. null takes any archive, and the log tells its digest.",
+    ),
 )
 # The package's other types are left out: those with DINO, such as the ensemble, run code of a
 # branch on the network; the one with SynCLR does not ask torch for weights only.
@@ -50,6 +59,9 @@ TYPES = ("open_clip_vitb32", "clip_vitb32")
 DOWNLOADS = "https://github.com/ssundaram21/dreamsim/releases/download/v0.2.0-checkpoints"
 SIDE_PX = 224
 _INSTALL = "pip install --constraint constraints.txt '.[dreamsim]'"
+
+
+logger = logging.getLogger("headstyle")
 
 
 class Dreamsim(Metric):
@@ -91,6 +103,7 @@ class Dreamsim(Metric):
             with TemporaryDirectory() as folder:
                 archive = Path(folder, "weights.zip")
                 torch.hub.download_url_to_file(address, str(archive), progress=False)
+                _check_digest(archive, address, settings.get("dreamsim_sha256"))
                 _unpack(archive, dict(zip(_names(_type(settings)), paths, strict=True)))
         return paths
 
@@ -182,6 +195,22 @@ def _paths(settings: Mapping[str, Any]) -> list[Path]:
     default = Path(torch.hub.get_dir(), "checkpoints", "dreamsim")
     folder = Path(settings.get("dreamsim_folder") or default)
     return [folder / name for name in _names(_type(settings))]
+
+
+def _check_digest(archive: Path, address: str, wanted: str | None) -> None:
+    """Hold an archive against its digest; where none is known, tell it, so that it can be set."""
+    with archive.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if wanted is None:
+        logger.warning(
+            "%s has the SHA-256 %s; set metrics.dreamsim_sha256 to it to take no other",
+            *(address, found),
+        )
+    elif found != wanted:
+        raise InputError(
+            f"{address} has the SHA-256 {found}, not that of metrics.dreamsim_sha256; find out why"
+            " before you use it"
+        )
 
 
 def _unpack(archive: Path, members: Mapping[str, Path]) -> None:
