@@ -91,14 +91,17 @@ def test_distorted_lenses_of_every_format_that_holds_them_are_counted(tmp_path):
         bent[name] = type(pose)(Lens("OPENCV", 72, 96, params), pose.world_to_camera)
     seen = 0
     for index, known in enumerate(camera_formats()):
-        target = tmp_path / f"cameras{index}"
-        target.mkdir()
+        folder = tmp_path / f"cameras{index}"
+        folder.mkdir()
+        name = {"colmap": "", "metashape": "cameras.xml"}.get(
+            type(known).__module__.rpartition(".")[2], "transforms.json"
+        )
         try:
-            file = target if "COLMAP" in known.label else target / "transforms.json"
-            known.write(file, bent)
+            known.write(folder / name, bent)
+            find_cameras(folder / name)
         except InputError:
-            continue  # A format of pinholes.
-        assert said(inspect_path(file), "distortion").startswith("5 of 5 views")
+            continue  # A format of pinholes, or one with another name.
+        assert said(inspect_path(folder / name), "distortion").startswith("5 of 5 views")
         seen += 1
     assert seen >= 2
 
