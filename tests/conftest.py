@@ -44,3 +44,11 @@ def finished(tmp_path_factory) -> Study:
 def copy(finished, tmp_path) -> Study:
     """A copy of the finished study to change; copies keep the files' times."""
     return Study.copy_of(finished, tmp_path)
+
+
+def pytest_collection_modifyitems(config, items) -> None:
+    """Leave out what takes hours, unless it is asked for: `-m "not slow"` does not ask for it."""
+    if "soak" not in config.option.markexpr:
+        left_out = [item for item in items if item.get_closest_marker("soak")]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
