@@ -101,8 +101,9 @@ def _install() -> None:
         raise NoSlurmError("slurm-wlm and munge are missing, and there is no apt-get")
     # A package must not start its own services.
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    command = ["apt-get", "install", "--yes", "--quiet", "slurm-wlm", "munge"]
-    done = subprocess.run(command, env=quiet, capture_output=True, text=True, check=False)
+    for words in (["update"], ["install", "--yes", "slurm-wlm", "munge"]):
+        command = ["apt-get", "--quiet", *words]
+        done = subprocess.run(command, env=quiet, capture_output=True, text=True, check=False)
     if done.returncode:
         raise NoSlurmError(f"slurm-wlm and munge cannot be installed: {done.stderr[-300:]}")
 
