@@ -30,7 +30,7 @@ test: $(INSTALLED)
 
 # On a machine with a CUDA device: what the CPU tests skip. gsplat compiles once, in a minute or two.
 gpu-test: $(INSTALLED)
-	$(VENV)/bin/pytest -m gpu
+	$(VENV)/bin/pytest -m gpu -n auto --maxprocesses 4 --dist loadfile
 
 # Hours of kills and damaged files; KILLS says how many kills. The counts are printed.
 KILLS ?= 1000

@@ -32,7 +32,7 @@ def test_a_profile_never_holds_a_lock_that_outlives_its_run(name):
     assert profile(name)["nolock"] is True
 
 
-@pytest.mark.parametrize("name", set(PROFILES) - {"default"})
+@pytest.mark.parametrize("name", [name for name in PROFILES if name != "default"])
 def test_on_a_cluster_a_killed_job_is_tried_again(name):
     assert profile(name)["retries"] >= 2
 
