@@ -271,7 +271,7 @@ where, count = sys.argv[2], int(sys.argv[3])
 owner, name = {{
     "edit": (avatar_runs.AvatarRun, "_received"),
     "train": (SplatTrainer, "step"),
-    "save": (avatar_runs, "save_file"),
+    "save": (avatar_runs, "write_state"),
     "write": (avatar_runs, "write_renders"),
 }}[where]
 real, calls = getattr(owner, name), []
