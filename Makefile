@@ -35,7 +35,7 @@ gpu-test: $(INSTALLED)
 # Hours of kills and damaged files; KILLS says how many kills. The counts are printed.
 KILLS ?= 1000
 soak: $(INSTALLED)
-	HEADSTYLE_KILLS=$(KILLS) $(VENV)/bin/pytest -m soak -s tests/faults
+	HEADSTYLE_KILLS=$(KILLS) $(VENV)/bin/pytest -m soak -s tests/faults tests/slurm
 
 check: $(INSTALLED)
 	$(VENV)/bin/ruff check .

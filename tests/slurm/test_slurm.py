@@ -1,13 +1,21 @@
-"""Jobs on a real Slurm: each has GPUs of its own, and killed ones are given more."""
+"""A study on a real Slurm: what a run on this machine gives, whatever happens to its jobs."""
 
+import filecmp
 import itertools
 import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 from headstyle.base.devices import SIMULATED_GPUS
 from slurm_machine import NoSlurmError, slurm
 from snakemake_runs import run_snakemake
-from study import ROOT
+from study import ROOT, Study
 
 pytestmark = pytest.mark.slow
 
@@ -18,6 +26,26 @@ ON_SLURM = (
     *("--slurm-init-seconds-before-status-checks", "2", "--seconds-between-status-checks", "2"),
     *("--slurm-status-command", "squeue", "--cores", "1"),
 )
+TINY = {
+    "study": {"subjects": ["A"], "prompts": ["recolor"]},
+    "capture": {
+        "long_side_px": 480,
+        "grid_rows": 3,
+        "grid_columns": 3,
+        "line_views": 0,
+        "samples_per_side": 1,
+    },
+    "poses": {"max_image_size_px": 480},
+    "images": {"size_px": 64},
+    "baseline": {
+        "iterations": 60,
+        "max_splats": 600,
+        "refine": {"start": 20, "stop": 50, "every": 20},
+    },
+    "stylization": {"iterations": 4, "edit_every": 2},
+    "summary": {"strength_prompts": ["recolor"], "bootstrap_resamples": 50},
+}
+TABLES = [f"results/tables/{name}.csv" for name in ("avatars", "views", "strengths")]
 # Stand-ins of stages: each notes the GPU that it holds and when, or what its attempt was given.
 STAND_INS = """
 import sys
@@ -91,6 +119,74 @@ def simulated(monkeypatch):
     """Training runs on the CPU, while jobs hold the stand-in GPUs."""
     monkeypatch.setenv(SIMULATED_GPUS, "2")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+
+def snakemake(study: Study, *arguments: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [
+            *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")),
+            *("--configfile", "settings.yaml", *arguments, "--", *TABLES),
+        ],
+        cwd=study.folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+def finish(process: subprocess.Popen) -> None:
+    output, _ = process.communicate(timeout=900)
+    assert process.returncode == 0, output[-6000:]
+
+
+@pytest.mark.soak
+def test_a_study_that_was_cancelled_and_went_on_is_the_one_of_a_local_run(tmp_path):
+    (tmp_path / "local").mkdir()
+    here = Study.with_demo_settings(tmp_path / "local", TINY)
+    finish(snakemake(here, "--cores", "2"))
+    # Slurm has the poses already, and makes everything else anew.
+    shutil.copytree(here.folder, tmp_path / "slurm", copy_function=shutil.copy2)
+    there = Study(tmp_path / "slurm", here.settings)
+    made = there.folder / "results"
+    for path in ("A/views", "A/baseline", "A/avatars", "A/floor", "tables", "logs/A"):
+        shutil.rmtree(made / path)
+    (made / "A/adjacency.csv").unlink()
+    cancelled = snakemake(there, *ON_SLURM)
+    log = made / "logs/A/train_baseline.log"
+    deadline = time.monotonic() + 300
+    while not log.exists():
+        assert cancelled.poll() is None, cancelled.communicate()[0][-6000:]
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    os.killpg(cancelled.pid, signal.SIGINT)
+    cancelled.communicate(timeout=120)
+    assert cancelled.returncode != 0
+    before = (made / "A/views/cameras.json").stat().st_mtime_ns
+    finish(snakemake(there, *ON_SLURM))
+    assert (made / "A/views/cameras.json").stat().st_mtime_ns == before
+    assert_same_results(made, here.folder / "results")
+
+
+def assert_same_results(one: Path, other: Path) -> None:
+    """All files but logs and measured times have the same bytes."""
+    names = [
+        sorted(
+            str(path.relative_to(folder))
+            for path in folder.rglob("*")
+            if path.is_file() and path.relative_to(folder).parts[0] not in ("logs", "benchmarks")
+        )
+        for folder in (one, other)
+    ]
+    assert names[0] == names[1]
+    timed = ("timings.json", "metrics.json", ".stylization.json", "history.tsv")
+    differ = [
+        name
+        for name in names[0]
+        if not name.endswith(timed) and not filecmp.cmp(one / name, other / name, shallow=False)
+    ]
+    assert not differ
 
 
 def test_gpu_jobs_share_no_device_and_killed_jobs_are_given_more(tmp_path):
