@@ -16,6 +16,7 @@ from headstyle.base.devices import SIMULATED_GPUS
 from slurm_machine import NoSlurmError, slurm
 from snakemake_runs import run_snakemake
 from study import ROOT, Study
+from tiny_study import TINIEST
 
 pytestmark = pytest.mark.slow
 
@@ -26,25 +27,6 @@ ON_SLURM = (
     *("--slurm-init-seconds-before-status-checks", "2", "--seconds-between-status-checks", "2"),
     *("--slurm-status-command", "squeue", "--cores", "1"),
 )
-TINY = {
-    "study": {"subjects": ["A"], "prompts": ["recolor"]},
-    "capture": {
-        "long_side_px": 480,
-        "grid_rows": 3,
-        "grid_columns": 3,
-        "line_views": 0,
-        "samples_per_side": 1,
-    },
-    "poses": {"max_image_size_px": 480},
-    "images": {"size_px": 64},
-    "baseline": {
-        "iterations": 60,
-        "max_splats": 600,
-        "refine": {"start": 20, "stop": 50, "every": 20},
-    },
-    "stylization": {"iterations": 4, "edit_every": 2},
-    "summary": {"strength_prompts": ["recolor"], "bootstrap_resamples": 50},
-}
 TABLES = [f"results/tables/{name}.csv" for name in ("avatars", "views", "strengths")]
 # Stand-ins of stages: each notes the GPU that it holds and when, or what its attempt was given.
 STAND_INS = """
