@@ -16,7 +16,6 @@ from headstyle.base.devices import SIMULATED_GPUS
 from slurm_machine import NoSlurmError, slurm
 from snakemake_runs import run_snakemake
 from study import ROOT, Study
-from tiny_study import TINIEST
 
 pytestmark = pytest.mark.slow
 
