@@ -16,6 +16,7 @@ from headstyle.base.devices import SIMULATED_GPUS
 from slurm_machine import NoSlurmError, slurm
 from snakemake_runs import run_snakemake
 from study import ROOT, Study
+from tiny_study import TINIEST
 
 pytestmark = pytest.mark.slow
 
@@ -125,7 +126,7 @@ def finish(process: subprocess.Popen) -> None:
 @pytest.mark.soak
 def test_a_study_that_was_cancelled_and_went_on_is_the_one_of_a_local_run(tmp_path):
     (tmp_path / "local").mkdir()
-    here = Study.with_demo_settings(tmp_path / "local", TINY)
+    here = Study.with_demo_settings(tmp_path / "local", TINIEST)
     finish(snakemake(here, "--cores", "2"))
     # Slurm has the poses already, and makes everything else anew.
     shutil.copytree(here.folder, tmp_path / "slurm", copy_function=shutil.copy2)
