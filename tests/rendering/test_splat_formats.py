@@ -82,6 +82,11 @@ def small_spz(version: int, rotation: bytes) -> bytes:
     return header + place + bytes([128, 128, 128, 128, 160, 160, 160]) + rotation
 
 
+def packed(content: bytes) -> bytes:
+    """Without the time: these bytes name tests, which all processes must name alike."""
+    return gzip.compress(content, mtime=0)
+
+
 def test_version_2_of_spz_is_read(tmp_path):
     # x and y of a quaternion; w is what is missing to a length of 1.
     content = small_spz(2, bytes([204, 128, 51]))
@@ -150,10 +155,10 @@ def test_splats_of_a_splat_file_that_are_not_finite_are_counted(tmp_path, caplog
         ("a.splat", b"", "has 0 bytes"),
         ("a.spz", b"x" * 33, "is no SPZ file"),
         ("a.spz", b"", "is a damaged SPZ file"),
-        ("a.spz", gzip.compress(b"x" * 33), "is no SPZ file"),
-        ("a.spz", gzip.compress(small_spz(3, bytes(4)))[:-20], "is a damaged SPZ file"),
-        ("a.spz", gzip.compress(small_spz(3, bytes(3))), "ends after 19 of 20 bytes"),
-        ("a.spz", gzip.compress(small_spz(1, bytes(4))), "version 1, which is not known"),
+        ("a.spz", packed(b"x" * 33), "is no SPZ file"),
+        ("a.spz", packed(small_spz(3, bytes(4)))[:-20], "is a damaged SPZ file"),
+        ("a.spz", packed(small_spz(3, bytes(3))), "ends after 19 of 20 bytes"),
+        ("a.spz", packed(small_spz(1, bytes(4))), "version 1, which is not known"),
         ("a.spz", small_spz(4, bytes(4)), "is a damaged SPZ file"),
         ("a.sog", b"PK\3\4", "is in no format of splats that is known"),
     ],
