@@ -32,7 +32,9 @@ def test_the_benchmark_runs_in_small_and_writes_its_numbers(tmp_path):
     assert job["study_min"] == pytest.approx((4 * job["preparing_s"] + made) / 60)
     for network in ("unet", "encoder", "decoder"):
         assert numbers["profile"][network]["busy_ms_per_image"] > 0
-        assert len(numbers["profile"][network]["longest"]) == 25
+        longest = [row["ms_per_image"] for row in numbers["profile"][network]["longest"]]
+        assert longest == sorted(longest, reverse=True)
+        assert 0 < len(longest) <= 25
         tuned = numbers["variants"]["cdt"][network]
         assert tuned["ms_per_image"] > 0
         assert tuned["difference"] < 1e-5
