@@ -7,58 +7,21 @@ Output: masks   masks.json as before, with `carved` and `given_back` per view (p
                 beside it {view}.png
 """
 
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import cv2
-import numpy as np
 from headstyle.base.files import read_json, whole_folder, write_json
 from headstyle.base.progress import progress
 from headstyle.importers.colmap_models import read_model
-from headstyle.importers.masks import Mask
-from headstyle.posing.agreement.corrections import Agreement, compare_masks, correct_mask
-from headstyle.posing.agreement.votes import working_mask
-from headstyle.posing.masks import coverage, largest_region, mask_flags, read_mask
-from headstyle.posing.photographs import read_info, read_photograph
+from headstyle.posing.agreement.corrections import compare_masks
+from headstyle.posing.agreement.files import read_at_working_size, write_corrected
+from headstyle.posing.photographs import read_info
 from headstyle.workflow.stage import stage
-from numpy.typing import NDArray
-from PIL import Image
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
-
-
-def read_small(source: Path, view: str, entry: dict[str, Any]) -> tuple[Mask, NDArray[np.uint8]]:
-    """The mask and the photograph of a view at working size."""
-    mask = working_mask(read_mask(source / f"{view}.png"))
-    photograph = read_photograph(entry["photograph"])
-    size = mask.shape[1], mask.shape[0]
-    picture = np.asarray(cv2.resize(photograph, size, interpolation=cv2.INTER_AREA))
-    return mask, picture.astype(np.uint8)
-
-
-def write_corrected(
-    view: str,
-    entry: dict[str, Any],
-    agreement: Agreement | None,
-    source: Path,
-    folder: Path,
-    steps: list[str],
-) -> dict[str, Any]:
-    """Write {view}.png, as it was or corrected, and return its entry of masks.json."""
-    if agreement is None or agreement.is_complete:
-        shutil.copyfile(source / f"{view}.png", folder / f"{view}.png")
-        return entry | {"carved": 0.0, "given_back": 0.0}
-    finish = largest_region if "largest_region" in steps else None
-    mask, change = correct_mask(
-        read_mask(source / f"{view}.png"), agreement, read_photograph(entry["photograph"]), finish
-    )
-    Image.fromarray(mask).save(folder / f"{view}.png")
-    return entry | {"coverage": round(coverage(mask), 6), "flags": mask_flags(mask)} | change
-
 
 if __name__ == "__main__":
     with stage(snakemake) as log:
@@ -66,7 +29,9 @@ if __name__ == "__main__":
         masks = read_json(snakemake.input.masks)
         model = read_model(Path(snakemake.input.poses).parent / "sparse")
         with ThreadPoolExecutor(snakemake.threads) as pool:
-            pairs = pool.map(lambda v: read_small(source, v, masks["views"][v]), model.views)
+            pairs = pool.map(
+                lambda v: read_at_working_size(source, v, masks["views"][v]), model.views
+            )
             small, pictures = zip(*pairs, strict=True)
         settings = params.agreement
         found = compare_masks(

@@ -7,8 +7,9 @@ Output: masks         masks.json {"steps": [...], "views": {view: {"photograph",
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from headstyle.base.errors import InputError
 from headstyle.base.files import whole_folder, write_json
@@ -17,36 +18,13 @@ from headstyle.posing.masks import Masker
 from headstyle.posing.photographs import (
     check_enough_left,
     find_photographs,
-    read_info,
     select_photographs,
+    unreadable,
 )
 from headstyle.workflow.stage import stage
-from PIL import Image
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
-
-
-def write_mask(folder: Path, masker: Masker, view: str) -> dict[str, Any] | InputError:
-    """Write {view}.png and return its entry of masks.json, or why there is none."""
-    try:
-        mask, entry = masker.mask(view)
-    except InputError as error:
-        return error
-    Image.fromarray(mask).save(folder / f"{view}.png")
-    return entry
-
-
-def unreadable(photographs: dict[str, Path]) -> dict[str, InputError]:
-    """Why the headers of some photographs cannot be read."""
-    errors = {}
-    for view, path in photographs.items():
-        try:
-            read_info(path)
-        except InputError as error:
-            errors[view] = error
-    return errors
-
 
 if __name__ == "__main__":
     with stage(snakemake, index="masks") as log:
@@ -72,7 +50,7 @@ if __name__ == "__main__":
         )
         output = Path(snakemake.output.masks)
         with whole_folder(output.parent) as folder, ThreadPoolExecutor(snakemake.threads) as pool:
-            made = pool.map(lambda view: write_mask(folder, masker, view), photographs)
+            made = pool.map(partial(masker.write, folder), photographs)
             found = dict(zip(photographs, progress(made, "masks"), strict=True))
             failed |= {v: entry for v, entry in found.items() if isinstance(entry, InputError)}
             check_enough_left(failed, len(failed | found), params.go_on, params.min_views)

@@ -319,6 +319,15 @@ class Masker:
             "flags": mask_flags(mask) if self.steps else [],
         }
 
+    def write(self, folder: Path, view: str) -> dict[str, Any] | InputError:
+        """Write {view}.png and return its entry of masks.json, or why there is no mask."""
+        try:
+            mask, entry = self.mask(view)
+        except InputError as error:
+            return error
+        PillowImage.fromarray(mask).save(folder / f"{view}.png")
+        return entry
+
 
 def _session_class(model: str) -> Any:
     from rembg.sessions import sessions

@@ -141,6 +141,17 @@ def read_info(path: str | Path) -> PhotographInfo:
     return PhotographInfo(width, height, orientation, focal_px, with_alpha)
 
 
+def unreadable(photographs: Mapping[str, Path]) -> dict[str, InputError]:
+    """Why the headers of some photographs cannot be read, by view."""
+    errors = {}
+    for view, path in photographs.items():
+        try:
+            read_info(path)
+        except InputError as error:
+            errors[view] = error
+    return errors
+
+
 def read_photograph(path: str | Path) -> NDArray[np.uint8]:
     """Decode a photograph as upright sRGB, whatever its alpha. Shape `(H, W, 3)`.
 
