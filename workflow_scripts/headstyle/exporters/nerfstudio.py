@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image as PillowImage
-from plyfile import PlyData, PlyElement
 
 from headstyle.base.files import whole_folder, write_json
 from headstyle.base.images import read_rgba
 from headstyle.base.progress import progress
+from headstyle.base.tables.ply import write_ply_tables
 from headstyle.exporters.scene import SceneFolder
 from headstyle.importers.cameras.base import poses_of_cameras
 from headstyle.importers.cameras.nerfstudio import transforms_content
@@ -55,5 +55,5 @@ def write_points_ply(path: Path, scene: SceneFolder) -> bool:
     for column, color in enumerate(("red", "green", "blue")):
         table[color] = colors[:, column]
     if len(table):
-        PlyData([PlyElement.describe(table, "vertex")], byte_order="<").write(path)
+        write_ply_tables(path, {"vertex": table})
     return len(table) > 0

@@ -4,11 +4,13 @@ Positions, logarithms of scales and colors are fractions of the way from their c
 largest value; rotations are the three smaller components of a unit quaternion.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from headstyle.base.tables.ply import Table
 from headstyle.rendering.quantized import LEAST_OPACITY, SH0, logit
 
 CHUNK = 256
@@ -18,19 +20,20 @@ CHUNK = 256
 _HARMONICS_RANGE = 8.0
 
 
-def is_packed(ply: Any) -> bool:
+def is_packed(tables: Mapping[str, Table]) -> bool:
     """Whether a file's splats are compressed."""
-    names = {element.name for element in ply.elements}
-    return {"chunk", "vertex"} <= names and "packed_position" in ply["vertex"].data.dtype.names
+    if not {"chunk", "vertex"} <= set(tables):
+        return False
+    return "packed_position" in (tables["vertex"].dtype.names or ())
 
 
-def unpack(ply: Any) -> dict[str, NDArray[np.float32]]:
+def unpack(tables: Mapping[str, Table]) -> dict[str, NDArray[np.float32]]:
     """The arrays of a compressed scene, named and shaped as those of `Splats`.
 
     Raises:
-        ValueError: there are fewer chunks than the splats need.
+        ValueError: a column is missing, or there are fewer chunks than the splats need.
     """
-    vertices, chunks = ply["vertex"].data, ply["chunk"].data
+    vertices, chunks = tables["vertex"], tables["chunk"]
     count = len(vertices)
     if len(chunks) * CHUNK < count:
         raise ValueError(f"{len(chunks)} chunks are too few for {count} splats")
@@ -46,7 +49,7 @@ def unpack(ply: Any) -> dict[str, NDArray[np.float32]]:
     colors = _bits(vertices["packed_color"], (8, 8, 8, 8))
     shown = colors[:, :3]
     # The first version of the format had no bounds of colors.
-    if "min_r" in chunks.dtype.names:
+    if "min_r" in (chunks.dtype.names or ()):
         shown = placed(shown, ("r", "g", "b"))
     opacity = np.clip(colors[:, 3], LEAST_OPACITY, 1 - LEAST_OPACITY)
     position = _bits(vertices["packed_position"], (11, 10, 11))
@@ -57,7 +60,7 @@ def unpack(ply: Any) -> dict[str, NDArray[np.float32]]:
         "quats": _quaternions(vertices["packed_rotation"]),
         "opacities": logit(opacity),
         "sh0": ((shown - 0.5) / SH0)[:, None, :],
-        "shN": _harmonics(ply, count),
+        "shN": _harmonics(tables, count),
     }
     return {name: value.astype(np.float32) for name, value in arrays.items()}
 
@@ -85,13 +88,13 @@ def _quaternions(values: NDArray[Any]) -> NDArray[np.float64]:
     return quats
 
 
-def _harmonics(ply: Any, count: int) -> NDArray[np.float64]:
+def _harmonics(tables: Mapping[str, Table], count: int) -> NDArray[np.float64]:
     """Shape `(N, bases, 3)`, without any base where the file has none."""
-    found = [element for element in ply.elements if element.name == "sh"]
-    names = found[0].data.dtype.names if found else None
-    if not names:
+    table = tables.get("sh")
+    names = None if table is None else table.dtype.names
+    if table is None or not names:
         return np.zeros((count, 0, 3))
-    steps = np.stack([found[0].data[f"f_rest_{i}"] for i in range(len(names))], axis=1)
+    steps = np.stack([table[f"f_rest_{i}"] for i in range(len(names))], axis=1)
     values = ((steps + 0.5) / 256 - 0.5) * _HARMONICS_RANGE
     # All of red, then green, then blue.
     return values.reshape(count, 3, -1).transpose(0, 2, 1)

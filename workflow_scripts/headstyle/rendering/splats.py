@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from plyfile import PlyData, PlyElement, PlyParseError
 from scipy.spatial import KDTree
 
-from headstyle.base.errors import InputError, first_line
-from headstyle.base.files import whole_file
+from headstyle.base.errors import InputError, Origin, first_line
+from headstyle.base.tables.ply import read_ply_tables, write_ply_tables
 from headstyle.rendering.packed_splats import is_packed, unpack
 from headstyle.rendering.quantized import SH0
 from headstyle.rendering.renderer import Splats, check_splats
@@ -29,7 +28,7 @@ _REST_COUNTS = (0, 9, 24, 45, 72)
 _MOST_BASES = 15
 # Thickness of a disk relative to its smaller radius.
 _DISK_THICKNESS = 1e-3
-_LONGEST_HEADER = 65536
+_SPLATS = Origin("correct the path", "train or export it again")
 
 
 def splats_from_points(
@@ -127,8 +126,7 @@ def write_ply(path: str | Path, splats: Splats) -> None:
     table = np.empty(count, dtype=[(name, "<f4") for name in _columns(rest.shape[1])])
     for i, name in enumerate(table.dtype.names or ()):
         table[name] = columns[:, i]
-    with whole_file(path) as partial:
-        PlyData([PlyElement.describe(table, "vertex")], byte_order="<").write(partial)
+    write_ply_tables(path, {"vertex": table})
 
 
 def read_ply(path: str | Path) -> Splats:
@@ -143,20 +141,19 @@ def read_ply(path: str | Path) -> Splats:
         InputError: the file is missing, is no PLY, is truncated, lacks one of the layout's columns,
             or has no finite splat.
     """
-    try:
-        _check_count(path)
-        ply = PlyData.read(path)
-        if is_packed(ply):
-            return to_splats(only_finite(unpack(ply), path))
-        vertices = ply["vertex"]
-    except InputError:
-        raise
-    except (OSError, PlyParseError, KeyError, ValueError, OverflowError, MemoryError) as error:
-        raise InputError(
-            f"{path} cannot be read as a PLY of splats ({first_line(error)}); train or export it"
-            " again"
-        ) from None
-    available = {prop.name for prop in vertices.properties}
+    tables = read_ply_tables(path, _SPLATS)
+    if is_packed(tables):
+        try:
+            return to_splats(only_finite(unpack(tables), path))
+        except InputError:
+            raise
+        except (KeyError, ValueError) as error:
+            raise InputError(
+                f"{path} cannot be read as compressed splats ({first_line(error)});"
+                f" {_SPLATS.if_wrong}"
+            ) from None
+    vertices = tables.get("vertex", np.empty(0, [("none", "f4")]))
+    available = set(vertices.dtype.names or ())
     rest = sum(name.startswith("f_rest_") for name in available)
     is_flat = "scale_1" in available and "scale_2" not in available
     optional = {"nx", "ny", "nz", *(["scale_2"] if is_flat else [])}
@@ -188,22 +185,6 @@ def read_ply(path: str | Path) -> Splats:
         "shN": harmonics.transpose(0, 2, 1),
     }
     return to_splats(only_finite(arrays, path))
-
-
-def _check_count(path: str | Path) -> None:
-    """Raise an InputError where the header promises more splats than the file has bytes for."""
-    with Path(path).open("rb") as file:
-        header = file.read(_LONGEST_HEADER).partition(b"end_header")[0]
-    size = Path(path).stat().st_size
-    for line in header.splitlines():
-        words = line.split()
-        if words[:1] != [b"element"] or len(words) != 3 or not words[2].isdigit():
-            continue
-        if len(words[2]) > 18 or int(words[2]) > size:
-            raise InputError(
-                f"{path} says that it holds {words[2].decode()} entries but has only {size} bytes;"
-                " train or export it again"
-            )
 
 
 def only_finite(
