@@ -2,7 +2,6 @@
 
 import runpy
 import sys
-import time
 from functools import cache
 from pathlib import Path
 
@@ -33,7 +32,7 @@ from headstyle.editing.registry import (
 )
 from headstyle.base.errors import InputError
 from headstyle.workflow.needs import Needs, per_thread, with_attempt
-from headstyle.workflow.failures import describe_failures
+from headstyle.workflow.failures import describe_failures, written_at
 from headstyle.workflow.snakemake_internals import (
     available_cores,
     config_files,
@@ -142,15 +141,14 @@ onstart:
         globals()["results_claim"] = claim_folder(R)
     except InputError as error:
         sys.exit(f"Error: {error}")
+    globals()["logs_before"] = written_at(f"{R}/logs")
     write_plan(STYLIZATION_PLAN, planned_jobs(workflow, rules.stylize_avatar), AVATARS)
-
-
-PARSED_AT = time.time()
 
 
 onerror:
     # Other jobs may have run for hours after the failure, so describe it again at the end.
-    print(describe_failures(f"{R}/logs", PARSED_AT), end="", file=sys.stderr)
+    before = globals().get("logs_before", {})
+    print(describe_failures(f"{R}/logs", before), end="", file=sys.stderr)
 
 
 wildcard_constraints:

@@ -63,8 +63,8 @@ if __name__ == "__main__":
             machine = machine_editing(editing)
             subject = read_subject(paths.cameras, paths.splats, paths.adjacency, best_device())
             device = editor_device(machine, subject.device)
-            planned, started = read_plan(params.plan, own.subject)
+            planned, before = read_plan(params.plan, own.subject)
             others = [order for order in planned if order.folder != own.folder]
-            job = Job(subject, inputs, machine, device, started)
+            job = Job(subject, inputs, machine, device, before)
             job.make(own, others, stylization["avatars_per_job"])
         files.deliver({key: snakemake.output[key] for key in OUTPUTS})

@@ -13,7 +13,13 @@ import numpy as np
 import pytest
 from ball_avatars import ball_subject, diffusion_editing, order
 from headstyle.avatars import runs as avatar_runs
-from headstyle.avatars.files import OUTPUTS, AvatarFolder, check_renders, read_plan
+from headstyle.avatars.files import (
+    OUTPUTS,
+    AvatarFolder,
+    check_renders,
+    delivered_at,
+    read_plan,
+)
 from headstyle.avatars.job import Job
 from headstyle.avatars.runs import AvatarRun, make_in_turns, make_together
 from headstyle.base.errors import InputError
@@ -199,12 +205,13 @@ def test_an_avatar_that_another_job_makes_is_waited_for(subject, tmp_path, monke
 def test_what_was_delivered_in_this_run_is_not_made_again(subject, tmp_path):
     own, other = (order(tmp_path, s) for s in ("low", "high"))
     folder = make(subject, other)
-    before = (folder / "run.json").stat().st_mtime_ns
-    job(subject, started=(folder / "run.json").stat().st_mtime - 1).make(own, [other], most=2)
-    assert (folder / "run.json").stat().st_mtime_ns == before
+    # The clock was set back during the run: that is no reason to make it again.
+    os.utime(folder / "run.json", (1000, 1000))
+    job(subject, before={other.name: 2000 * 10**9}).make(own, [other], most=2)
+    assert delivered_at(folder) == 1000 * 10**9
     assert not (folder / ".partial").exists()
-    # In a run that started later it is to be made anew.
-    job(subject, started=time.time() + 1).make(own, [other], most=2)
+    # In a run that began later it is to be made anew.
+    job(subject, before={other.name: delivered_at(folder)}).make(own, [other], most=2)
     assert AvatarFolder(other.folder, other.task("inputs")).is_finished()
 
 
@@ -250,12 +257,12 @@ def test_everything_that_shapes_an_avatar_belongs_to_its_task(tmp_path, change):
 
 def test_the_plan_of_a_run_gives_the_orders_back(tmp_path):
     made, plan = order(tmp_path), tmp_path / "plan.json"
-    assert read_plan(plan, "A") == ([], 0.0)
+    assert read_plan(plan, "A") == ([], {})
     entry = {**vars(made), "folder": str(made.folder), "params": dict(made.params)}
-    write_json(plan, [entry, {**entry, "subject": "B"}])
-    [found], started = read_plan(plan, "A")
+    write_json(plan, [{**entry, "subject": s, "delivered_at": 7} for s in "AB"])
+    [found], before = read_plan(plan, "A")
     assert found.task("x") == made.task("x")
-    assert started == plan.stat().st_mtime
+    assert before == {"P4_low": 7}
 
 
 SCRIPT = """

@@ -67,7 +67,7 @@ def test_numpy_tells_a_lack_of_memory_as_python_does():
 def test_a_job_that_was_killed_is_told_of_at_the_end(tmp_path):
     (tmp_path / "one.log").write_text("10:00:00 INFO 2 views\n10:00:01 INFO 5 of 9 masks\n")
     (tmp_path / "two.log").write_text("10:00:00 INFO 2 views\n10:00:01 INFO done in 2.0 s\n")
-    told = describe_failures(tmp_path, since=0)
+    told = describe_failures(tmp_path, {})
     assert "one.log: the job was ended from outside, often for lack of memory" in told
     assert "two.log" not in told
 

@@ -107,12 +107,17 @@ class AvatarFolder:
             and all((self.finished / name).exists() for name in OUTPUTS.values())
         )
 
-    def was_delivered_after(self, moment: float) -> bool:
-        """Whether the outputs are in their places and newer than a moment [s since the epoch]."""
-        run = self.outputs / OUTPUTS["run"]
+    def was_delivered_since(self, before: int | None) -> bool:
+        """Whether the outputs are in their places, and not those of before.
+
+        Args:
+            before: What `delivered_at` said then.
+        """
+        if delivered_at(self.outputs) in (None, before):
+            return False
         try:
-            return run.stat().st_mtime >= moment and read_json(run).get("task") == self.task
-        except (OSError, InputError):
+            return bool(read_json(self.outputs / OUTPUTS["run"]).get("task") == self.task)
+        except InputError:
             return False
 
     def deliver(self, outputs: Mapping[str, str | Path]) -> None:
@@ -141,6 +146,17 @@ class AvatarFolder:
                 return try_lock(self.state / ".lock")
 
 
+def delivered_at(folder: str | Path) -> int | None:
+    """When an avatar's outputs came to their places [ns since the epoch]; None if they did not.
+
+    Only to be compared for equality: a clock may be set back during a run.
+    """
+    try:
+        return (Path(folder) / OUTPUTS["run"]).stat().st_mtime_ns
+    except OSError:
+        return None
+
+
 def digest_of_files(paths: Iterable[str | Path]) -> str:
     """One digest of the contents of files, in their order."""
     digest = hashlib.sha256()
@@ -153,19 +169,24 @@ def digest_of_files(paths: Iterable[str | Path]) -> str:
     return digest.hexdigest()
 
 
-def read_plan(path: str | Path, subject: str) -> tuple[list[Order], float]:
-    """All avatars of a subject that this run of the workflow makes, and when it started.
+def read_plan(path: str | Path, subject: str) -> tuple[list[Order], dict[str, int | None]]:
+    """All avatars of a subject that this run of the workflow makes, and what there was of them.
 
     Returns:
-        The orders, none where there is no plan, and the time [s since the epoch].
+        The orders, none where there is no plan; and for each of their names what `delivered_at`
+        said when the run began.
     """
     path = Path(path)
-    try:
-        started = path.stat().st_mtime
-    except FileNotFoundError:
-        return [], 0.0
-    entries = [entry for entry in read_json(path) if entry["subject"] == subject]
-    return [Order(**entry | {"folder": Path(entry["folder"])}) for entry in entries], started
+    if not path.is_file():
+        return [], {}
+    orders, before = [], {}
+    for entry in read_json(path):
+        if entry["subject"] == subject:
+            delivered = entry.pop("delivered_at")
+            order = Order(**entry | {"folder": Path(entry["folder"])})
+            orders.append(order)
+            before[order.name] = delivered
+    return orders, before
 
 
 def check_renders(names: Sequence[str], renders: str | Path) -> None:

@@ -63,8 +63,8 @@ class Job:
     """The settings of the machine in the config's section `editing`."""
     editor_device: str
     """Device of the editor."""
-    started: float = 0.0
-    """When this run of the workflow began [s since the epoch]."""
+    before: Mapping[str, int | None] = field(default_factory=dict)
+    """For each other avatar's name what `delivered_at` said when this run of the workflow began."""
     _editors: dict[str, Editor] = field(default_factory=dict)
 
     def make(self, own: Order, others: Sequence[Order] = (), most: int = 1) -> None:
@@ -125,8 +125,9 @@ class Job:
             files = AvatarFolder(order.folder, order.task(self.inputs))
 
             def is_made(files: AvatarFolder = files, order: Order = order) -> bool:
-                delivered = order is not own and files.was_delivered_after(self.started)
-                return delivered or files.is_finished()
+                if order is not own and files.was_delivered_since(self.before.get(order.name)):
+                    return True
+                return files.is_finished()
 
             if is_made():
                 continue

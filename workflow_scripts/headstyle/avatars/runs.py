@@ -140,6 +140,7 @@ class AvatarRun:
                 edit = self._loop.send(edits)
             except StopIteration:
                 self._settle()
+                self.trainer.check_scene()
                 self._save()
                 self._spent("train", started)
                 return None
@@ -220,6 +221,14 @@ class AvatarRun:
         edit = self._edit
         assert edit is not None
         self._settle()
+        for view, image in zip(edit.views, images, strict=True):
+            # Rounded to a file, such an edit would be black, and the avatar trained on it.
+            if not np.isfinite(image).all():
+                raise InputError(
+                    f"{self.order.name}, iteration {edit.iteration}: the edit of the view"
+                    f" {self._names[view]} has values that are not finite; set editing.dtype to"
+                    " float32, or choose another strength"
+                )
         # Train on the rounded edits, so that a resumed avatar trains on the same images.
         edits = {
             self._names[view]: _as_written(image)

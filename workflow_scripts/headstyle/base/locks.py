@@ -5,6 +5,7 @@ ends; processes that it forked do not keep the lock. A file system without such 
 lock files that only mark a lock would outlive a process that was killed.
 """
 
+import errno
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -12,6 +13,9 @@ from filelock import FileLock, Timeout
 from headstyle.base.errors import InputError
 
 __all__ = ["FileLock", "claim_folder", "lock_of", "try_lock"]
+
+WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""What a file system answers that has no locks, such as some network shares."""
 
 
 def lock_of(path: str | Path) -> FileLock:
@@ -28,13 +32,19 @@ def try_lock(path: str | Path) -> FileLock | None:
 
     Returns:
         The lock. It is held until `release()`, or until nothing refers to it.
+
+    Raises:
+        InputError: the file system has no locks.
     """
-    lock = lock_of(path)
     try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        return None
-    return lock
+        return _lock_at_once(path)
+    except OSError as error:
+        if error.errno not in WITHOUT_LOCKS:
+            raise
+        raise InputError(
+            f"{path} cannot be locked ({error.strerror}), as its file system has no locks; choose"
+            " a results_dir, and a TMPDIR for the locks of the GPUs, on a file system that has them"
+        ) from None
 
 
 def claim_folder(path: str | Path) -> FileLock:
@@ -49,7 +59,7 @@ def claim_folder(path: str | Path) -> FileLock:
     path = Path(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        lock = try_lock(path / ".lock")
+        lock = _lock_at_once(path / ".lock")
     except OSError as error:
         raise InputError(
             f"{path} cannot be claimed for this run ({error}); choose a results_dir on a file"
@@ -59,4 +69,13 @@ def claim_folder(path: str | Path) -> FileLock:
         raise InputError(
             f"{path} is being computed by another run; wait for it or choose another results_dir"
         )
+    return lock
+
+
+def _lock_at_once(path: Path | str) -> FileLock | None:
+    lock = lock_of(path)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return None
     return lock

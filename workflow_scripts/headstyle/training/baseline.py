@@ -83,6 +83,7 @@ def train_on_views(
     saved.resume(trainer, selection)
     try:
         _iterate(trainer, selection, saved, seed, Path(saved_scenes) if saved_scenes else None)
+        trainer.check_scene()
     except DivergedError as error:
         raise InputError(f"{error} ({saved.note()})") from None
     trainer.splats = selection.choose(trainer.splats)

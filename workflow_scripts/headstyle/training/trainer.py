@@ -326,6 +326,15 @@ class SplatTrainer:
                 f"the splats' {broken} are no longer finite, and the loss is {value:.4g}"
             )
 
+    def check_scene(self) -> None:
+        """Check the scene as it is now: no iteration looks at what the last one made of it.
+
+        Raises:
+            DivergedError: a splat is not finite.
+        """
+        if broken := self.broken_tensor():
+            raise self._diverged(f"the splats' {broken} are no longer finite")
+
     def _diverged(self, reason: str) -> DivergedError:
         return DivergedError(
             f"training stopped at iteration {self.iteration} of {self.settings.iterations}: "

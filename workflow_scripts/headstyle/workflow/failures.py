@@ -2,9 +2,11 @@
 
 import errno
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from headstyle.base.errors import first_line
+from headstyle.base.locks import WITHOUT_LOCKS
 
 _AGAIN = "run the same command again; finished work is kept"
 _OUT_OF_MEMORY = (
@@ -20,6 +22,7 @@ _OF_DISKS = {
     errno.EIO: f"check the disk and its cable, and {_AGAIN}",
     errno.ESTALE: f"check the network share, and {_AGAIN}",
     errno.EMFILE: "raise the limit of open files (ulimit -n), and run the same command again",
+    **dict.fromkeys(WITHOUT_LOCKS, "choose a results_dir on a file system that has locks"),
     errno.ENAMETOOLONG: "shorten the names of files and folders",
 }
 
@@ -51,12 +54,19 @@ def sentence_of(error: BaseException) -> str | None:
 _RECORD = re.compile(r"\d\d:\d\d:\d\d ([A-Z]+) (.*)")
 
 
-def failures(logs: str | Path, since: float) -> dict[Path, str]:
+def written_at(logs: str | Path) -> dict[Path, int]:
+    """When each log was written [ns since the epoch], so that `failures` can tell the new ones."""
+    return {path: path.stat().st_mtime_ns for path in Path(logs).rglob("*.log")}
+
+
+def failures(logs: str | Path, before: Mapping[Path, int]) -> dict[Path, str]:
     """The last error of each log that ends with one, by log.
 
     Args:
         logs: Folder of the logs that `stage` writes.
-        since: Older logs are not looked at [s since the epoch].
+        before: What `written_at` said when the run began. A log that was not written since is not
+            looked at. Times are only compared for equality: a clock may be set back, and that of a
+            network share may differ from ours.
 
     Returns:
         The sentence of the error; for an unexpected one also the exception at its traceback's end.
@@ -64,7 +74,7 @@ def failures(logs: str | Path, since: float) -> dict[Path, str]:
     """
     found = {}
     for path in sorted(Path(logs).rglob("*.log")):
-        if path.stat().st_mtime < since:
+        if path.stat().st_mtime_ns == before.get(path):
             continue
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
         starts = [i for i, line in enumerate(lines) if _RECORD.fullmatch(line)]
@@ -81,7 +91,7 @@ def failures(logs: str | Path, since: float) -> dict[Path, str]:
     return found
 
 
-def describe_failures(logs: str | Path, since: float) -> str:
+def describe_failures(logs: str | Path, before: Mapping[Path, int]) -> str:
     """One line per failed job that said why, naming its log; empty where none did."""
-    lines = [f"  {path}: {sentence}\n" for path, sentence in failures(logs, since).items()]
+    lines = [f"  {path}: {sentence}\n" for path, sentence in failures(logs, before).items()]
     return "".join(["\nWhat stopped the run:\n", *lines]) if lines else ""

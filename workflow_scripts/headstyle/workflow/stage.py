@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,7 +39,10 @@ def stage(snakemake: Any, *, index: str = "") -> Iterator[logging.Logger]:
     try:
         forget(snakemake.output)
         inputs = checked(snakemake.input)
-        with own_gpus(int(snakemake.resources.get("gpu", 0))):
+        with (
+            own_gpus(int(snakemake.resources.get("gpu", 0))),
+            _told_when_late(logger, snakemake.resources.get("runtime")),
+        ):
             yield logger
         write_manifests(
             snakemake.rule,
@@ -56,6 +60,38 @@ def stage(snakemake: Any, *, index: str = "") -> Iterator[logging.Logger]:
             logger.exception("stopped by an unexpected error")
         sys.exit(1)
     logger.info("done in %.1f s", time.monotonic() - started)
+
+
+@contextmanager
+def _told_when_late(logger: logging.Logger, expected_min: float | None) -> Iterator[None]:
+    """Tell in the log when a job takes longer than it expects, and again each time that doubles.
+
+    On a cluster the scheduler ends such a job. Here nobody would notice that a worker of it hangs,
+    or that a network share does not answer.
+
+    Args:
+        logger: Of the job.
+        expected_min: What the job asks a scheduler for [min]; None for jobs that ask for no time.
+    """
+    is_over = threading.Event()
+
+    def watch(expected: float) -> None:
+        started = time.monotonic()
+        while not is_over.wait(started + 60 * expected - time.monotonic()):
+            logger.warning(
+                "still at work after %g min, longer than expected; if it uses neither processor nor"
+                " GPU (see top and nvidia-smi), it hangs: stop the run and run the same command"
+                " again, as finished work is kept",
+                round(expected, 2),
+            )
+            expected *= 2
+
+    if expected_min:
+        threading.Thread(target=watch, args=(float(expected_min),), daemon=True).start()
+    try:
+        yield
+    finally:
+        is_over.set()
 
 
 class _LogFile(logging.FileHandler):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from headstyle.avatars.files import delivered_at
 from headstyle.base.files import write_json
 from headstyle.workflow.snakemake_internals import PlannedJob
 
@@ -28,6 +29,7 @@ def write_plan(path: str | Path, jobs: Sequence[PlannedJob], avatars: Sequence[s
             **{key: job.wildcards[key] for key in ("subject", "prompt", "strength")},
             "params": {key: job.params[key] for key in PARAMS},
             "folder": str(Path(job.outputs["run"]).parent),
+            "delivered_at": delivered_at(Path(job.outputs["run"]).parent),
         }
         for job in jobs
     ]
