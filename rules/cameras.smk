@@ -23,6 +23,7 @@ rule mask_views:
         go_on=config["poses"]["go_on"],
         min_views=config["poses"]["min_views"],
         given_masks=lambda wildcards: subjects[wildcards.subject].get("masks", ""),
+        given_poses=lambda wildcards: subjects[wildcards.subject].get("poses", ""),
         masks=keys_of(
             "masks", "steps", "matting_model", "matting_weights", "chroma_key", "min_coverage"
         ),
@@ -134,6 +135,7 @@ rule downscale_views:
         runtime=needs.minutes(20, per_view=1),
     params:
         images=config["images"],
+        given_poses=lambda wildcards: subjects[wildcards.subject].get("poses", ""),
         library=library_digest("downscale_views"),
     message:
         "Undistorting and downscaling the views of {wildcards.subject}"

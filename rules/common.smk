@@ -41,6 +41,7 @@ from headstyle.workflow.snakemake_internals import (
 )
 from headstyle.workflow.stylization_plan import write_plan
 from headstyle.base.locks import claim_folder
+from headstyle.importers.cameras import companions_of
 from headstyle.importers.settings import braced_files, check_foreign, plain_files
 from headstyle.consistency.metrics import available_metrics
 from headstyle.posing.photographs import list_photographs
@@ -204,9 +205,16 @@ def subject_capture(wildcards):
     return []
 
 
+@cache
+def given_masks(subject):
+    """Where a subject's masks come from: its column, or the data set that its poses name."""
+    row = subjects[subject]
+    return row.get("masks") or (row["poses"] if companions_of(row.get("poses")).masks else "")
+
+
 def subject_masks(wildcards):
     """Masks that the later stages use: corrected by the other views, or as they were made."""
-    given, settings = subjects[wildcards.subject].get("masks", ""), config["masks"]
+    given, settings = given_masks(wildcards.subject), config["masks"]
     # Whole photographs have no silhouette to compare.
     is_masked = given != "none" if given else bool(settings["steps"])
     applies = {"none": False, "made": not given, "all": True}[settings["agreement"]["apply"]]
@@ -247,5 +255,5 @@ STYLIZATION_PLAN = f"{R}/.stylization.json"
 def needs_matting():
     """Whether any subject's masks are made with the matting network."""
     return "matting" in config["masks"]["steps"] and any(
-        not subjects[subject].get("masks") for subject in SUBJECTS
+        not given_masks(subject) for subject in SUBJECTS
     )

@@ -4,7 +4,7 @@ Input:  masks     masks.json, with {view}.png beside it and the photographs' pat
         capture   rig.tsv of a procedural capture; none for the user's photographs
         poses     poses.json, with the COLMAP model sparse/0 beside it
 Output: cameras   cameras.json; beside it {view}.png (RGBA, straight alpha), transforms.json for
-                  nerfstudio, and points.npz (positions, colors of the foreground's SfM points)
+                  nerfstudio, and points.npz (positions, colors of the foreground's points)
 """
 
 from collections import Counter
@@ -17,14 +17,15 @@ from headstyle.base.files import read_json, whole_folder, write_points
 from headstyle.base.images import write_image
 from headstyle.base.progress import progress
 from headstyle.importers.colmap_models import SparseModel, read_model
+from headstyle.importers.companions import points_of_data_set
 from headstyle.importers.pinholes import undistortion_map
 from headstyle.posing.equal_exposure import equalizing_gains, with_gain
 from headstyle.posing.masks import read_mask
 from headstyle.posing.photographs import read_photograph
 from headstyle.posing.undistortion import (
-    foreground_points,
     full_size_cameras,
     make_view,
+    points_to_start_from,
     view_size,
     write_transforms,
 )
@@ -78,8 +79,9 @@ if __name__ == "__main__":
             alphas = write_views(
                 folder, model, cameras, full_size, photographs, masks_path.parent, gains
             )
-            kept = foreground_points(model, cameras, alphas)
-            write_points(folder / "points.npz", model.positions[kept], model.colors[kept])
+            given = points_of_data_set(snakemake.params.given_poses)
+            points = points_to_start_from(model, cameras, alphas, given)
+            write_points(folder / "points.npz", *points)
             write_transforms(folder / "transforms.json", cameras)
             write_cameras(folder / output.name, cameras)
         for (width, height), count in Counter(sizes).items():
@@ -87,4 +89,3 @@ if __name__ == "__main__":
         unscaled = sum(tuple(a) == b for a, b in zip(full_size.sizes, sizes, strict=True))
         if unscaled:
             log.info("%d views keep their photograph's size: it is not larger than asked", unscaled)
-        log.info("%d of %d points lie in the foreground", kept.sum(), len(kept))

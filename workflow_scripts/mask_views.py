@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from headstyle.base.errors import InputError
 from headstyle.base.files import whole_folder, write_json
 from headstyle.base.progress import progress
+from headstyle.importers.companions import masks_of_data_set
 from headstyle.posing.masks import Masker
 from headstyle.posing.photographs import (
     check_enough_left,
@@ -25,6 +26,8 @@ from headstyle.workflow.stage import stage
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
+
+NO_FRAME = "not among the given poses, whose data set brings the masks"
 
 if __name__ == "__main__":
     with stage(snakemake, index="masks") as log:
@@ -41,7 +44,13 @@ if __name__ == "__main__":
         failed = unreadable(photographs)
         check_enough_left(failed, len(photographs), params.go_on, params.min_views)
         photographs = {v: path for v, path in photographs.items() if v not in failed}
-        masker = Masker(photographs, params.given_masks, params.masks, snakemake.threads)
+        given = params.given_masks or masks_of_data_set(params.given_poses, photographs)
+        frameless = {}
+        if isinstance(given, dict) and given:
+            log.info("the masks are those that %s names", params.given_poses)
+            frameless = {v: NO_FRAME for v in photographs if v not in given}
+            photographs = {v: path for v, path in photographs.items() if v in given}
+        masker = Masker(photographs, given, params.masks, snakemake.threads)
         log.info(
             "%d of %d photographs are masked, steps: %s",
             len(photographs),
@@ -55,7 +64,8 @@ if __name__ == "__main__":
             failed |= {v: entry for v, entry in found.items() if isinstance(entry, InputError)}
             check_enough_left(failed, len(failed | found), params.go_on, params.min_views)
             views = {v: entry for v, entry in found.items() if isinstance(entry, dict)}
-            left_out = {view: str(error) for view, error in sorted(failed.items())}
+            reasons = failed | frameless
+            left_out = {view: str(reason) for view, reason in sorted(reasons.items())}
             content = {"steps": masker.steps, "views": views, "left_out": left_out}
             write_json(folder / output.name, content)
         for view, reason in left_out.items():

@@ -1,4 +1,6 @@
+import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -18,6 +20,7 @@ from headstyle.posing.masks import (
     make_mask,
     mask_flags,
     matting_weights,
+    read_mask,
 )
 from headstyle.posing.photographs import PhotographInfo
 from own_process import SCRIPTS, run_stage
@@ -181,7 +184,7 @@ def photograph_folder(tmp_path, orientation=None):
     return folder
 
 
-def mask_stage(tmp_path, folder, given="", settings=SETTINGS, succeeds=True, go_on=None):
+def mask_stage(tmp_path, folder, given="", settings=SETTINGS, succeeds=True, go_on=None, poses=""):
     return run_stage(
         "mask_views",
         {"photographs": []},
@@ -192,11 +195,35 @@ def mask_stage(tmp_path, folder, given="", settings=SETTINGS, succeeds=True, go_
             "go_on": go_on,
             "min_views": 2,
             "given_masks": given,
+            "given_poses": poses,
             "masks": settings,
         },
         tmp_path,
         succeeds=succeeds,
     )
+
+
+def test_masks_come_with_the_frames_of_given_poses(tmp_path):
+    folder = photograph_folder(tmp_path)
+    frames = []
+    for view in ("a", "b"):
+        with Image.open(folder / f"{view}.png") as photograph:
+            mask = Image.new("L", photograph.size)
+        mask.paste(255, (10, 20, 30, 60))
+        mask.save(tmp_path / f"{view}_of_it.png")
+        frames.append({"file_path": f"{view}.png", "mask_path": f"{view}_of_it.png"})
+    poses = tmp_path / "transforms.json"
+    poses.write_text(json.dumps({"frames": frames}))
+    shutil.copyfile(folder / "a.png", folder / "frameless.png")
+    log = mask_stage(tmp_path, folder, poses=str(poses))
+    assert f"the masks are those that {poses} names" in log
+    made = read_json(tmp_path / "masks" / "masks.json")
+    assert made["steps"] == ["given"]
+    assert list(made["views"]) == ["a", "b"]
+    assert list(made["left_out"]) == ["frameless"]
+    foreground = np.argwhere(read_mask(tmp_path / "masks" / "a.png") == 255)
+    assert foreground.min(axis=0).tolist() == [20, 10]
+    assert foreground.max(axis=0).tolist() == [59, 29]
 
 
 def test_what_cannot_be_used_is_left_out_where_enough_is_left(tmp_path):

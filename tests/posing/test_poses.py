@@ -396,6 +396,7 @@ def test_poses_of_a_procedural_head_match_its_true_cameras(tmp_path):
             "go_on": None,
             "min_views": 12,
             "given_masks": "",
+            "given_poses": "",
             "masks": masks,
         },
         tmp_path,

@@ -185,7 +185,7 @@ def downscale(folder, name, size_px=160):
         "downscale_views",
         {"masks": folder / "masks" / "masks.json", "poses": folder / "poses" / "poses.json"},
         {"cameras": folder / name / "cameras.json"},
-        {"images": {"size_px": size_px, "side": "long"}},
+        {"images": {"size_px": size_px, "side": "long"}, "given_poses": ""},
         folder,
     )
     return folder / name, log

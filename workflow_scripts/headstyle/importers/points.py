@@ -1,6 +1,6 @@
 """Points to start a splat scene from, for views whose cameras came without a reconstruction."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +10,7 @@ from headstyle.base.adjacency import meeting_point
 from headstyle.base.cameras import Cameras
 from headstyle.base.errors import InputError
 from headstyle.base.images import FOREGROUND_ALPHA, RgbaImage
-from headstyle.importers.cameras.colmap_files import find_model
-from headstyle.importers.colmap_models import read_points
+from headstyle.importers.companions import points_of_data_set
 
 INSIDE = 0.9
 """A point belongs to the visual hull if it lies in the foreground of this share of the views that
@@ -25,7 +24,7 @@ _LEAST = 50
 def start_points(
     path: str | Path, cameras: Cameras, images: Sequence[RgbaImage], count: int, seed: int
 ) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
-    """Points to start from: those of a COLMAP model in the foreground, else of the visual hull.
+    """Points to start from: those of the data set in the foreground, else of the visual hull.
 
     Args:
         path: Where the cameras came from.
@@ -35,11 +34,12 @@ def start_points(
         Positions in the world `(N, 3)`, RGB colors `(N, 3)`.
 
     Raises:
-        InputError: as `hull_points`.
+        InputError: as `hull_points` and `points_of_data_set`.
     """
-    if Path(path).is_dir() and find_model(Path(path)):
-        positions, colors = read_points(path)
-        kept = foreground_shares(positions, cameras, images)[0] > 0.5
+    found = points_of_data_set(path)
+    if found is not None:
+        positions, colors = found
+        kept = in_most_foregrounds(positions, cameras, (image[..., 3] for image in images))
         if kept.sum() >= _LEAST:
             return positions[kept], colors[kept]
     return hull_points(cameras, images, count, seed)
@@ -103,7 +103,7 @@ def in_foreground(
     Raises:
         InputError: hardly any does, as where the splats lie in another world than the cameras.
     """
-    kept = foreground_shares(positions, cameras, images)[0] > 0.5
+    kept = in_most_foregrounds(positions, cameras, (image[..., 3] for image in images))
     if kept.sum() < _LEAST:
         raise InputError(
             f"{path}: {kept.sum()} of {len(kept)} splats lie in the foreground of the views; the"
@@ -125,15 +125,44 @@ def foreground_shares(
     framed, inside = np.zeros(len(points)), np.zeros(len(points))
     colors = np.zeros((len(points), 3))
     for i, image in enumerate(images):
-        pose, matrix = cameras.world_to_camera[i], cameras.intrinsics[i]
-        projected = (points @ pose[:3, :3].T + pose[:3, 3]) @ matrix.T
-        front = projected[:, 2] > 0
-        pixels = projected[:, :2] / np.where(front, projected[:, 2], 1.0)[:, None]
-        seen = np.flatnonzero(front & ((pixels >= 0) & (pixels < cameras.sizes[i])).all(axis=1))
-        columns, rows = pixels[seen].astype(np.int64).T
+        seen, columns, rows = _framed(points, cameras, i)
         framed[seen] += 1
         opaque = image[rows, columns, 3] > FOREGROUND_ALPHA
         inside[seen[opaque]] += 1
         colors[seen[opaque]] += image[rows[opaque], columns[opaque], :3]
     shares = np.where(2 * framed >= len(cameras), inside / np.maximum(framed, 1), 0)
     return shares, colors / np.maximum(inside, 1)[:, None]
+
+
+def in_most_foregrounds(
+    points: NDArray[np.float64], cameras: Cameras, alphas: Iterable[NDArray[np.float32]]
+) -> NDArray[np.bool_]:
+    """Which points lie in the foreground of more than half of the views that frame them.
+
+    Args:
+        points: In the world. Shape `(N, 3)`.
+        cameras: The views' cameras.
+        alphas: Alpha of each view, `(H, W)` in [0, 1].
+
+    Returns:
+        Shape `(N,)`; false where less than half of the views have the point in their frame.
+    """
+    framed, inside = np.zeros(len(points)), np.zeros(len(points))
+    for i, alpha in enumerate(alphas):
+        seen, columns, rows = _framed(points, cameras, i)
+        framed[seen] += 1
+        inside[seen] += alpha[rows, columns] > FOREGROUND_ALPHA
+    return (2 * framed >= len(cameras)) & (2 * inside > framed)
+
+
+def _framed(
+    points: NDArray[np.float64], cameras: Cameras, view: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Which points a view has in its frame, and the columns and rows of their pixels."""
+    pose, matrix = cameras.world_to_camera[view], cameras.intrinsics[view]
+    projected = (points @ pose[:3, :3].T + pose[:3, 3]) @ matrix.T
+    front = projected[:, 2] > 0
+    pixels = projected[:, :2] / np.where(front, projected[:, 2], 1.0)[:, None]
+    seen = np.flatnonzero(front & ((pixels >= 0) & (pixels < cameras.sizes[view])).all(axis=1))
+    columns, rows = pixels[seen].astype(np.int64).T
+    return seen, columns, rows

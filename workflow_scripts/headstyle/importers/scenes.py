@@ -26,6 +26,12 @@ from headstyle.importers.agreement import (
     check_explained,
     check_matches,
 )
+from headstyle.importers.companions import (
+    depths_of_data_set,
+    masks_of_data_set,
+    resized_depth,
+    resized_mask,
+)
 from headstyle.importers.depths import DEPTH_SUFFIXES, Depth, read_depths
 from headstyle.importers.given_poses import read_scene_cameras
 from headstyle.importers.images import SUFFIXES as IMAGE_SUFFIXES
@@ -56,11 +62,13 @@ class SceneFiles:
     cameras: str | Path
     """A file or folder in one of the formats of `headstyle.importers.cameras`."""
     depths: str | Path | None = None
-    """Folder of depth maps (see `headstyle.importers.depths`); None where a fit is to give it."""
+    """Folder of depth maps (see `headstyle.importers.depths`); by default those that the cameras'
+    data set names, or none where `unedited` is given and a fit is to give it."""
     unedited: str | Path | None = None
     """Folder of the images before the edit."""
     masks: str | Path | None = None
-    """Folder of the foreground's masks, for images without alpha."""
+    """Folder of the foreground's masks, for images without alpha; by default those that the
+    cameras' data set names."""
     pairs: str | Path | None = None
     """Table (CSV, or TSV) with the columns target and source; by default each view is compared
     with its nearest in direction."""
@@ -69,7 +77,8 @@ class SceneFiles:
     depth_kind: str = "z"
     """`z`, or `ray` for the distance along the pixel's ray."""
     depth_scale: float | None = None
-    """World units per unit of the depth files; None is 1, but 16-bit .png need it."""
+    """World units per unit of the depth files; None is 1, but 16-bit .png need it. That of a data
+    set's own depth is known."""
 
     @classmethod
     def from_config(cls, entry: Mapping[str, Any]) -> "SceneFiles":
@@ -113,23 +122,16 @@ def read_scene(
             and depth contradict each other.
     """
     prefix = f"{key}." if key else ""
-    if files.depths is None and files.unedited is None:
-        raise InputError(
-            f"{prefix}depths is null: name a folder of depth maps, or in {prefix}unedited the views"
-            " before the edit, to which splats are fitted for their depth"
-        )
     # Which file is whose.
     views = list_views(files.renders, IMAGE_SUFFIXES, f"{prefix}renders")
-    depth_files = files_of_views(files.depths, views, _DEPTHS, f"{prefix}depths")
     before_files = files_of_views(files.unedited, views, _IMAGES, f"{prefix}unedited")
-    mask_files = files_of_views(files.masks, views, _MASKS, f"{prefix}masks")
     # What the files hold.
     pictures = [read_picture(path) for path in views.values()]
     before = [read_picture(path) for path in before_files]
     sizes = {view: picture.size for view, picture in zip(views, pictures, strict=True)}
     found = read_scene_cameras(files.cameras, sizes, files.camera_axes, views)
-    masks = read_masks(mask_files)
-    depths = read_depths(depth_files, files.depth_scale, f"{prefix}depth_scale")
+    masks, mask_files = _masks(files, views, sizes, prefix)
+    depths, depth_files = _depths(files, views, sizes, prefix)
     # The same, as pinholes show it.
     pinholes = Undistortion(found.cameras, found.distorted)
     renders = pinholes.images(pictures, [*views.values()])
@@ -156,6 +158,45 @@ def read_scene(
     else:
         explained = check_matches(unedited, found.cameras, pairs, wording)
     return ForeignScene(found.cameras, renders, depths or None, unedited or None, pairs, explained)
+
+
+def _masks(
+    files: SceneFiles,
+    views: Mapping[str, Path],
+    sizes: Mapping[str, tuple[int, int]],
+    prefix: str,
+) -> tuple[list[NDArray[np.float32]], list[Path]]:
+    """Each view's mask and its file, from the folder that is named or from the data set."""
+    if files.masks is not None:
+        paths = files_of_views(files.masks, views, _MASKS, f"{prefix}masks")
+        return read_masks(paths), paths
+    paths = list(masks_of_data_set(files.cameras, views).values())
+    masks = read_masks(paths)
+    return [resized_mask(mask, sizes[v]) for mask, v in zip(masks, views, strict=False)], paths
+
+
+def _depths(
+    files: SceneFiles,
+    views: Mapping[str, Path],
+    sizes: Mapping[str, tuple[int, int]],
+    prefix: str,
+) -> tuple[list[Depth], list[Path]]:
+    """Each view's depth and its file, as `_masks`; nothing where a fit is to give it."""
+    key = f"{prefix}depth_scale"
+    if files.depths is not None:
+        paths = files_of_views(files.depths, views, _DEPTHS, f"{prefix}depths")
+        return read_depths(paths, files.depth_scale, key), paths
+    if files.unedited is not None:
+        return [], []
+    found = depths_of_data_set(files.cameras, views)
+    if found is None:
+        raise InputError(
+            f"{prefix}depths is null: name a folder of depth maps, or in {prefix}unedited the views"
+            " before the edit, to which splats are fitted for their depth"
+        )
+    paths = list(found.files.values())
+    depths = read_depths(paths, files.depth_scale or found.scale, key)
+    return [resized_depth(d, sizes[v]) for d, v in zip(depths, views, strict=False)], paths
 
 
 def _tell_unused(unused: Sequence[str], used: int) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from headstyle.base.errors import InputError
+from headstyle.importers.cameras import companions_of
 from headstyle.importers.listing import files_everywhere
 
 FOLDER = "foreign"
@@ -38,9 +39,11 @@ def check_foreign(entries: Mapping[str, Mapping[str, Any]], subjects: Collection
             raise InputError(
                 f"foreign.{name}.depth_scale is {scale!r}; give a number above 0, or null"
             )
-        if not entry.get("depths") and not entry.get("unedited"):
+        companions = companions_of(entry["cameras"])
+        if not (entry.get("depths") or entry.get("unedited") or companions.depths):
             raise InputError(
-                f"foreign.{name} has neither depths nor unedited; name a folder of depth maps, or"
+                f"foreign.{name} has neither depths nor unedited, and its cameras bring no"
+                " depth; name a folder of depth maps, or"
                 " of the views before the edit, to which splats are fitted for their depth"
             )
 
@@ -58,6 +61,7 @@ def foreign_files(entry: Mapping[str, Any]) -> list[str]:
             files += [f for f in files_everywhere(path, _CAMERA_SUFFIXES) if f.is_file()]
         else:
             files += [f for f in files_everywhere(path, ("",)) if f.is_file()]
+    files += [f for f in companions_of(entry["cameras"]).files if f.is_file()]
     return sorted({str(path) for path in files})
 
 
@@ -105,8 +109,11 @@ class ForeignScene:
 
     @property
     def is_fitted(self) -> bool:
-        """Whether the depth comes from splats that are fitted to the unedited views."""
-        return not self.entry.get("depths")
+        """Whether the depth comes from splats that are fitted to the unedited views.
+
+        Without these, the data set of the cameras brings it.
+        """
+        return self.has_unedited and not self.entry.get("depths")
 
     @property
     def has_unedited(self) -> bool:

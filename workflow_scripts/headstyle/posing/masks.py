@@ -251,13 +251,18 @@ class Masker:
     """Makes the masks of one subject, from its given masks or by the configured steps."""
 
     def __init__(
-        self, photographs: dict[str, Path], given: str, settings: dict[str, Any], threads: int = 1
+        self,
+        photographs: dict[str, Path],
+        given: str | dict[str, Path],
+        settings: dict[str, Any],
+        threads: int = 1,
     ) -> None:
         """Find or load what the masks need.
 
         Args:
             photographs: Paths by view name.
-            given: Folder of given masks, `none` for no masking, or "" to make them.
+            given: Folder of given masks, or their files by view name; `none` for no masking, or
+                empty to make them.
             settings: The config's `masks` section.
             threads: Threads of the matting model.
 
@@ -274,7 +279,7 @@ class Masker:
         own_steps = [] if given == NO_MASKS else list(settings["steps"])
         if given and given != NO_MASKS:
             own_steps = ["given"]
-            self.given = find_given_masks(given, photographs)
+            self.given = find_given_masks(given, photographs) if isinstance(given, str) else given
             self.stored = masks_follow_stored_pixels(self.given, self.infos)
         # Steps that photographs without alpha need, and what the others come with.
         self.own_steps = own_steps

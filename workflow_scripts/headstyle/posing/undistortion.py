@@ -1,6 +1,7 @@
 """How photographs become training views: undistorted to pinholes, downscaled, with alpha."""
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from headstyle.importers.cameras.nerfstudio import transforms_content
 from headstyle.importers.colmap_models import SparseModel
 from headstyle.importers.lenses import pinhole_matrix, undistorted_pinhole
 from headstyle.importers.pinholes import PixelMap
+from headstyle.importers.points import in_most_foregrounds
+
+logger = logging.getLogger("headstyle")
 
 
 def view_size(width: int, height: int, size_px: int, side: str) -> tuple[int, int]:
@@ -81,6 +85,32 @@ def foreground_points(
         np.add.at(seen, points, 1)
         np.add.at(inside, points[front], alpha[rows[front], columns[front]] >= 0.5)
     return inside > seen / 2
+
+
+def points_to_start_from(
+    model: SparseModel,
+    cameras: Cameras,
+    alphas: Sequence[NDArray[np.float32]],
+    given: tuple[NDArray[np.float64], NDArray[np.uint8]] | None,
+) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+    """The foreground's points of the model, or those that were given where these are more.
+
+    Args:
+        model, cameras, alphas: As in `foreground_points`.
+        given: Positions `(N, 3)` in the cameras' world and RGB colors `(N, 3)`, or None.
+
+    Returns:
+        Positions and colors.
+    """
+    found = foreground_points(model, cameras, alphas)
+    logger.info("%d of %d points lie in the foreground", found.sum(), len(found))
+    if given is not None:
+        positions, colors = given
+        inside = in_most_foregrounds(positions, cameras, alphas)
+        logger.info("%d of the %d points that were given do", inside.sum(), len(inside))
+        if inside.sum() > found.sum():
+            return positions[inside], colors[inside]
+    return model.positions[found], model.colors[found]
 
 
 def transforms(cameras: Cameras) -> dict[str, Any]:

@@ -10,9 +10,17 @@ import pkgutil
 from pathlib import Path
 
 from headstyle.base.errors import InputError
-from headstyle.importers.cameras.base import CameraFormat, GivenPose
+from headstyle.importers.cameras.base import CameraFormat, Companions, GivenPose
 
-__all__ = ["CameraFormat", "GivenPose", "camera_formats", "find_cameras", "images_of_cameras"]
+__all__ = [
+    "CameraFormat",
+    "Companions",
+    "GivenPose",
+    "camera_formats",
+    "companions_of",
+    "find_cameras",
+    "images_of_cameras",
+]
 
 
 def camera_formats() -> list[CameraFormat]:
@@ -64,3 +72,15 @@ def find_cameras(path: str | Path) -> tuple[CameraFormat, Path]:
             f" cameras that are known ({labels}); name the folder or file that does"
         )
     raise InputError(f"{path} is in no format of cameras that is known ({labels}); export it again")
+
+
+def companions_of(path: str | Path | None) -> Companions:
+    """What comes with the cameras at a path; nothing where there is no path.
+
+    Raises:
+        InputError: the cameras cannot be read.
+    """
+    if not path:
+        return Companions()
+    kind, place = find_cameras(path)
+    return kind.companions(place)

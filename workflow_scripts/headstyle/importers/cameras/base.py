@@ -3,7 +3,7 @@
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -29,6 +29,25 @@ class GivenPose:
     lens: Lens
     world_to_camera: NDArray[np.float64]
     """OpenCV. Shape `(4, 4)`."""
+
+
+@dataclass(frozen=True)
+class Companions:
+    """Files that a data set names beside its images, by the images' names in it."""
+
+    masks: Mapping[str, Path] = field(default_factory=dict)
+    depths: Mapping[str, Path] = field(default_factory=dict)
+    depth_scale: float = 1.0
+    """World units per unit of the depth files."""
+    points: Path | None = None
+    """A PLY, or a folder with a COLMAP model."""
+    points_scale: float = 1.0
+    """World units per unit of the points."""
+
+    @property
+    def files(self) -> list[Path]:
+        """All of them, whether they are there or not."""
+        return [*self.masks.values(), *self.depths.values(), *filter(None, [self.points])]
 
 
 class CameraFormat(ABC):
@@ -78,6 +97,14 @@ class CameraFormat(ABC):
         list if its data sets hold other images, too, or those of several scenes.
         """
         return []
+
+    def companions(self, place: Path) -> Companions:
+        """Masks, metric depth and points that come with the cameras; here none.
+
+        Raises:
+            InputError: the file cannot be read.
+        """
+        return Companions()
 
     @abstractmethod
     def write(self, place: Path, poses: Mapping[str, GivenPose]) -> None:

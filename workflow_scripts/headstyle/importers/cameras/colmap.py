@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from headstyle.base.errors import InputError
-from headstyle.importers.cameras.base import CameraFormat, GivenPose, Sizes
+from headstyle.importers.cameras.base import CameraFormat, Companions, GivenPose, Sizes
 from headstyle.importers.cameras.colmap_files import find_model, open_model
 from headstyle.importers.lenses import colmap_camera, lens_of, load_pycolmap
 
@@ -41,6 +41,9 @@ class ColmapModel(CameraFormat):
                     )
                 poses[name] = GivenPose(lens, pose)
         return poses
+
+    def companions(self, place: Path) -> Companions:
+        return Companions(points=place)
 
     def write(self, place: Path, poses: Mapping[str, GivenPose]) -> None:
         pycolmap = load_pycolmap()

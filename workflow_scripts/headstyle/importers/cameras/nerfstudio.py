@@ -15,6 +15,7 @@ from headstyle.base.errors import InputError
 from headstyle.base.files import write_json
 from headstyle.importers.cameras.base import (
     CameraFormat,
+    Companions,
     GivenPose,
     Sizes,
     is_json,
@@ -27,6 +28,10 @@ from headstyle.importers.images import SUFFIXES as IMAGE_SUFFIXES
 from headstyle.importers.lenses import Lens, brown_lens
 
 SPLITS = ("train", "val", "test")
+MASK_KEYS = ("mask_path", "fg_mask_path")
+"""What frames call their masks: nerfstudio, and VHAP's exports for GaussianAvatars."""
+DEPTH_UNIT = 1e-3
+"""nerfstudio's depth files count millimeters, before `applied_scale`."""
 _PERSPECTIVE = ("PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "PERSPECTIVE")
 # instant-ngp's keys for lenses that are no pinholes with distortion.
 _OTHER_LENSES = ("ftheta_p0", "is_equirectangular", "equirectangular", "latlong", "orthographic")
@@ -77,6 +82,19 @@ class Transforms(CameraFormat):
                     f" {name!r}: {error}); export it again"
                 ) from None
         return poses
+
+    def companions(self, place: Path) -> Companions:
+        frames = self.frames(place)
+        scales = {_applied_scale(frame) for frame in frames} or {1.0}
+        scale = scales.pop()
+        clouds = (_beside(f, f["ply_file_path"]) for f in frames if f.get("ply_file_path"))
+        return Companions(
+            masks=_files(frames, MASK_KEYS),
+            depths=_files(frames, ("depth_file_path",)),
+            depth_scale=DEPTH_UNIT * scale,
+            points=next(clouds, None),
+            points_scale=scale,
+        )
 
     def write(self, place: Path, poses: Mapping[str, GivenPose]) -> None:
         write_json(place, transforms_content(poses))
@@ -205,11 +223,37 @@ def first_content(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
+def _files(frames: Iterable[Mapping[str, Any]], keys: Iterable[str]) -> dict[str, Path]:
+    """The file that each frame names under one of some keys, of those that name one."""
+    files = {}
+    for frame in frames:
+        named = next((frame[key] for key in keys if frame.get(key)), None)
+        if named is not None:
+            files[frame["file_path"]] = _beside(frame, named)
+    return files
+
+
+def _beside(frame: Mapping[str, Any], named: Any) -> Path:
+    """The path of a file that a frame, or its whole transforms.json, names."""
+    path: Path = frame["path"]
+    if not isinstance(named, str):
+        raise InputError(f"{path}: {named!r} is no path; export it again")
+    return path.parent / named.replace("\\", "/")
+
+
+def _applied_scale(frame: Mapping[str, Any]) -> float:
+    """By what the poses were scaled when they were written, unlike depth and points."""
+    try:
+        return positive(frame, "applied_scale", 1.0)
+    except ValueError as error:
+        raise InputError(f"{frame['path']}: {error}; export it again") from None
+
+
 def frame_images(frames: Iterable[Mapping[str, Any]]) -> list[Path]:
     """The images of frames, where their files say that they are, as far as they are there."""
     found = []
     for frame in frames:
-        path: Path = frame["path"].parent / frame["file_path"].replace("\\", "/")
+        path = _beside(frame, frame["file_path"])
         candidates = [path, *(path.with_name(path.name + suffix) for suffix in IMAGE_SUFFIXES)]
         found += [candidate for candidate in candidates if candidate.is_file()][:1]
     return found

@@ -2,7 +2,7 @@
 
 As nerfstudio's polycam_utils.py reads it: t_00 to t_23 go from the camera to the world, with
 ARKit's axes x right, y up, z backward. `corrected_` folders are those after Polycam's own bundle
-adjustment. Its depth maps are smaller than its images, so that headstyle does not read them.
+adjustment. Depth maps of 16 bits are smaller than the images; they belong to both kinds of cameras.
 """
 
 from collections.abc import Mapping
@@ -16,6 +16,7 @@ from headstyle.base.errors import InputError
 from headstyle.base.files import write_json
 from headstyle.importers.cameras.base import (
     CameraFormat,
+    Companions,
     GivenPose,
     Sizes,
     is_json,
@@ -27,6 +28,8 @@ from headstyle.importers.cameras.base import (
 from headstyle.importers.images import SUFFIXES
 from headstyle.importers.lenses import Lens
 
+MILLIMETERS = 1e-3
+"""Meters per unit of the depth files."""
 _FOLDERS = ("corrected_cameras", "cameras")
 _KEYS = [f"t_{row}{column}" for row in range(3) for column in range(4)]
 
@@ -69,6 +72,11 @@ class Polycam(CameraFormat):
         stems = {file.stem for file in _files(place)}
         images = sorted(folder.iterdir()) if folder.is_dir() else []
         return [p for p in images if p.stem in stems and p.suffix.lower() in SUFFIXES]
+
+    def companions(self, place: Path) -> Companions:
+        folder = place.with_name("depth")
+        depths = {file.stem: folder / f"{file.stem}.png" for file in _files(place)}
+        return Companions(depths=depths if folder.is_dir() else {}, depth_scale=MILLIMETERS)
 
     def write(self, place: Path, poses: Mapping[str, GivenPose]) -> None:
         for name, pose in poses.items():
