@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from headstyle.base.files import read_json, whole_folder, write_json
 from headstyle.importers.given_poses import read_given_poses
+from headstyle.posing.photographs import read_info
 from headstyle.posing.poses import clean_work_folder, estimate_poses
 from headstyle.posing.registration.reconstruction import Settings
 from headstyle.workflow.stage import stage
@@ -24,11 +25,12 @@ if __name__ == "__main__":
         config = snakemake.params.poses
         masks_path, sparse = Path(snakemake.input.masks), Path(snakemake.output.sparse)
         masks = read_json(masks_path)
-        sizes = {view: (entry["width"], entry["height"]) for view, entry in masks["views"].items()}
         given_path = snakemake.params.given_poses
         given = None
         if given_path:
             paths = {view: entry["photograph"] for view, entry in masks["views"].items()}
+            # Files that give no size are by programs that leave photographs as they are stored.
+            sizes = {view: read_info(path).stored_size for view, path in paths.items()}
             given = read_given_poses(given_path, sizes, paths, config["min_registered"])
         settings = Settings(
             config["max_features"], config["mapper"], snakemake.params.seed, snakemake.threads

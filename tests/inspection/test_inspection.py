@@ -8,6 +8,7 @@ from fake_results import write_fake_results
 from films import picture, write_video
 from foreign_folder import write_scene
 from headstyle.base.errors import InputError
+from headstyle.base.files import read_json, write_json
 from headstyle.commands.main import main
 from headstyle.importers.cameras import camera_formats, find_cameras
 from headstyle.importers.lenses import Lens
@@ -68,11 +69,17 @@ def test_cameras_are_told_with_their_convention_scale_overlap_and_missing_images
     content = scene.cameras.read_text().replace('"file_path": "', '"file_path": "images/')
     scene.cameras.write_text(content)
     next((tmp_path / "scene" / "images").glob("*.png")).unlink()
+    path = tmp_path / "scene" / "transforms.json"
+    content = read_json(path)
+    for frame, mask in zip(content["frames"], ("transforms.json", "none.png"), strict=False):
+        frame["mask_path"] = mask
+    write_json(path, content)
     found = inspect_path(tmp_path / "scene")
     assert "transforms.json" in found.title
     assert said(found, "convention").startswith("OpenGL")
     assert said(found, "lenses") == "5 PINHOLE 72x96 px"
     assert said(found, "images").startswith("1 of 5 are missing: images/")
+    assert said(found, "with them") == "2 masks (1 missing: none.png)"
     # The rig of the tests stands 2.6 units before the sphere.
     assert said(found, "scale").startswith("2.6 to 2.6 units")
     assert "in 1 group;" in said(found, "overlap")

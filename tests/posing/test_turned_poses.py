@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from headstyle.base.errors import InputError
 from headstyle.importers.cameras import GivenPose
+from headstyle.importers.cameras.reality_capture import RealityCapture
+from headstyle.importers.given_poses import read_given_poses
 from headstyle.importers.images import turn_upright
 from headstyle.importers.lenses import Lens, project
 from headstyle.posing.photographs import PhotographInfo
@@ -58,6 +60,25 @@ def test_a_turned_camera_sees_points_where_the_turned_photograph_shows_them(mode
         origin = places[0, 0]
         shown = origin + column * (places[0, 1] - origin) + row * (places[1, 0] - origin)
         np.testing.assert_allclose(shown, before, atol=1e-9)
+
+
+def of_reality_capture(path) -> np.ndarray:
+    """Pixels of points in an upright photograph, and its size, by a file that gives no sizes."""
+    lens = Lens("PINHOLE", WIDTH, HEIGHT, (100.0, 100.0, 62.0, 39.0))
+    poses = {name: GivenPose(lens, a_pose("PINHOLE").world_to_camera) for name in ("a", "b")}
+    RealityCapture().write(path, poses)
+    infos = dict.fromkeys(poses, PhotographInfo(HEIGHT, WIDTH, 6, None))
+    given = read_given_poses(path, {view: info.stored_size for view, info in infos.items()})
+    found = upright_poses(given, infos)["a"]
+    return pixels_of(poses["a"]), pixels_of(found), (found.lens.width, found.lens.height)
+
+
+def test_a_file_without_sizes_is_of_the_stored_pixels(tmp_path):
+    stored, upright, size = in_own_process(of_reality_capture, tmp_path / "cameras.csv")
+    assert size == (HEIGHT, WIDTH)
+    # Orientation 6: what is stored at the left stands at the top, and the bottom at the left.
+    np.testing.assert_allclose(upright[:, 1], stored[:, 0], atol=1e-6)
+    np.testing.assert_allclose(upright[:, 0], HEIGHT - stored[:, 1], atol=1e-6)
 
 
 def test_poses_of_upright_photographs_stay():

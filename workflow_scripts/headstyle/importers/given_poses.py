@@ -52,8 +52,8 @@ def read_given_poses(
 
     Args:
         path: A file or folder in one of the formats of `headstyle.importers.cameras`.
-        photograph_sizes: Width and height of each view's upright photograph [px], used where the
-            file gives no size.
+        photograph_sizes: Width and height of each view's photograph [px] as it is stored, used
+            where the file gives no size.
         photographs: Their paths by view; by default they are called as the views.
         least_share: The share of the views that must have a pose.
 

@@ -11,7 +11,7 @@ from headstyle.base.adjacency import direction_adjacency, directions, meeting_po
 from headstyle.base.cameras import Cameras
 from headstyle.base.errors import InputError
 from headstyle.importers.cameras import find_cameras
-from headstyle.importers.cameras.base import GivenPose
+from headstyle.importers.cameras.base import Companions, GivenPose
 from headstyle.importers.images import opened_image
 from headstyle.importers.lenses import Lens, is_distorted, pinhole_matrix
 from headstyle.importers.listing import look_alikes, match_files, named_by_place, place_of
@@ -42,6 +42,7 @@ def look_at_cameras(path: Path) -> Findings:
     found = Findings(f"{path}: cameras of {len(names)} views, {kind.label}")
     found.say("convention", _AXES.get(kind.axes, kind.axes) + " in the file")
     found.say("images", _told_images(names, images))
+    found.say("with them", _told_companions(kind.companions(place)))
     lenses = [pose.lens for pose in poses.values()]
     found.say("lenses", counted(f"{lens.model} {lens.width}x{lens.height} px" for lens in lenses))
     found.say("cameras", f"{len(set(lenses))} different")
@@ -135,6 +136,19 @@ def _told_images(names: list[str], images: Mapping[str, Path]) -> str:
         return f"all {len(names)} are there"
     alike = look_alikes(missing, [path.name for path in images.values()])
     return f"{len(missing)} of {len(names)} are missing: {named(missing)}{alike}"
+
+
+def _told_companions(companions: Companions) -> str:
+    """Masks, depth and points that come with the cameras, and what of them is missing."""
+    told = []
+    for what, files in (("masks", companions.masks), ("depth maps", companions.depths)):
+        missing = [path.name for path in files.values() if not path.is_file()]
+        if files:
+            lack = f" ({len(missing)} missing: {named(missing)})" if missing else ""
+            told.append(f"{len(files)} {what}{lack}")
+    if companions.points is not None:
+        told.append("points" if companions.points.exists() else "points (missing)")
+    return ", ".join(told)
 
 
 def _focal_lengths(lenses: list[Lens]) -> str:

@@ -3,7 +3,8 @@
 By the maker's page on its camera math, and as nerfstudio and Brush read it. f is of a film 36 mm
 wide, and px and py are offsets from the center, both counted in the longer side of the image. A
 camera's axes in the world are Rz(-heading) Rx(pitch) Ry(roll) for x right, y up, z backward.
-Distortion is Brown's with k1 to k4 and OpenCV's tangential terms t1, t2.
+Distortion is Brown's with k1 to k4 and OpenCV's tangential terms t1, t2. The poses are of images as
+they are stored: the program takes no notice of EXIF's orientation.
 """
 
 import csv
