@@ -41,7 +41,7 @@ from headstyle.workflow.snakemake_internals import (
 )
 from headstyle.workflow.stylization_plan import write_plan
 from headstyle.base.locks import claim_folder
-from headstyle.importers.cameras import companions_of
+from headstyle.importers.cameras import readable_companions
 from headstyle.importers.settings import braced_files, check_foreign, plain_files
 from headstyle.consistency.metrics import available_metrics
 from headstyle.posing.photographs import list_photographs
@@ -209,7 +209,7 @@ def subject_capture(wildcards):
 def given_masks(subject):
     """Where a subject's masks come from: its column, or the data set that its poses name."""
     row = subjects[subject]
-    return row.get("masks") or (row["poses"] if companions_of(row.get("poses")).masks else "")
+    return row.get("masks") or (row["poses"] if readable_companions(row.get("poses")).masks else "")
 
 
 def subject_masks(wildcards):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from headstyle.base.errors import InputError
-from headstyle.importers.cameras import companions_of
+from headstyle.importers.cameras import companions_of, readable_companions
 from headstyle.importers.listing import files_everywhere
 
 FOLDER = "foreign"
@@ -39,8 +39,8 @@ def check_foreign(entries: Mapping[str, Mapping[str, Any]], subjects: Collection
             raise InputError(
                 f"foreign.{name}.depth_scale is {scale!r}; give a number above 0, or null"
             )
-        companions = companions_of(entry["cameras"])
-        if not (entry.get("depths") or entry.get("unedited") or companions.depths):
+        given = entry.get("depths") or entry.get("unedited")
+        if not given and not companions_of(entry["cameras"]).depths:
             raise InputError(
                 f"foreign.{name} has neither depths nor unedited, and its cameras bring no"
                 " depth; name a folder of depth maps, or"
@@ -61,7 +61,7 @@ def foreign_files(entry: Mapping[str, Any]) -> list[str]:
             files += [f for f in files_everywhere(path, _CAMERA_SUFFIXES) if f.is_file()]
         else:
             files += [f for f in files_everywhere(path, ("",)) if f.is_file()]
-    files += [f for f in companions_of(entry["cameras"]).files if f.is_file()]
+    files += [f for f in readable_companions(entry["cameras"]).files if f.is_file()]
     return sorted({str(path) for path in files})
 
 

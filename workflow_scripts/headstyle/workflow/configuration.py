@@ -20,7 +20,6 @@ from headstyle.base.settings import Setting, complete_schema, fill_in_defaults
 from headstyle.base.tables.rows import read_rows
 from headstyle.consistency.settings import metric_settings
 from headstyle.editing.registry import editing_settings
-from headstyle.importers.cameras import companions_of
 
 Row = dict[str, str]
 
@@ -371,7 +370,6 @@ def check_subject(row: Row, table: str) -> None:
         path = row.get(column)
         if path and path != "none" and not Path(path).exists():
             raise InputError(f"{where}: {column} {path} does not exist; correct the path")
-    companions_of(row.get("poses"))  # Cameras that cannot be read are told before any job.
     if row.get("splats") and not row.get("poses"):
         raise InputError(
             f"{where}: the column splats needs the column poses, as splats lie in the world of"

@@ -20,6 +20,7 @@ __all__ = [
     "companions_of",
     "find_cameras",
     "images_of_cameras",
+    "readable_companions",
 ]
 
 
@@ -84,3 +85,11 @@ def companions_of(path: str | Path | None) -> Companions:
         return Companions()
     kind, place = find_cameras(path)
     return kind.companions(place)
+
+
+def readable_companions(path: str | Path | None) -> Companions:
+    """As `companions_of`, but nothing where the cameras cannot be read: who needs them tells."""
+    try:
+        return companions_of(path)
+    except InputError:
+        return Companions()

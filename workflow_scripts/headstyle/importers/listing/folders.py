@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headstyle.base.errors import InputError
-from headstyle.importers.cameras import companions_of, images_of_cameras
+from headstyle.importers.cameras import images_of_cameras, readable_companions
 from headstyle.importers.listing.names import named_by_place, place_of
 
 logger = logging.getLogger("headstyle")
@@ -67,7 +67,8 @@ def list_files(folder: str | Path, suffixes: Sequence[str], key: str) -> Listing
         deeper, _ = _split((p for p in below if not _in_other_folder(p, folder)), suffixes)
         notes = _below_notes(folder, deeper)
     else:
-        companions = _companions_in(folder)
+        # What the cameras in the folder name as masks or depth is no view.
+        companions = {os.path.abspath(path) for path in readable_companions(folder).files}
         below = [path for path in below if os.path.abspath(path) not in companions]
         chosen = [path for path in below if not _in_other_folder(path, folder)]
         found, rest = _split(chosen, suffixes)
@@ -110,14 +111,6 @@ def _files_below(folder: Path) -> list[Path]:
         if Path(place) != folder:
             files += _files_in(Path(place))
     return files
-
-
-def _companions_in(folder: Path) -> set[str]:
-    """Files that the cameras in a folder name as masks or depth, which are no views."""
-    try:
-        return {os.path.abspath(path) for path in companions_of(folder).files}
-    except InputError:
-        return set()  # No cameras, or such that cannot be read; who needs them tells.
 
 
 def _in_other_folder(path: Path, folder: Path) -> bool:
