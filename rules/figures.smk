@@ -34,6 +34,9 @@ def report_outputs():
             subject=SUBJECTS,
             picture=["photographs.jpg", "avatars.jpg"],
         ),
+        *expand(
+            f"{R}/plots/{{subject}}/inconsistency_{{avatar}}.jpg", subject=SUBJECTS, avatar=AVATARS
+        ),
     ]
 
 

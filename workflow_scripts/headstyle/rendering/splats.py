@@ -4,7 +4,9 @@
 """
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -101,11 +103,21 @@ def to_splats(arrays: dict[str, NDArray[np.floating]]) -> Splats:
     )
 
 
-def write_ply(path: str | Path, splats: Splats) -> None:
+def write_ply(
+    path: str | Path,
+    splats: Splats,
+    properties: Mapping[str, NDArray[np.floating]] = MappingProxyType({}),
+) -> None:
     """Write a scene in the common 3DGS layout (binary, float32) in one atomic step.
 
     As in that layout, scales are logarithms and opacities are logits. f_rest holds all values of
     red, then of green, then of blue.
+
+    Args:
+        path: The file.
+        splats: The scene.
+        properties: Further columns after those of the layout, by name; readers that do not know
+            them leave them out. Shape `(N,)` each.
     """
     check_splats(splats)
     arrays = {name: value.detach().cpu().numpy() for name, value in splats.items()}
@@ -120,10 +132,12 @@ def write_ply(path: str | Path, splats: Splats) -> None:
             arrays["opacities"][:, None],
             arrays["scales"],
             arrays["quats"],
+            *(np.asarray(values, np.float32)[:, None] for values in properties.values()),
         ],
         axis=1,
     )
-    table = np.empty(count, dtype=[(name, "<f4") for name in _columns(rest.shape[1])])
+    names = [*_columns(rest.shape[1]), *properties]
+    table = np.empty(count, dtype=[(name, "<f4") for name in names])
     for i, name in enumerate(table.dtype.names or ()):
         table[name] = columns[:, i]
     write_ply_tables(path, {"vertex": table})

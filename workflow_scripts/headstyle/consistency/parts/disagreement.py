@@ -33,12 +33,36 @@ EDIT_NOISE = 1.0
 def disagreements(pairs: HeadPairs) -> Tensor:
     """All kinds of disagreement of every pair, in their units. Shape `(N, 5)`."""
     strength, explained = _strength(pairs)
-    color, sharpness = _color(pairs, explained), _sharpness(pairs)
-    return torch.stack([color, *_place_and_detail(pairs), sharpness, strength], dim=1)
+    color, place, detail, sharpness = (_mean(*found) for found in _maps(pairs, explained))
+    return torch.stack([color, 100 / pairs.head_px * place, detail, sharpness, strength], dim=1)
+
+
+def disagreement_maps(pairs: HeadPairs) -> tuple[Tensor, Tensor]:
+    """Where a pair disagrees: the kinds but for strength, which is one number per pair.
+
+    Returns:
+        The first four kinds of `TERMS` per pixel of the target, in their units, and where they are
+        known (bool). Shape `(N, 4, H, W)` each.
+    """
+    values, masks = zip(*_maps(pairs, _strength(pairs)[1]), strict=True)
+    units = [1.0, 100 / pairs.head_px, 1.0, 1.0]
+    scaled = [unit * found for unit, found in zip(units, values, strict=True)]
+    return torch.cat(scaled, dim=1), torch.cat(masks, dim=1) > 0
+
+
+Map = tuple[Tensor, Tensor]
+"""Values per pixel, and 1 where they count, else 0. Shape `(N, 1, H, W)` each."""
+
+
+def _maps(pairs: HeadPairs, explained: Tensor) -> list[Map]:
+    """Color, place [px], detail and sharpness per pixel."""
+    shared = pairs.shared
+    place, detail = _place_and_detail(pairs)
+    return [(_color(pairs, explained), shared), place, detail, (_sharpness(pairs), shared)]
 
 
 def _color(pairs: HeadPairs, explained: Tensor) -> Tensor:
-    """Mean difference of the colors after smoothing removed the texture [ΔE76].
+    """Difference of the colors after smoothing removed the texture [ΔE76]. `(N, 1, H, W)`.
 
     `explained` is subtracted first: the difference that a weaker edit of one view explains, which
     is a disagreement in strength.
@@ -47,14 +71,14 @@ def _color(pairs: HeadPairs, explained: Tensor) -> Tensor:
     rest = masked_smooth(pairs.target - pairs.warped - explained, pairs.shared, sigma)
     plain = pairs.plain_target - pairs.plain_warped
     own = masked_smooth(plain, pairs.plain_shared, sigma) * pairs.plain_shared
-    return _mean(lengths(_beyond(rest, own)), pairs.shared)
+    return lengths(_beyond(rest, own))
 
 
-def _place_and_detail(pairs: HeadPairs) -> list[Tensor]:
-    """How far the texture is displaced [% of the head's size], and how else it differs [ΔE76].
+def _place_and_detail(pairs: HeadPairs) -> tuple[Map, Map]:
+    """How far the texture is displaced [px], and how else it differs [ΔE76].
 
-    The first is the mean length of the displacement. The second is the mean color difference that
-    is left after the texture is moved back.
+    The first is the length of the displacement. The second is the color difference that is left
+    after the texture is moved back.
     """
     fields, rests = [], []
     for target, warped, shared in (
@@ -63,18 +87,17 @@ def _place_and_detail(pairs: HeadPairs) -> list[Tensor]:
     ):
         fields.append(displacement(target, warped, shared, pairs.head_px))
         rests.append(residual(target, warped, shared, fields[-1], pairs.head_px))
-    place = _mean(lengths(_beyond(*fields)), pairs.shared)
     (rest, inside), (own, own_inside) = rests
-    detail = _mean(lengths(_beyond(rest, own * own_inside)), inside)
-    return [100 / pairs.head_px * place, detail]
+    place = lengths(_beyond(*fields))
+    return (place, pairs.shared), (lengths(_beyond(rest, own * own_inside)), inside)
 
 
 def _sharpness(pairs: HeadPairs) -> Tensor:
-    """Mean absolute log ratio of the views' local contrasts of detail."""
+    """Absolute log ratio of the views' local contrasts of detail. Shape `(N, 1, H, W)`."""
     sigma = SHARPNESS_WINDOW * pairs.head_px
     ratio = _log_ratio(pairs.target, pairs.warped, pairs.shared, sigma)
     own = _log_ratio(pairs.plain_target, pairs.plain_warped, pairs.plain_shared, sigma)
-    return _mean(_beyond(ratio, own * pairs.plain_shared).abs(), pairs.shared)
+    return _beyond(ratio, own * pairs.plain_shared).abs()
 
 
 def _strength(pairs: HeadPairs) -> tuple[Tensor, Tensor]:

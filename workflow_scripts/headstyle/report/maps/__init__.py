@@ -1,0 +1,1 @@
+"""Pictures of where a head's views disagree."""
