@@ -42,7 +42,8 @@ if __name__ == "__main__":
             )
         photographs = select_photographs(available, params.orientation)
         failed = unreadable(photographs)
-        check_enough_left(failed, len(photographs), params.go_on, params.min_views)
+        total = len(photographs)
+        check_enough_left(failed, total, params.go_on, params.min_views)
         photographs = {v: path for v, path in photographs.items() if v not in failed}
         given = params.given_masks or masks_of_data_set(params.given_poses, photographs)
         frameless = {}
@@ -50,7 +51,12 @@ if __name__ == "__main__":
             log.info("the masks are those that %s names", params.given_poses)
             frameless = {v: NO_FRAME for v in photographs if v not in given}
             photographs = {v: path for v, path in photographs.items() if v in given}
+            total -= len(frameless)
         masker = Masker(photographs, given, params.masks, snakemake.threads)
+        # Told before the others are masked, which takes minutes.
+        failed |= masker.unmasked
+        check_enough_left(failed, total, params.go_on, params.min_views)
+        photographs = {v: path for v, path in photographs.items() if v not in failed}
         log.info(
             "%d of %d photographs are masked, steps: %s",
             len(photographs),
@@ -62,7 +68,7 @@ if __name__ == "__main__":
             made = pool.map(partial(masker.write, folder), photographs)
             found = dict(zip(photographs, progress(made, "masks"), strict=True))
             failed |= {v: entry for v, entry in found.items() if isinstance(entry, InputError)}
-            check_enough_left(failed, len(failed | found), params.go_on, params.min_views)
+            check_enough_left(failed, total, params.go_on, params.min_views)
             views = {v: entry for v, entry in found.items() if isinstance(entry, dict)}
             reasons = failed | frameless
             left_out = {view: str(reason) for view, reason in sorted(reasons.items())}

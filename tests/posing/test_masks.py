@@ -282,13 +282,19 @@ def test_an_all_black_mask_stops_the_stage_and_leaves_nothing(tmp_path):
     assert not (tmp_path / "masks").exists()
 
 
-def test_a_missing_given_mask_is_named(tmp_path):
-    folder = photograph_folder(tmp_path)
-    (tmp_path / "given").mkdir()
-    Image.new("L", (64, 96), 255).save(tmp_path / "given" / "a.png")
-    photographs = {view: folder / f"{view}.png" for view in ("a", "b")}
-    with pytest.raises(InputError, match=r"given has no mask for view b; add b_mask\.png"):
-        Masker(photographs, str(tmp_path / "given"), SETTINGS)
+def test_a_photograph_without_a_given_mask_is_named_or_left_out_where_enough_is_left(tmp_path):
+    folder, given = photograph_folder(tmp_path), tmp_path / "given"
+    given.mkdir()
+    shutil.copyfile(folder / "b.png", folder / "c.png")
+    for view in ("a", "b"):
+        Image.new("L", (64, 96), 255).save(given / f"{view}.png")
+    log = mask_stage(tmp_path, folder, given=str(given), succeeds=False)
+    assert "given has no mask for view c; add c_mask.png or c.png" in log.splitlines()[-1]
+    mask_stage(tmp_path, folder, given=str(given), go_on=0.6)
+    content = read_json(tmp_path / "masks" / "masks.json")
+    assert list(content["views"]) == ["a", "b"]
+    assert "has no mask for view c" in content["left_out"]["c"]
+    mask_stage(tmp_path, folder, given=str(given), go_on=0.7, succeeds=False)
 
 
 def test_a_broken_photograph_is_found_even_where_its_mask_is_given(tmp_path):

@@ -14,7 +14,7 @@ from headstyle.importers.colmap_models import read_model
 from headstyle.importers.given_poses import read_given_poses
 from headstyle.posing.photographs import PhotographInfo
 from headstyle.posing.pose_errors import pose_errors, similarity
-from headstyle.posing.poses import check_registered, drop_reasons
+from headstyle.posing.poses import Posed, at_most, check_registered, drop_reasons
 from headstyle.posing.registration.reconstruction import Mapping
 from headstyle.posing.registration.work_images import guess_lenses, working_size
 from headstyle.posing.undistortion import lens_cameras, transforms
@@ -205,6 +205,31 @@ def test_views_that_drop_come_back_at_the_next_attempt(corner):
     assert poses["registered"] == list(cameras.names)
     assert f"({8 - first['registered']:+d} against the best before)" in log
     assert errors_of(folder / "twice", cameras)["center_error_fraction"]["max"] < 0.05
+
+
+def cut_to_five(folder):
+    """Keep five views of a model; all overlap alike, but v0 and v1 with each other most."""
+    views = tuple(f"v{i}" for i in range(8))
+    overlaps = np.full((8, 8), 50) - 50 * np.eye(8, dtype=int)
+    overlaps[0, 1] = overlaps[1, 0] = 500
+    posed = Posed(mapping([views], dict.fromkeys(views, 50)), views, [], [])
+    return at_most(posed, 5, views, overlaps, Path(folder))
+
+
+def test_no_more_views_stay_than_asked_for_however_many_were_brought_in(corner, tmp_path):
+    folder, cameras, _ = corner
+    shutil.copytree(folder / "poses" / "sparse", tmp_path / "sparse")
+    posed = in_own_process(cut_to_five, str(tmp_path / "sparse" / "0"))
+    kept = posed.mapping.registered
+    assert len(kept) == 5
+    assert not {"v0", "v1"} <= set(kept)
+    assert kept == posed.views
+    left = in_own_process(read_model, str(tmp_path / "sparse"))
+    assert left.views == kept
+    assert len(left.positions) == posed.mapping.points
+    # A point is seen by two views or more.
+    assert np.bincount(left.observations[:, 0]).min() >= 2
+    assert errors_of(tmp_path, cameras)["center_error_fraction"]["max"] < 0.005
 
 
 def test_photographs_that_nothing_connects_are_an_input_error(tmp_path):

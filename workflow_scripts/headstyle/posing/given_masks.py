@@ -17,22 +17,24 @@ from headstyle.posing.photographs import PhotographInfo
 
 
 def find_given_masks(
-    folder: str | Path, views: Sequence[str] | Mapping[str, Path]
+    folder: str | Path, views: Sequence[str] | Mapping[str, Path], all_needed: bool = True
 ) -> dict[str, Path]:
     """The given mask of each view, as `headstyle.importers.masks.find_masks` finds them.
 
     Args:
         folder: Where the masks are.
         views: The views' photographs by name, or their names.
+        all_needed: Whether a view without a mask is an error; else it is left out.
 
     Raises:
-        InputError: the folder or a view's mask is missing, or two masks fit one view.
+        InputError: the folder is missing, a mask that is needed is missing, or two masks fit one
+            view.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; set the subject's masks to one, or to none")
     found = find_masks(folder, views_of(views))
-    for view in views:
+    for view in views if all_needed else ():
         if view not in found:
             raise InputError(missing_mask(folder, view))
     return found

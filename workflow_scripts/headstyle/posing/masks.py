@@ -19,7 +19,7 @@ from PIL import Image as PillowImage
 from headstyle.base.embedded import embedded_file
 from headstyle.base.errors import InputError, first_line, result_in_folder
 from headstyle.base.images import UNREADABLE_IMAGE
-from headstyle.importers.masks import Mask, check_foreground
+from headstyle.importers.masks import Mask, check_foreground, missing_mask
 from headstyle.posing.given_masks import (
     find_given_masks,
     masks_follow_stored_pixels,
@@ -267,19 +267,29 @@ class Masker:
             threads: Threads of the matting model.
 
         Raises:
-            InputError: a given mask or the matting model is missing.
+            InputError: the folder of given masks or the matting model is missing.
         """
         self.photographs = photographs
         self.infos = {view: read_info(path) for view, path in photographs.items()}
         self.min_coverage = float(settings["min_coverage"])
         self.key = ChromaKey(**{k: tuple(v) for k, v in settings["chroma_key"].items()})
         self.given: dict[str, Path] = {}
+        self.unmasked: dict[str, InputError] = {}
+        """Views without a mask among the given ones, with the sentence that says so."""
         self.matting: Matting | None = None
         cut_out = [view for view in photographs if self._alpha(view) is not None]
         own_steps = [] if given == NO_MASKS else list(settings["steps"])
         if given and given != NO_MASKS:
             own_steps = ["given"]
-            self.given = find_given_masks(given, photographs) if isinstance(given, str) else given
+            if isinstance(given, str):
+                self.given = find_given_masks(given, photographs, all_needed=False)
+                self.unmasked = {
+                    view: InputError(missing_mask(given, view))
+                    for view in photographs
+                    if view not in self.given
+                }
+            else:
+                self.given = given
             self.stored = masks_follow_stored_pixels(self.given, self.infos)
         # Steps that photographs without alpha need, and what the others come with.
         self.own_steps = own_steps
@@ -304,6 +314,8 @@ class Masker:
         Raises:
             InputError: the photograph or the mask cannot be used.
         """
+        if view in self.unmasked:
+            raise self.unmasked[view]
         # Decoded even where the mask is given: a broken photograph is found here, not later.
         path, info = self.photographs[view], self.infos[view]
         photograph = read_photograph_with_alpha(path)

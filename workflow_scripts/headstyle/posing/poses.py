@@ -28,6 +28,7 @@ from headstyle.posing.registration.reconstruction import (
     Settings,
     WorkImage,
     find_matches,
+    keep_views,
     map_views,
     read_overlaps,
     triangulate,
@@ -171,6 +172,7 @@ def estimate_poses(
     plan = Plan(tuple(used), config["max_image_size_px"], config["camera_sharing"], settings)
     if given is None:
         posed = _posed_in_turn(capture, plan, config, overlaps, model_folder)
+        posed = at_most(posed, max_views, posable, overlaps, model_folder)
     else:
         posed = _posed_as_given(capture, plan, given, model_folder)
     unused = sorted(set(posable) - set(posed.views))
@@ -236,6 +238,26 @@ def _posed_in_turn(
     shared = capture.overlaps_of(best.plan) if overlaps is None else overlaps
     islands = _islands(known, shared, best.found.registered)
     return Posed(best.found, best.plan.views, attempts, islands)
+
+
+def at_most(
+    posed: Posed,
+    count: int | None,
+    posable: Sequence[str],
+    overlaps: Overlaps | None,
+    model_folder: Path,
+) -> Posed:
+    """At most `count` posed views: where more were brought in, those that others replace go."""
+    registered = posed.mapping.registered
+    if count is None or overlaps is None or len(registered) <= count:
+        return posed
+    numbers = [posable.index(view) for view in registered]
+    chosen = choose_views(overlaps[np.ix_(numbers, numbers)], count)
+    kept = {registered[i] for i in chosen}
+    gone = set(registered) - kept
+    logger.info("%d views are posed, %d more than asked for", len(registered), len(gone))
+    mapping = keep_views(model_folder, kept, posed.mapping)
+    return replace(posed, mapping=mapping, views=tuple(v for v in posed.views if v not in gone))
 
 
 def _posed_as_given(

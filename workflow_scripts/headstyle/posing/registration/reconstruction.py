@@ -1,8 +1,8 @@
 """Structure from motion by COLMAP."""
 
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +204,31 @@ def triangulate(
     return _write_full_size(model, images, output, (tuple(_registered(model)),), best_matches)
 
 
+def keep_views(folder: Path, views: Collection[str], mapping: Mapping) -> Mapping:
+    """Leave only some of a model's views in it, and write it again.
+
+    Args:
+        folder: The model, as `map_views` wrote it.
+        views: The views that stay.
+        mapping: What was said of the model.
+
+    Returns:
+        The same of the model that is left.
+    """
+    pycolmap = load_pycolmap()
+    model = pycolmap.Reconstruction(folder)
+    for image in list(model.images.values()):
+        if image.has_pose and Path(image.name).stem not in views:
+            model.deregister_frame(image.frame_id)
+    model.update_point_3d_errors()
+    model.write_binary(folder)
+    registered = tuple(_registered(model))
+    return replace(
+        _said_of(model, (registered, *mapping.model_views[1:]), mapping.best_matches),
+        lenses=mapping.lenses,
+    )
+
+
 def _write_database(path: Path, images: Sequence[WorkImage], lenses: Sequence[Lens]) -> None:
     """Write cameras and images under fixed numbers, which threads would give out in any order.
 
@@ -294,6 +319,12 @@ def _write_full_size(
     model.update_point_3d_errors()
     output.mkdir(parents=True, exist_ok=True)
     model.write_binary(output)
+    return _said_of(model, model_views, best_matches)
+
+
+def _said_of(
+    model: Any, model_views: tuple[tuple[str, ...], ...], best_matches: dict[str, int]
+) -> Mapping:
     return Mapping(
         registered=model_views[0],
         model_views=model_views,
