@@ -1,4 +1,5 @@
 import hashlib
+import shutil
 
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ from corner import corner_cameras, write_corner
 from headstyle.base.cameras import Cameras, read_cameras
 from headstyle.base.errors import InputError
 from headstyle.base.files import read_json, write_json
-from headstyle.base.images import read_views, write_image
+from headstyle.base.images import read_views, to_linear, to_srgb, write_image
 from headstyle.importers.colmap_models import SparseModel
 from headstyle.importers.lenses import Lens, project, undistorted_pinhole
 from headstyle.importers.pinholes import undistortion_map
@@ -17,7 +18,7 @@ from headstyle.posing.undistortion import (
     view_size,
 )
 from own_process import in_own_process, run_stage
-from PIL import Image
+from PIL import Image, ImageOps
 from pose_inputs import CONFIG, write_masks
 
 
@@ -180,12 +181,19 @@ def posed(tmp_path_factory):
     return folder, cameras
 
 
-def downscale(folder, name, size_px=160):
+def downscale(folder, name, size_px=160, equalize_exposure="none"):
     log = run_stage(
         "downscale_views",
         {"masks": folder / "masks" / "masks.json", "poses": folder / "poses" / "poses.json"},
         {"cameras": folder / name / "cameras.json"},
-        {"images": {"size_px": size_px, "side": "long"}, "given_poses": ""},
+        {
+            "images": {
+                "size_px": size_px,
+                "side": "long",
+                "equalize_exposure": equalize_exposure,
+            },
+            "given_poses": "",
+        },
         folder,
     )
     return folder / name, log
@@ -211,6 +219,28 @@ def test_the_stage_writes_views_cameras_and_points(posed):
     assert len(positions) == len(colors) > 50
     # The points lie on the faces of the corner.
     assert np.median(np.abs(positions).min(axis=1)) < 0.01
+
+
+def test_tinted_photographs_get_the_tint_of_the_others_by_the_points_they_share(posed, tmp_path):
+    folder, true = posed
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    masks = read_json(folder / "masks" / "masks.json")
+    tinted = tmp_path / "tinted.png"
+    entry = masks["views"][true.names[2]]
+    with Image.open(entry["photograph"]) as image:
+        upright = np.asarray(ImageOps.exif_transpose(image).convert("RGB")) / 255
+    light = to_linear(upright) * np.array([0.9, 0.7, 0.5])
+    Image.fromarray(np.rint(to_srgb(light) * 255).astype(np.uint8)).save(tinted)
+    write_json(tmp_path / "masks" / "masks.json", masks)
+    plain, _ = downscale(tmp_path, "plain")
+    entry["photograph"] = str(tinted)
+    write_json(tmp_path / "masks" / "masks.json", masks)
+    found, _ = downscale(tmp_path, "found", equalize_exposure="points")
+    cameras = read_cameras(plain / "cameras.json")
+    shown, wanted = (to_linear(read_views(f, cameras)[2][..., :3]) for f in (found, plain))
+    # The geometric mean of all six gains stays 1, so that the tint of all moves a little.
+    ratio = np.median(shown / np.maximum(wanted, 0.01), axis=(0, 1))
+    np.testing.assert_allclose(ratio, np.array([0.9, 0.7, 0.5]) ** (1 / 6), rtol=0.03)
 
 
 def test_two_runs_of_the_stage_write_the_same_bytes(posed):

@@ -73,17 +73,12 @@ def foreground_points(
     inside = np.zeros(len(model.positions))
     for i, alpha in enumerate(alphas):
         points = model.observations[model.observations[:, 1] == i, 0]
-        pose, matrix = cameras.world_to_camera[i], cameras.intrinsics[i]
-        pixels = (model.positions[points] @ pose[:3, :3].T + pose[:3, 3]) @ matrix.T
-        # Observations lie before the camera; points that a poor model puts behind it are outside.
-        front = pixels[:, 2] > 0
-        columns, rows = np.floor(
-            pixels[:, :2] / np.where(front, pixels[:, 2], 1.0)[:, None]
-        ).T.astype(np.int64)
+        pixels = points_in_view(model.positions[points], cameras, i)
         height, width = alpha.shape
-        front &= (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
+        shown = ((pixels >= 0) & (pixels < (width, height))).all(axis=1)
+        columns, rows = np.floor(pixels[shown]).T.astype(np.int64)
         np.add.at(seen, points, 1)
-        np.add.at(inside, points[front], alpha[rows[front], columns[front]] >= 0.5)
+        np.add.at(inside, points[shown], alpha[rows, columns] >= 0.5)
     return inside > seen / 2
 
 
@@ -111,6 +106,24 @@ def points_to_start_from(
         if inside.sum() > found.sum():
             return positions[inside], colors[inside]
     return model.positions[found], model.colors[found]
+
+
+def points_in_view(
+    positions: NDArray[np.float64], cameras: Cameras, view: int
+) -> NDArray[np.float64]:
+    """Where a camera sees points (x, y) [px]; NaN for points behind it. Shape `(N, 2)`.
+
+    Observations lie before the camera, but a poor model may put points behind it.
+
+    Args:
+        positions: Points in the world. Shape `(N, 3)`.
+        cameras: The pinhole cameras.
+        view: Index of the camera.
+    """
+    pose, matrix = cameras.world_to_camera[view], cameras.intrinsics[view]
+    pixels = (positions @ pose[:3, :3].T + pose[:3, 3]) @ matrix.T
+    depths = np.where(pixels[:, 2] > 0, pixels[:, 2], np.nan)
+    return np.asarray(pixels[:, :2] / depths[:, None])
 
 
 def transforms(cameras: Cameras) -> dict[str, Any]:

@@ -36,7 +36,7 @@ _REASON_TEXT = {
     ),
     "exposure": (
         "A gain per photograph takes most of the error away, so the exposures differ. Set "
-        "images.equalize_exposure, or photograph with a fixed exposure."
+        "images.equalize_exposure: points, or photograph with a fixed exposure."
     ),
     "pose": (
         "A shift of the renders takes much of the error away, so cameras are wrong. Look at the "
