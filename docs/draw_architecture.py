@@ -21,7 +21,7 @@ from layered_svg import Graph, draw
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = ROOT / "workflow_scripts"
 STAGES = "stage scripts"
-TARGETS = ["all", "calibrate_metrics", "score_renders", "models"]
+TARGETS = ["all", "calibrate_metrics", "calibrate_trained", "score_renders", "models"]
 
 
 def imported_rooms() -> Graph:

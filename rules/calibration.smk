@@ -44,3 +44,32 @@ rule calibrate_metrics:
         "Calibrating the metrics on ladders of known inconsistency"
     script:
         "../workflow_scripts/calibrate_metrics.py"
+
+
+rule calibrate_trained:
+    output:
+        metrics=f"{R}/tables/calibration_trained.csv",
+        traps=f"{R}/tables/calibration_trained_traps.csv",
+        scores=f"{R}/tables/calibration_trained_scores.csv",
+    log:
+        f"{R}/logs/calibrate_trained.log",
+    benchmark:
+        f"{R}/benchmarks/calibrate_trained.tsv"
+    conda:
+        "../envs/calibration.yaml"
+    threads: available_cores(workflow)
+    resources:
+        gpu=1,
+        mem_mb=per_thread(2_500),
+        runtime=with_attempt(600),
+    params:
+        calibration=config["calibration"]["trained"],
+        baseline=config["baseline"],
+        stylization=config["stylization"],
+        metrics=config["metrics"],
+        folder=f"{R}/calibration_trained",
+        library=library_digest("calibrate_trained"),
+    message:
+        "Calibrating the metrics on avatars that were trained on edits of known inconsistency"
+    script:
+        "../workflow_scripts/calibrate_trained.py"

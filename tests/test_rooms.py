@@ -31,7 +31,10 @@ ALLOWED = {
         *("base", "capture", "importers", "posing", "rendering"),
         *("losses", "editing", "avatars", "consistency", "report"),
     ],
-    "calibration": ["base", "capture", "consistency", "report", "workflow"],
+    "calibration": [
+        *("base", "capture", "rendering", "losses", "training", "avatars", "consistency"),
+        *("report", "workflow"),
+    ],
     "commands": ["base", "exporters", "inspection"],
 }
 MOST_FILES = 14

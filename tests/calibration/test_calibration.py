@@ -55,7 +55,7 @@ def mean_change(views, ladder, amount, seed=0):
 def test_the_bottom_of_a_ladder_is_the_consistent_scene_and_each_level_moves_it_farther(
     views, ladder
 ):
-    top = 1.0 if ladder == "style_strength" else 4.0
+    top = 1.0 if LADDERS[ladder].units == "fraction" else 4.0
     assert mean_change(views, ladder, 0) == [0, 0, 0]
     sums = [sum(mean_change(views, ladder, top * share)) for share in (0.25, 0.5, 1)]
     assert 0 < sums[0] < sums[1] < sums[2]

@@ -136,6 +136,14 @@ def style_strength(views: EditedViews, amount: float, rng: np.random.Generator) 
     return blended
 
 
+def left_unedited(views: EditedViews, amount: float, rng: np.random.Generator) -> list[RgbaImage]:
+    """A fraction `amount` of the views, drawn at random, stays unedited."""
+    order = rng.permutation(len(views.edited))
+    plain = set(order[: round(amount * len(views.edited))].tolist())
+    pairs = zip(views.edited, views.unedited, strict=True)
+    return [before if view in plain else after for view, (after, before) in enumerate(pairs)]
+
+
 def geometry(views: EditedViews, amount: float, rng: np.random.Generator) -> list[RgbaImage]:
     """Every view shows a different shape: the surface is displaced by a smooth field in space.
 
@@ -157,6 +165,7 @@ LADDERS: Mapping[str, Ladder] = MappingProxyType(
         "local_blur": Ladder("px", local_blur),
         "misplaced_features": Ladder("px", misplaced_features),
         "style_strength": Ladder("fraction", style_strength, needs_edit=True),
+        "left_unedited": Ladder("fraction", left_unedited, needs_edit=True),
         "geometry": Ladder("px", geometry),
     }
 )

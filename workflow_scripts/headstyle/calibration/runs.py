@@ -43,7 +43,7 @@ def keep_only(folder: Path, key: str) -> None:
     note = folder / "key.json"
     if note.exists() and read_json(note) == key:
         return
-    for path in folder.glob("*/*.csv"):
+    for path in [*folder.glob("*/*.csv"), *folder.glob("*/*.json")]:
         path.unlink()
     write_json(note, key)
 

@@ -98,6 +98,15 @@ def ladder_steps(ladders: pd.DataFrame, metrics: Sequence[str]) -> dict[str, flo
     return {metric: float(rise[metric].groupby("ladder").mean().mean()) for metric in metrics}
 
 
+def spearman(first: pd.Series, second: pd.Series) -> float:
+    """Rank correlation of two columns where both have values; 0 where one does not vary."""
+    both = first.notna() & second.notna()
+    first, second = first[both], second[both]
+    if first.nunique() < 2 or second.nunique() < 2:
+        return 0.0
+    return float(stats.spearmanr(first, second).statistic)
+
+
 def _rises(ladders: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     """Increase per level from the lowest to the highest level of every ladder."""
     top = ladders["level"].max()
@@ -107,7 +116,7 @@ def _rises(ladders: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
 
 def _judged(group: pd.DataFrame, metric: str, largest: float) -> dict[str, float]:
     group = group[["level", *ONE, metric]].dropna()
-    within = [_spearman(one["level"], one[metric]) for _, one in group.groupby(ONE, sort=False)]
+    within = [spearman(one["level"], one[metric]) for _, one in group.groupby(ONE, sort=False)]
     # Ladders with different seeds start with the same consistent scene.
     scenes = group[(group["level"] > 0) | ~group.duplicated(["subject", "prompt", "level"])]
     floor = scenes.loc[scenes["level"] == 0, metric]
@@ -118,7 +127,7 @@ def _judged(group: pd.DataFrame, metric: str, largest: float) -> dict[str, float
         "ladders": len(within),
         "spearman_within": float(np.mean(within)),
         "spearman_within_min": float(np.min(within)),
-        "spearman_across": _spearman(scenes["level"], scenes[metric]),
+        "spearman_across": spearman(scenes["level"], scenes[metric]),
         "auc": _area_under_curve(floor, above[metric]),
         "smallest_level": level,
         "smallest_amount": level / top * largest,
@@ -143,12 +152,6 @@ def _smallest_level(above: pd.DataFrame, metric: str, floor: pd.Series) -> float
         return float(told.index.min())
     later = told.index[told.index > unseen.max()]
     return float(later.min()) if len(later) else np.nan
-
-
-def _spearman(first: pd.Series, second: pd.Series) -> float:
-    if first.nunique() < 2 or second.nunique() < 2:
-        return 0.0
-    return float(stats.spearmanr(first, second).statistic)
 
 
 def _area_under_curve(low: pd.Series, high: pd.Series) -> float:
