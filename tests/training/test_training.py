@@ -61,6 +61,26 @@ def make_trainer(ball, chosen, seed=0):
     return SplatTrainer(splats, cameras, targets, chosen, seed)
 
 
+@pytest.mark.parametrize(("background", "value"), [("white", 1.0), ("black", 0.0)])
+def test_iterations_are_on_the_background_of_the_settings(ball, monkeypatch, background, value):
+    def colors_behind(trainer):
+        seen, loss = [], trainer.image_loss
+
+        def watched(rendering, batch, behind):
+            seen.append(behind.tolist())
+            return loss(rendering, batch, behind)
+
+        monkeypatch.setattr(trainer, "image_loss", watched)
+        trainer.step([0])
+        trainer.step([1])
+        return seen
+
+    chosen = colors_behind(make_trainer(ball, settings(background=background)))
+    assert chosen == [[value] * 3, [value] * 3]
+    first, second = colors_behind(make_trainer(ball, settings()))
+    assert first != second
+
+
 def test_equal_images_have_no_loss():
     image, _ = images()
     assert float(photometric_loss(image, image, 0.2)) == pytest.approx(0, abs=1e-12)

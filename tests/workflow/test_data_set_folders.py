@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from headstyle.base.adjacency import meeting_point
 from headstyle.base.cameras import OPENGL_FROM_OPENCV, Cameras, read_cameras
 from headstyle.base.files import read_json, write_json
+from headstyle.base.tables.ply import write_ply_tables
 from headstyle.capture.head import synthesize_head
 from headstyle.capture.photograph import photograph, scene_of
 from headstyle.capture.rig import CaptureSettings, study_rig
@@ -37,6 +39,10 @@ TINY = {
     "stylization": {"iterations": 2, "edit_every": 2},
     "metrics": {"names": ["rmse"]},
 }
+POINTS = 3000
+"""More than can be triangulated."""
+BRING_MASKS = ("synthetic", "nerfstudio")
+"""Whose images or frames bring the masks."""
 Images = list[tuple[str, np.ndarray, np.ndarray]]
 """Name, RGB `(H, W, 3)` and mask `(H, W)` of each view, in the order of the cameras."""
 
@@ -98,7 +104,7 @@ def write_instant_ngp(folder: Path, cameras: Cameras, images: Images) -> None:
 
 
 def write_nerfstudio(folder: Path, cameras: Cameras, images: Images) -> None:
-    """Intrinsics of all frames, and a smaller copy of each image."""
+    """Intrinsics of all frames, a mask of each, points, and a smaller copy of each image."""
     write_images(folder, images)
     (folder / "images_2").mkdir()
     for name, rgb, _ in images:
@@ -107,7 +113,17 @@ def write_nerfstudio(folder: Path, cameras: Cameras, images: Images) -> None:
     shared = {"camera_model": "OPENCV", "w": width, "h": height, "k1": 0.0}
     shared |= {"fl_x": matrix[0, 0], "fl_y": matrix[1, 1], "cx": matrix[0, 2], "cy": matrix[1, 2]}
     frames = frames_of(cameras, [f"images/{name}.png" for name, _, _ in images])
-    write_json(folder / "transforms.json", shared | {"frames": frames})
+    for frame, (name, _, _) in zip(frames, images, strict=True):
+        frame["mask_path"] = f"masks/{name}.png"
+    points = np.zeros(POINTS, [(axis, "<f4") for axis in "xyz"])
+    center = meeting_point(cameras)
+    reach = 0.05 * np.linalg.norm(cameras.centers[0] - center)
+    around = np.random.default_rng(0).uniform(-reach, reach, (POINTS, 3))
+    points["x"], points["y"], points["z"] = (center + around).T
+    write_ply_tables(folder / "sparse_pc.ply", {"vertex": points})
+    write_json(
+        folder / "transforms.json", shared | {"ply_file_path": "sparse_pc.ply", "frames": frames}
+    )
 
 
 def write_colmap_text(folder: Path, cameras: Cameras, images: Images) -> None:
@@ -160,7 +176,7 @@ def test_data_sets_go_from_their_folders_to_the_tables(tmp_path):
     for subject, write in WRITERS.items():
         folder = tmp_path / "data" / subject
         write(folder, cameras, images)
-        masks = "" if subject == "synthetic" else f"data/{subject}/masks"
+        masks = "" if subject in BRING_MASKS else f"data/{subject}/masks"
         row = (subject, "photographs", "", f"data/{subject}", masks, f"data/{subject}", "", "her")
         table.append("\t".join(row) + "\n")
     (tmp_path / "config/mine.tsv").write_text("".join(table))
@@ -172,6 +188,10 @@ def test_data_sets_go_from_their_folders_to_the_tables(tmp_path):
         assert len(poses["registered"]) == len(images), subject
         found = read_cameras(folder / "views/cameras.json")
         np.testing.assert_allclose(sorted_rows(found), sorted_rows(cameras), atol=1e-6)
+        steps = read_json(folder / "masks/masks.json")["steps"]
+        assert steps == (["alpha"] if subject == "synthetic" else ["given"]), subject
+    with np.load(tmp_path / "results/nerfstudio/views/points.npz") as points:
+        assert len(points["positions"]) == POINTS
     with (tmp_path / "results/tables/avatars.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     scenes = {(row["subject"], row["prompt"]) for row in rows if 0 < float(row["rmse"]) < 1}

@@ -77,6 +77,9 @@ class TrainingSettings:
     """Settings of the refinement. None keeps the number of splats constant."""
     learning_rates: LearningRates
     """Step sizes of the optimizers."""
+    background: str = "random"
+    """What the foregrounds are composited on: `random` (a color for each iteration), `black` or
+    `white`."""
     strategy: str = "default"
     """`default` adds splats where image gradients are large. `mcmc` adds them onto splats that it
     draws by opacity (Kheradmand et al. 2024)."""

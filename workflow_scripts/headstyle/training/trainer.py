@@ -1,9 +1,9 @@
 """Optimization of a splat scene to images: one loop for baselines and avatars.
 
 The method is 3D Gaussian splatting (Kerbl et al. 2023) with gsplat's densification strategies. The
-foregrounds are composited on a random background. Together with a loss on alpha, this keeps splats
-inside the masks. An iteration on a GPU waits for the device only once: while gsplat counts the
-splats in the tiles.
+foregrounds are composited on a background, as a rule of a random color. Together with a loss on
+alpha, this keeps splats inside the masks. An iteration on a GPU waits for the device only once:
+while gsplat counts the splats in the tiles.
 """
 
 import math
@@ -179,7 +179,7 @@ class SplatTrainer:
         """
         if not len(self.splats["means"]):
             raise self._diverged("no splat is left")
-        background = torch.rand(3, generator=self.generator, device=self.device)
+        background = self._background()
         self._set_rates()
         if self.replayer and len(views) == 1:
             loss = self.replayer.step(views[0], background)
@@ -236,6 +236,12 @@ class SplatTrainer:
         (batch,) = self.resident.batches([view])
         colors = self._render(dict(self.splats.items()), batch, self._black).colors
         return psnr(colors, self.resident.targets(batch)[0])
+
+    def _background(self) -> Tensor:
+        """The color behind the splats and the foregrounds in an iteration. Shape `(3,)`."""
+        if self.settings.background == "random":
+            return torch.rand(3, generator=self.generator, device=self.device)
+        return self._black + (self.settings.background == "white")
 
     def _render(self, splats: dict[str, Tensor], batch: Batch, background: Tensor) -> Rendering:
         return render(
