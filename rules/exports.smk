@@ -13,7 +13,7 @@ rule export_splats:
         f"{R}/benchmarks/{{scene}}/export_splats_{{kind}}.tsv"
     wildcard_constraints:
         scene=r"[^/]+/(baseline|avatars/[^/]+)",
-        kind="splat|spz",
+        kind="splat|spz|sog",
     conda:
         "../envs/splats.yaml"
     threads: 1

@@ -2,7 +2,7 @@
 
 Input:  splats    splats.ply, 3DGS layout
 Output: exported  splats.splat: 32 bytes a splat, without direction-dependent color;
-                  or splats.spz: compressed, with it
+                  or splats.spz, splats.sog: compressed, with it
 """
 
 from typing import TYPE_CHECKING

@@ -1,7 +1,9 @@
 """What is exported is read back by our own readers, and is what it was."""
 
+import io
 import json
 import shutil
+import zipfile
 
 import av
 import numpy as np
@@ -22,7 +24,9 @@ from headstyle.rendering.renderer import render_views
 from headstyle.rendering.splat_files import read_splats
 from headstyle.rendering.splats import splats_from_points, write_ply
 from headstyle.training.baseline import write_renders
+from PIL import Image
 from plyfile import PlyData
+from scipy.spatial import KDTree
 from study import ROOT
 
 
@@ -119,6 +123,36 @@ def test_splats_are_written_beside_the_scene_and_converted_from_file_to_file(sce
     assert read_splats(converted)["means"].shape == read_splats(out)["means"].shape
 
 
+def test_sog_has_the_scenes_positions_and_rotations(scene, tmp_path):
+    """Decoded by the format's definition: positions are signed logarithms in two images."""
+    pytest.importorskip("gaussforge")
+    with zipfile.ZipFile(export(scene, "sog", tmp_path / "a.sog")) as archive:
+        meta = json.loads(archive.read("meta.json"))
+
+        def pixels(key: str) -> list[np.ndarray]:
+            files = [Image.open(io.BytesIO(archive.read(f))) for f in meta[key]["files"]]
+            count = meta["count"]
+            return [np.array(f.convert("RGBA")).reshape(-1, 4)[:count].astype(int) for f in files]
+
+        low, high = pixels("means")
+        [quats] = pixels("quats")
+    assert meta["version"] == 2
+    least, most = (np.array(meta["means"][key]) for key in ("mins", "maxs"))
+    logarithms = least + (low + 256 * high)[:, :3] / 65535 * (most - least)
+    means = np.sign(logarithms) * np.expm1(np.abs(logarithms))
+    splats = {name: v.detach().numpy() for name, v in read_splats(scene / "splats.ply").items()}
+    distance, nearest = KDTree(means).query(splats["means"])
+    assert sorted(nearest) == list(range(len(means)))
+    assert distance.max() < 1e-3
+    # The largest of w, x, y, z is not stored; alpha says which it is.
+    rest = (quats[nearest, :3] / 255 - 0.5) * np.sqrt(2)
+    true = splats["quats"] / np.linalg.norm(splats["quats"], axis=1, keepdims=True)
+    places = quats[nearest, 3] - 252
+    for place, found, quat in zip(places, rest, true, strict=True):
+        others = np.delete(quat, place) * np.sign(quat[place])
+        np.testing.assert_allclose(found, others, atol=0.004)
+
+
 def test_tables_are_the_same_as_parquet(tmp_path):
     pytest.importorskip("pyarrow")
     # A view called 007 stays text.
@@ -189,6 +223,6 @@ def test_each_format_of_a_scene_has_a_rule():
     [folders] = [line for line in rules.splitlines() if "format=" in line and "|" in line]
     named = folders.split('"')[1].split("|")
     # Tables have a rule of their own, and splats lie beside the scene's PLY.
-    others = {"csv", "parquet", "ply", "splat", "spz", "turntable"}
+    others = {"csv", "parquet", "ply", "splat", "spz", "sog", "turntable"}
     assert set(named) == set(FORMATS) - others
-    assert 'kind="splat|spz"' in rules
+    assert 'kind="splat|spz|sog"' in rules

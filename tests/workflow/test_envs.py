@@ -25,7 +25,7 @@ PACKAGES = {
     "yaml": "pyyaml",
 }
 # Asked for by name, and told where they are missing: who wants them adds them.
-OPTIONAL = {"dreamsim": "dreamsim", "pyarrow": "arrow", "rawpy": "raw"}
+OPTIONAL = {"gaussforge": "sog", "dreamsim": "dreamsim", "pyarrow": "arrow", "rawpy": "raw"}
 """Packages by name, and the extra of the installation that has them."""
 # Snakemake puts itself on the path of every script.
 PROVIDED = {"headstyle", "headstyle_training", "snakemake"}

@@ -42,6 +42,7 @@ FORMATS = {
     "ply": ExportFormat("splats, every number as it is", "splats.ply", _splats),
     "splat": ExportFormat("splats for web viewers, 32 bytes each", "splats.splat", _splats),
     "spz": ExportFormat("splats, compressed (version 3)", "splats.spz", _splats),
+    "sog": ExportFormat("splats for SuperSplat and PlayCanvas, compressed", "splats.sog", _splats),
     "nerfstudio": ExportFormat(
         "transforms.json, images, masks and points", "nerfstudio", nerfstudio.export_nerfstudio
     ),

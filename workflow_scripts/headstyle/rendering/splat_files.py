@@ -1,4 +1,4 @@
-"""The one door to files of splats: PLY of every kind, `.splat` and SPZ."""
+"""The one door to files of splats: PLY of every kind, `.splat` and SPZ; SOG is only written."""
 
 import logging
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from headstyle.base.errors import InputError
 from headstyle.base.files import whole_file
-from headstyle.rendering import spz, web_splats
+from headstyle.rendering import sog, spz, web_splats
 from headstyle.rendering.quantized import Arrays
 from headstyle.rendering.renderer import Splats, check_splats
 from headstyle.rendering.splats import only_finite, read_ply, to_splats, write_ply
@@ -49,19 +49,24 @@ def write_splats(path: str | Path, splats: Splats) -> None:
     """Write a scene in the format that the file's suffix names, whole or not at all.
 
     PLY keeps every number. `.splat` and SPZ keep them in 8 bits; `.splat` has no color that depends
-    on the direction.
+    on the direction. SOG keeps 256 values of each kind, and positions in 16 bits.
 
     Raises:
-        InputError: the suffix is not one of `SPLAT_SUFFIXES`, or the format cannot hold the scene.
+        InputError: the suffix is not one of `SPLAT_SUFFIXES` or `.sog`, the format cannot hold the
+            scene, or its package is missing.
     """
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix == ".ply":
         write_ply(path, splats)
         return
-    if suffix not in _ENCODERS:
-        raise InputError(f"{path} must end in one of {', '.join(SPLAT_SUFFIXES)}; rename it")
+    if suffix not in (*_ENCODERS, sog.SUFFIX):
+        known = ", ".join((*SPLAT_SUFFIXES, sog.SUFFIX))
+        raise InputError(f"{path} must end in one of {known}; rename it")
     check_splats(splats)
-    content = _ENCODERS[suffix]({n: v.detach().cpu().numpy() for n, v in splats.items()})
+    if suffix == sog.SUFFIX:
+        content = sog.encode(splats)
+    else:
+        content = _ENCODERS[suffix]({n: v.detach().cpu().numpy() for n, v in splats.items()})
     with whole_file(path) as partial:
         partial.write_bytes(content)
