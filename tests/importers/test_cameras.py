@@ -4,15 +4,21 @@ import json
 import struct
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+from foreign_folder import sphere_rig
 from headstyle.base.cameras import Cameras
 from headstyle.base.errors import InputError
 from headstyle.importers.cameras import GivenPose, camera_formats, find_cameras
 from headstyle.importers.cameras.base import poses_of_cameras
+from headstyle.importers.cameras.colmap import ColmapModel
 from headstyle.importers.cameras.nerfstudio import transforms_content, transforms_lens
+from headstyle.importers.cameras.own import OwnCameras
+from headstyle.importers.cameras.threedgs import SplattingCameras
 from headstyle.importers.given_poses import read_given_poses, read_scene_cameras
-from headstyle.importers.lenses import Lens, project
+from headstyle.importers.lenses import Lens, pinhole_of, project
+from headstyle.importers.pinholes import undistortion_map
 from own_process import in_own_process
 
 SIZE = (120, 80)
@@ -116,6 +122,46 @@ def test_a_format_gives_back_what_it_wrote(round_trips, kind, model):
         np.testing.assert_allclose(poses[name].world_to_camera, pose.world_to_camera, atol=1e-12)
 
 
+def every_model_of_colmap(folder: Path) -> dict[str, tuple[bool, float] | str]:
+    """Per model, whether its lens comes back, and how far its undistorted pixels are off [px]."""
+    from headstyle.importers.lenses import lens_of, load_pycolmap
+
+    pycolmap = load_pycolmap()
+    found: dict[str, tuple[bool, float] | str] = {}
+    for model in sorted(set(pycolmap.CameraModelId.__members__) - {"INVALID"}):
+        camera = pycolmap.Camera.create_from_model_name(1, model, 100.0, *SIZE)
+        names = [name.strip() for name in camera.params_info.split(",")]
+        bends = [not name.startswith(("f", "c")) for name in names]
+        camera.params = [p + 0.02 * bent for p, bent in zip(camera.params, bends, strict=True)]
+        pose, lens = np.eye(4), lens_of(camera)
+        ColmapModel().write(folder / model, {"a b.png": GivenPose(lens, pose)})
+        try:
+            back = ColmapModel().read(folder / model, {"a b.png": SIZE})["a b.png"].lens
+        except InputError as error:
+            found[model] = str(error)
+            continue
+        matrix = pinhole_of(lens, SIZE).matrix
+        pixel_map = undistortion_map(lens, matrix)
+        point = np.array([[0.1, -0.15, 1.0]])
+        column, row = (point @ matrix.T)[0, :2] - 0.5
+        shown = np.array([column, row])
+        if pixel_map is not None:
+            at = np.float32([[column]]), np.float32([[row]])
+            shown = cv2.remap(pixel_map, *at, cv2.INTER_LINEAR)[0, 0]
+        found[model] = (back == lens, float(np.abs(shown + 0.5 - project(lens, point)[0]).max()))
+    return found
+
+
+def test_every_model_of_colmap_comes_back_and_is_undistorted(tmp_path):
+    found = in_own_process(every_model_of_colmap, tmp_path)
+    assert "'a b.png' is a panorama (EQUIRECTANGULAR)" in found.pop("EQUIRECTANGULAR")
+    assert len(found) >= 13
+    for model, (same, off) in found.items():
+        assert same, model
+        # The map is linear between pixels only.
+        assert off < 0.05, model
+
+
 def test_every_format_has_its_round_trip():
     assert sorted(type(kind).__name__ for kind in camera_formats()) == sorted(HELD)
 
@@ -141,6 +187,31 @@ def frames(**shared) -> dict:
 
 
 SIZES = {"a": SIZE, "b": SIZE}
+
+
+@pytest.mark.parametrize("kind", [OwnCameras, SplattingCameras])
+def test_every_fault_of_a_camera_is_told_with_its_name(tmp_path, kind):
+    path = tmp_path / "cameras.json"
+    kind().write(path, poses_of_cameras(sphere_rig()))
+    whole = path.read_text()
+
+    def entry(content):
+        return (content["views"] if isinstance(content, dict) else content)[2]
+
+    of_no_use = {"id", "name", "img_name"}
+    for key in sorted(set(entry(json.loads(whole))) - of_no_use):
+        for value in (None, "x", -1, [1], 1e999):
+            content = json.loads(whole)
+            entry(content)[key] = value
+            path.write_text(json.dumps(content))
+            found, place = find_cameras(path)
+            with pytest.raises(InputError, match="'v2'"):
+                found.read(place, dict.fromkeys(found.names(place), (1, 1)))
+    content = json.loads(whole)
+    del entry(content)["name" if kind is OwnCameras else "img_name"]
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"its (view|entry) 3 has no "):
+        find_cameras(path)[0].names(path)
 
 
 def test_a_byte_order_mark_is_no_fault_and_a_fault_of_the_users_file_is_not_ours(tmp_path):

@@ -35,6 +35,11 @@ class ColmapModel(CameraFormat):
                 pose = np.eye(4)
                 pose[:3] = image.cam_from_world().matrix()
                 lens = lens_of(model.cameras[image.camera_id])
+                if lens.model == "EQUIRECTANGULAR":
+                    raise InputError(
+                        f"{place}: {name!r} is a panorama ({lens.model}), which no pinhole shows;"
+                        " cut perspective images out of it"
+                    )
                 if not np.isfinite(pose).all() or not np.isfinite(lens.params).all():
                     raise InputError(
                         f"{place}: the camera of {name!r} is not finite; export the model again"

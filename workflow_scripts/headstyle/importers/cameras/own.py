@@ -13,7 +13,9 @@ from headstyle.importers.cameras.base import (
     GivenPose,
     Sizes,
     is_json,
+    positive,
     read_json_of_user,
+    world_to_camera,
 )
 from headstyle.importers.lenses import Lens
 
@@ -42,8 +44,12 @@ class OwnCameras(CameraFormat):
             try:
                 matrix = np.array(view["K"], dtype=np.float64).reshape(3, 3)
                 pose = np.array(view["world_to_camera"], dtype=np.float64).reshape(4, 4)
+                world_to_camera(pose)  # Only looks whether it is rigid: the pose stays as it is.
                 params = (matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2])
-                lens = Lens("PINHOLE", int(view["width"]), int(view["height"]), params)
+                if not np.isfinite(matrix).all() or min(params[:2]) <= 0:
+                    raise ValueError("K is no matrix of a camera")
+                width, height = (int(positive(view, side)) for side in ("width", "height"))
+                lens = Lens("PINHOLE", width, height, params)
             except (KeyError, TypeError, ValueError, OverflowError) as error:
                 raise InputError(
                     f"{place}: the camera of {name!r} is incomplete ({error}); export it again"
@@ -67,8 +73,9 @@ class OwnCameras(CameraFormat):
 
     def _views(self, place: Path) -> list[dict[str, Any]]:
         views = read_json_of_user(place)["views"]
-        if not isinstance(views, list) or not all(
-            isinstance(view, dict) and "name" in view for view in views
-        ):
+        if not isinstance(views, list):
             raise InputError(f"{place} is not a cameras.json with named views; export it again")
+        for number, view in enumerate(views, start=1):
+            if not isinstance(view, dict) or "name" not in view:
+                raise InputError(f"{place}: its view {number} has no name; export it again")
         return views

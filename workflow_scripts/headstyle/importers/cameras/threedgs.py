@@ -39,8 +39,11 @@ class SplattingCameras(CameraFormat):
 
     def names(self, place: Path) -> list[str]:
         entries = read_json_of_user(place)
-        if not all(isinstance(entry, dict) and "img_name" in entry for entry in entries):
-            raise InputError(f"{place} has an entry without img_name; export it again")
+        for number_of_entry, entry in enumerate(entries, start=1):
+            if not isinstance(entry, dict) or "img_name" not in entry:
+                raise InputError(
+                    f"{place}: its entry {number_of_entry} has no img_name; export it again"
+                )
         return [str(entry["img_name"]) for entry in entries]
 
     def read(self, place: Path, sizes: Sizes) -> dict[str, GivenPose]:
@@ -78,5 +81,6 @@ def _pose(entry: Mapping[str, Any]) -> GivenPose:
     focal = (positive(entry, "fx"), positive(entry, "fy"))
     center = (number(entry, "cx", width / 2), number(entry, "cy", height / 2))
     matrix = np.eye(4)
-    matrix[:3, :3], matrix[:3, 3] = entry["rotation"], entry["position"]
+    matrix[:3, :3] = np.reshape(entry["rotation"], (3, 3))
+    matrix[:3, 3] = np.reshape(entry["position"], 3)
     return GivenPose(Lens("PINHOLE", width, height, (*focal, *center)), world_to_camera(matrix))
