@@ -24,8 +24,11 @@ _LARGEST_SHIFT = 0.04
 # A reason is named if it explains so large a part of a view's error, and, for all views, that one
 # which explains most.
 _LEAST_PART = 0.35
-# A training that still gains more in its last quarter is not finished [dB].
+# A training that gains more from its second quarter to its last is not finished [dB]. Quarters next
+# to each other tell less: a row of the history is the PSNR of the one view trained on just then.
 _UNFINISHED_DB = 2.0
+# A training that has shown each view fewer times has hardly begun.
+_LEAST_VISITS = 5
 # Views that are named, at most.
 _NAMED = 5
 _ROWS, _COLUMNS = ("top", "middle", "bottom"), ("left", "center", "right")
@@ -43,7 +46,11 @@ _REASON_TEXT = {
         "table of camera poses; remove photographs whose views are named here."
     ),
     "training": (
-        "The PSNR was still rising by {rise:.1f} dB in the last quarter of the training: raise "
+        "The PSNR was still rising by {rise:.1f} dB from the second quarter of the training to the "
+        "last: raise baseline.iterations."
+    ),
+    "beginning": (
+        "The training has hardly begun, with {visits:.1f} iterations a view: raise "
         "baseline.iterations."
     ),
     "": "No single cause explains the error: look at the sheet of the baseline.",
@@ -94,11 +101,11 @@ def measure_view(view: RgbaImage, render: RgbaImage) -> dict[str, Any]:
 
 
 def rise_db(psnr: Sequence[float]) -> float:
-    """How much the PSNR [dB] of a history rose from its third quarter to its last; 0 if short."""
+    """How much the PSNR [dB] of a history rose from its second quarter to its last; 0 if short."""
     quarter = len(psnr) // 4
     if not quarter:
         return 0.0
-    return float(np.mean(psnr[-quarter:]) - np.mean(psnr[-2 * quarter : -quarter]))
+    return float(np.mean(psnr[-quarter:]) - np.mean(psnr[-3 * quarter : -2 * quarter]))
 
 
 def baseline_note(
@@ -124,10 +131,13 @@ def baseline_note(
     reason = _main_reason([measured[n] for n in training if measured.get(n)])
     # A training at its beginning gets everything wrong, also the masks.
     reason = "training" if judgement["rise_db"] >= _UNFINISHED_DB else reason
+    visits = scores["iterations"] / max(1, len(training))
+    # Known splats that are taken as they are have no training.
+    reason = "beginning" if 0 < visits < _LEAST_VISITS else reason
     said = (
         f"The baseline shows its own training views with only {psnr:.1f} dB (expected: {least:g} dB"
         f" or more), so everything after it is worth less. Worst views: {named}{more}. "
-        f"{_REASON_TEXT[reason].format(rise=judgement['rise_db'])}"
+        f"{_REASON_TEXT[reason].format(rise=judgement['rise_db'], visits=visits)}"
     )
     error_px = poses.get("mean_reprojection_error_px")
     if reason == "pose" and error_px is not None:
