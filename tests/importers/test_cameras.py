@@ -215,8 +215,9 @@ def test_every_fault_of_a_camera_is_told_with_its_name(tmp_path, kind):
 
 
 def test_a_byte_order_mark_is_no_fault_and_a_fault_of_the_users_file_is_not_ours(tmp_path):
-    path = write_json(tmp_path / "transforms.json", frames(), "utf-8-sig")
-    assert list(read_given_poses(path, SIZES)) == ["a", "b"]
+    for encoding in ("utf-8-sig", "utf-16"):
+        path = write_json(tmp_path / "transforms.json", frames(), encoding)
+        assert list(read_given_poses(path, SIZES)) == ["a", "b"]
     for text in ("{", "[" * 100_000, "\udce4"):
         path.write_bytes(text.encode("utf-8", errors="surrogateescape"))
         with pytest.raises(InputError, match=r"transforms\.json .*export it again") as error:

@@ -56,6 +56,12 @@ def test_maps_that_are_normalized_one_by_one_are_told(tmp_path, levels, inverted
     assert "fill the range up to" in said_of(files)
 
 
+def test_maps_divided_by_their_own_largest_value_are_told(tmp_path):
+    files = write_scene(tmp_path)
+    write_depths(files, [depth / depth.max() for depth in photograph(sphere_rig())[1]])
+    assert "fill the range up to 1, so each was normalized by itself" in said_of(files)
+
+
 def test_depth_of_nothing_in_particular_stops_a_scene(tmp_path):
     files = write_scene(tmp_path)
     draw = np.random.default_rng(0)

@@ -63,6 +63,14 @@ KINDS = {
 }
 
 
+@pytest.mark.parametrize("most", [1.0, 255.0])
+def test_a_mask_of_floating_point_numbers_is_read(tmp_path, most):
+    values = truth().astype(np.float32) / np.float32(255 / most)
+    values[0, 0] = np.nan
+    Image.fromarray(values).save(tmp_path / "a.tiff")
+    np.testing.assert_array_equal(read_mask_file(tmp_path / "a.tiff"), truth())
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_foreground_is_found_in_every_kind_of_mask(tmp_path, kind):
     made = KINDS[kind]()

@@ -19,6 +19,8 @@ _SHIFTED_SCALES = np.geomspace(0.85, 1.18, 34)
 # Farthest points of one scene's views are never the same to this relative difference, and a head's
 # nearest point is farther than this share of them.
 _SAME_END, _NORMALIZED_START = 1e-6, 0.15
+# Where each map was divided by its own largest value, all end at one of these.
+_NORMALIZED_ENDS = (1, 255, 65535)
 
 
 def check_not_normalized(depths: Sequence[NDArray[Any]]) -> None:
@@ -28,14 +30,14 @@ def check_not_normalized(depths: Sequence[NDArray[Any]]) -> None:
         depths: 0 where there is no surface. Shape `(H, W)` each.
 
     Raises:
-        InputError: all maps end at the same value and begin near 0.
+        InputError: all maps end at the same value, and begin near 0 or end at 1, 255 or 65535.
     """
     seen = [depth[depth > 0] for depth in depths if (depth > 0).any()]
     farthest = np.array([values.max() for values in seen])
     nearest = np.array([values.min() for values in seen])
     if len(seen) < 2 or np.ptp(farthest) > _SAME_END * farthest.max():
         return
-    if (nearest < _NORMALIZED_START * farthest).all():
+    if farthest[0] in _NORMALIZED_ENDS or (nearest < _NORMALIZED_START * farthest).all():
         raise InputError(
             f"the depth maps all fill the range up to {farthest.max():g}, so each was normalized by"
             " itself and holds no distances; write z in world units"

@@ -53,6 +53,8 @@ class Use:
     """Follows the path of a file that cannot be decoded."""
     move: str
     """What to do about it."""
+    may_be_float: bool = False
+    """Whether floating-point numbers are read."""
 
 
 IMAGE = Use("cannot be read as an image", "replace it")
@@ -114,7 +116,7 @@ def opened_image(path: str | Path, use: Use = IMAGE) -> Iterator[PillowImage.Ima
     _prepare_pillow()
     try:
         with PillowImage.open(path) as image:
-            fault = _fault(image)
+            fault = _fault(image, use)
             if fault:
                 raise InputError(f"{path} {fault}")
             yield image
@@ -161,11 +163,13 @@ def _prepare_pillow() -> None:
     warnings.simplefilter("ignore", PillowImage.DecompressionBombWarning)
 
 
-def _fault(image: PillowImage.Image) -> str | None:
+def _fault(image: PillowImage.Image, use: Use) -> str | None:
     """What keeps an opened image from being used, with the next move."""
     pages = getattr(image, "n_frames", 1)
     if pages > 1 and image.format not in _MANY_IMAGES_ALLOWED and not _only_previews_follow(image):
         return f"is animated or has several pages ({pages}); save one frame as an image of its own"
+    if image.mode == "F" and use.may_be_float:
+        return None
     if image.mode not in (*_CONVERTED_MODES, *_DEEP_MODES):
         held = "floating-point numbers" if image.mode == "F" else f"colors as {image.mode}"
         return f"holds {held}, not an image in RGB; save it as 8-bit RGB"

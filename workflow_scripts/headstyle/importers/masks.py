@@ -26,7 +26,7 @@ from headstyle.importers.listing import files_everywhere, look_alikes, match_fil
 
 Mask = NDArray[np.uint8]
 """Alpha, 0 to 255. Shape `(H, W)`."""
-MASK = Use("cannot be read as a mask", "replace it")
+MASK = Use("cannot be read as a mask", "replace it", may_be_float=True)
 
 MARKER = re.compile(
     r"^(masks?|alpha|matte)[_. -]+|[_. -]+(masks?|alpha|matte|foreground)$", re.IGNORECASE
@@ -141,6 +141,8 @@ def check_foreground(mask: Mask, path: str | Path) -> None:
 
 def _brightness(image: PillowImage.Image) -> Mask | None:
     """The mask that an image's colors show; None where they show a photograph."""
+    if image.mode == "F":
+        return _from_float(np.asarray(image))
     if image.mode.startswith("I"):
         values = np.asarray(image)
         return _two_levels(values) if values.max() <= 1 else _from_16_bits(values)
@@ -160,6 +162,13 @@ def _from_16_bits(values: NDArray[Any]) -> Mask:
     if len(levels) == 2 and levels[0] == 0:
         return _two_levels(values > 0)
     return np.rint(np.clip(values, 0, 65535) / 257).astype(np.uint8)
+
+
+def _from_float(values: NDArray[Any]) -> Mask:
+    """Parts of 1, or levels up to 255; no number is background."""
+    known = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+    scale = 255 if known.max() <= 1 else 1
+    return _two_levels(np.rint(np.clip(known * scale, 0, 255)).astype(np.uint8))
 
 
 def _two_levels(values: NDArray[Any]) -> Mask:

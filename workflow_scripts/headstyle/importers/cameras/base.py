@@ -138,14 +138,16 @@ def check_bytes(path: Path) -> None:
 
 
 def read_json_of_user(path: Path) -> Any:
-    """Content of a JSON file that is not ours, with or without a byte order mark.
+    """Content of a JSON file that is not ours, in UTF-8, UTF-16 or UTF-32, with or without a byte
+    order mark.
 
     Raises:
         InputError: the file is missing, is not JSON, or is too large.
     """
     try:
         check_bytes(path)
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        # Bytes: the module finds the encoding, such as the UTF-16 that Windows' shell writes.
+        return json.loads(path.read_bytes())
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; correct the path") from None
     except (json.JSONDecodeError, UnicodeDecodeError, OSError) as error:
