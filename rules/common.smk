@@ -37,9 +37,11 @@ from headstyle.workflow.snakemake_internals import (
     available_cores,
     config_files,
     planned_jobs,
+    planned_logs,
     runs_on_this_machine,
 )
 from headstyle.workflow.stylization_plan import write_plan
+from headstyle.review import plans
 from headstyle.base.locks import claim_folder
 from headstyle.importers.cameras import readable_companions
 from headstyle.importers.settings import braced_files, check_foreign, plain_files
@@ -144,6 +146,8 @@ onstart:
         sys.exit(f"Error: {error}")
     globals()["logs_before"] = written_at(f"{R}/logs")
     write_plan(STYLIZATION_PLAN, planned_jobs(workflow, rules.stylize_avatar), AVATARS)
+    # For `headstyle status` and `headstyle diff`.
+    plans.write_plan(R, config, planned_logs(workflow))
 
 
 onerror:

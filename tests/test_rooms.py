@@ -31,11 +31,12 @@ ALLOWED = {
         *("base", "capture", "importers", "posing", "rendering"),
         *("losses", "editing", "avatars", "consistency", "report"),
     ],
+    "review": ["base", "rendering", "training", "consistency", "report"],
     "calibration": [
         *("base", "capture", "rendering", "losses", "training", "avatars", "consistency"),
         *("report", "workflow"),
     ],
-    "commands": ["base", "exporters", "inspection"],
+    "commands": ["base", "exporters", "inspection", "review"],
 }
 MOST_FILES = 14
 MOST_LINES = 400

@@ -162,7 +162,7 @@ def assert_same_results(one: Path, other: Path) -> None:
         for folder in (one, other)
     ]
     assert names[0] == names[1]
-    timed = ("timings.json", "metrics.json", ".stylization.json", "history.tsv")
+    timed = ("timings.json", "metrics.json", ".stylization.json", ".plan.json", "history.tsv")
     differ = [
         name
         for name in names[0]

@@ -14,6 +14,7 @@ from headstyle.workflow.snakemake_internals import (
     SnakemakeChangedError,
     available_cores,
     planned_jobs,
+    planned_logs,
     source_folder,
 )
 from headstyle.workflow.stylization_plan import PARAMS, write_plan
@@ -23,7 +24,9 @@ from study import ROOT
 RULES = """
 import json
 from pathlib import Path
-from headstyle.workflow.snakemake_internals import available_cores, planned_jobs, source_folder
+from headstyle.workflow.snakemake_internals import (
+    available_cores, planned_jobs, planned_logs, source_folder
+)
 
 FOLDER, CORES = source_folder(workflow), available_cores(workflow)
 Path("parsed.json").write_text(json.dumps([str(FOLDER), CORES]))
@@ -33,6 +36,8 @@ rule greet:
     output:
         text="out/{name}.txt",
         note="out/{name}.note",
+    log:
+        "logs/{name}.log",
     params:
         greeting=lambda wildcards: {"to": wildcards.name},
     shell:
@@ -48,6 +53,7 @@ rule all:
 onstart:
     jobs = [[job.wildcards, job.params, job.outputs] for job in planned_jobs(workflow, rules.greet)]
     Path("planned.json").write_text(json.dumps(jobs, default=dict))
+    Path("logs.json").write_text(json.dumps(planned_logs(workflow)))
 """
 MODULE = """
 module polite:
@@ -94,6 +100,9 @@ def test_the_jobs_that_a_run_executes_are_planned_with_all_that_they_are_given(f
         ]
         for name in ("Ada", "Cy")
     ]
+    # The rule `all` does nothing itself.
+    logs = [["greet", f"logs/{name}.log"] for name in ("Ada", "Cy")]
+    assert sorted(json.loads((folder / "logs.json").read_text())) == logs
 
 
 def test_they_are_found_where_a_module_was_given_other_names(folder):
@@ -137,6 +146,7 @@ def test_a_snakemake_without_an_internal_is_told_with_its_version_and_the_module
     for ask in (
         lambda: available_cores(SimpleNamespace()),
         lambda: planned_jobs(SimpleNamespace(dag=SimpleNamespace()), SimpleNamespace()),
+        lambda: planned_logs(SimpleNamespace(dag=SimpleNamespace())),
         lambda: source_folder(SimpleNamespace()),
     ):
         with pytest.raises(SnakemakeChangedError, match=r"Snakemake \d.*snakemake_internals\.py"):

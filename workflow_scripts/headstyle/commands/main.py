@@ -2,14 +2,15 @@
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 
 from headstyle import __version__
 from headstyle.base.errors import InputError
-from headstyle.commands import export, inspect
+from headstyle.commands import export, inspect, status
 
-COMMANDS = (inspect, export)
+COMMANDS = (inspect, status, export)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,18 +20,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Words after `headstyle`; None takes those of the process.
 
     Returns:
-        Exit status: 0, or 1 after bad input, which is told in one sentence on stderr.
+        Exit status: 0, or 1 after bad input, which is told in one sentence on stderr. Some commands
+        have further ones, which their help names.
     """
     parser = _parser()
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", force=True)
     logging.getLogger("headstyle").setLevel(logging.INFO)
     try:
-        options.run(options)
+        return options.run(options) or 0
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
-    return 0
+    except BrokenPipeError:
+        # What read the output, such as `head`, has enough. Python would say so at its end, too.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:

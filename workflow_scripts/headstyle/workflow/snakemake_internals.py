@@ -93,6 +93,21 @@ def planned_jobs(workflow: Any, rule: Any) -> list[PlannedJob]:
         ]
 
 
+def planned_logs(workflow: Any) -> list[tuple[str, str]]:
+    """The rule and the log of each job that this run executes, for use in `onstart`.
+
+    Jobs without a log, and those that do nothing themselves, are left out.
+    """
+    with _relying_on("workflow.dag.needrun_jobs() and the jobs' rule and log"):
+        # A group of jobs stands for its members.
+        jobs = [
+            job
+            for entry in workflow.dag.needrun_jobs()
+            for job in ([entry] if getattr(entry, "rule", None) is not None else entry.jobs)
+        ]
+        return [(job.rule.name, str(job.log[0])) for job in jobs if job.log]
+
+
 def source_folder(workflow: Any) -> Path:
     """The folder of the file with rules that is being read.
 
