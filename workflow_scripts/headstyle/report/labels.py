@@ -133,6 +133,10 @@ _COLUMNS = {
     "beyond_step": Label("Beyond one step", "", "scenes that the trap moves by more than one step"),
     "key": Label("Setting"),
     "value": Label("Value"),
+    "in_first": Label("First run"),
+    "in_second": Label("Second run"),
+    "difference": Label("Difference", "", "second minus first"),
+    "interval": Label("95 % interval", "", "of the difference"),
     "study": Label("In the study", "", "the published study's value, if it differs"),
 }
 _PARTS = {

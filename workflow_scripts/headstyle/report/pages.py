@@ -7,6 +7,7 @@ import base64
 import io
 import math
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,22 @@ from headstyle.report.labels import column_label
 ASSETS = Path(__file__).parent / "assets"
 MAX_PAGE_BYTES = 1_400_000
 """Largest page that opens in a report. As a base64 data address it must stay below 2 MiB."""
-NAMES = ("subject", "prompt", "strength", "view", "metric", "scene", "key", "value", "study")
-"""Columns of names. They stay text even if they look like numbers."""
+NAMES = (
+    *("subject", "prompt", "strength", "view", "metric", "scene", "key", "value", "study"),
+    *("in_first", "in_second", "difference", "interval"),
+)
+"""Columns of names, and of numbers in units of their own. They stay text, whatever they hold."""
 _FILTER_FROM_ROWS = 15
 
 
-def page(title: str, body: str, scripts: Sequence[str] = (), styles: Sequence[str] = ()) -> str:
+def page(
+    title: str,
+    body: str,
+    scripts: Sequence[str] = (),
+    styles: Sequence[str] = (),
+    *,
+    strict: bool = False,
+) -> str:
     """An HTML document.
 
     Args:
@@ -32,15 +43,27 @@ def page(title: str, body: str, scripts: Sequence[str] = (), styles: Sequence[st
         body: HTML, already escaped.
         scripts, styles: Names of files in `assets/` to include in the page. `page.css` is always
             included.
+        strict: Whether the browser is told to run no other script than these, and to load nothing
+            but the pictures inside the page.
     """
     css = "\n".join(_asset(name) for name in ("page.css", *styles))
-    code = "".join(f"<script>\n{_asset(name)}</script>\n" for name in scripts)
+    codes = [f"\n{_asset(name)}" for name in scripts]
+    code = "".join(f"<script>{text}</script>\n" for text in codes)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f"{_policy(codes) if strict else ''}"
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>\n{css}</style>\n</head>\n"
         f"<body>\n<main>\n{body}\n</main>\n{code}</body>\n</html>\n"
     )
+
+
+def _policy(codes: Sequence[str]) -> str:
+    """A content security policy that allows the given scripts, styles and embedded pictures."""
+    digests = [base64.b64encode(sha256(code.encode()).digest()).decode() for code in codes]
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests) or "'none'"
+    rules = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {allowed}"
+    return f'<meta http-equiv="Content-Security-Policy" content="{rules}">\n'
 
 
 def write_page(path: str | Path, text: str) -> None:
