@@ -26,7 +26,9 @@ include: "rules/report.smk"
 include: "rules/models.smk"
 include: "rules/foreign.smk"
 include: "rules/evaluation.smk"
+include: "rules/reference.smk"
 include: "rules/exports.smk"
+include: "rules/films.smk"
 
 
 rule all:

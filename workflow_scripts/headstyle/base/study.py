@@ -7,6 +7,8 @@ BASELINE = "none"
 FLOOR = "photographs"
 """Prompt in the rows of the floor: the photographs, warped with the baseline's depth."""
 NOT_AVATARS = (BASELINE, FLOOR)
+REFERENCE_FIGURES = ("boxes", "qualities", "slopes", "thresholds")
+"""The published study's figures, by the names of their files."""
 DEFAULT_PRONOUN = "them"
 """Stands in the instruction where a subject has no pronoun of its own."""
 

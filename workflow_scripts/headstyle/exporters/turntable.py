@@ -1,10 +1,12 @@
 """A video of a scene, once around the head."""
 
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from headstyle.base.adjacency import meeting_point
 from headstyle.base.cameras import Cameras
@@ -31,21 +33,37 @@ def export_turntable(scene: SceneFolder, out: Path, frames: int = FRAMES) -> Non
     Raises:
         InputError: the scene has no splats.
     """
-    import av
-
     cameras = orbit(scene.cameras(), frames)
     splats = read_ply(scene.splats)
     if torch.cuda.is_available():
         splats = splats.to("cuda")
-    width, height = (int(side) for side in cameras.sizes[0])
+    renders = progress(render_views(splats, cameras), "frames")
+    write_video(
+        out,
+        (
+            np.rint(composite(image, BACKGROUND).clip(0, 1) * 255).astype(np.uint8)
+            for _, image, _, _ in renders
+        ),
+    )
+
+
+def write_video(out: str | Path, frames: Iterable[NDArray[np.uint8]]) -> None:
+    """Write an MP4 (H.264), 30 frames a second, whole or not at all.
+
+    Args:
+        out: The video.
+        frames: 8-bit RGB of one size with even sides. Shape `(H, W, 3)` each.
+    """
+    import av
+
     with whole_file(out) as partial, av.open(str(partial), "w") as video:
         stream = video.add_stream("libx264", rate=Fraction(FRAMES_PER_SECOND))
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         # One thread, so that two exports of one scene are the same bytes.
-        stream.options = {"crf": "18", "threads": "1"}
-        for _, image, _, _ in progress(render_views(splats, cameras), "frames"):
-            shown = np.rint(composite(image, BACKGROUND).clip(0, 1) * 255).astype(np.uint8)
-            for packet in stream.encode(av.VideoFrame.from_ndarray(shown, format="rgb24")):
+        stream.pix_fmt, stream.options = "yuv420p", {"crf": "18", "threads": "1"}
+        for i, pixels in enumerate(frames):
+            if i == 0:
+                stream.height, stream.width = pixels.shape[:2]
+            for packet in stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")):
                 video.mux(packet)
         for packet in stream.encode():
             video.mux(packet)

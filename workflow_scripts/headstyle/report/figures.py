@@ -47,6 +47,7 @@ _STYLE: Any = {
     "ytick.color": SOFT_INK,
     "legend.frameon": False,
     "figure.constrained_layout.use": True,
+    "svg.hashsalt": "headstyle",
 }
 plt.rcParams.update(_STYLE)
 
@@ -57,7 +58,8 @@ def write_figure(path: str | Path, figure: Figure) -> None:
         if partial.suffix == ".png":
             save_png(partial, figure, DPI)
         else:
-            figure.savefig(partial)
+            # Without the date, so that a figure is the same bytes every time.
+            figure.savefig(partial, metadata={"Date": None})
     plt.close(figure)
 
 

@@ -1,0 +1,95 @@
+"""Films of the scenes, and how much they flicker. These rules run only for a named target."""
+
+from headstyle.exporters.camera_path import FRAMES
+
+FILMED = ["baseline", *(f"avatars/{avatar}" for avatar in AVATARS)]
+
+
+rule film_scene:
+    input:
+        splats=f"{R}/{{subject}}/{{scene}}/splats.ply",
+        cameras=rules.downscale_views.output.cameras,
+    output:
+        frames=directory(f"{R}/{{subject}}/{{scene}}/film/frames"),
+        residuals=directory(f"{R}/{{subject}}/{{scene}}/film/residuals"),
+        video=f"{R}/{{subject}}/{{scene}}/film/turntable.mp4",
+        flicker=f"{R}/{{subject}}/{{scene}}/film/flicker.csv",
+    log:
+        f"{R}/logs/{{subject}}/film_scene/{{scene}}.log",
+    benchmark:
+        f"{R}/benchmarks/{{subject}}/film_scene/{{scene}}.tsv"
+    wildcard_constraints:
+        scene="|".join(FILMED),
+    conda:
+        "../envs/calibration.yaml"
+    threads: share_of_cores(len(SUBJECTS) * len(FILMED))
+    resources:
+        gpu=1,
+        mem_mb=needs.memory(4_000, images=8, splats=1),
+        runtime=needs.minutes(30, per_megapixel=6),
+    params:
+        labels=lambda wildcards: [wildcards.subject, *scene_labels(wildcards)],
+        frames=FRAMES,
+        metrics=config["metrics"],
+        library=library_digest("film_scene"),
+    message:
+        "Filming {wildcards.subject}, {wildcards.scene}"
+    script:
+        "../workflow_scripts/film_scene.py"
+
+
+rule film_beside_baseline:
+    input:
+        frames=f"{R}/{{subject}}/avatars/{{avatar}}/film/frames",
+        residuals=f"{R}/{{subject}}/avatars/{{avatar}}/film/residuals",
+        baseline_frames=f"{R}/{{subject}}/baseline/film/frames",
+        baseline_residuals=f"{R}/{{subject}}/baseline/film/residuals",
+    output:
+        video=f"{R}/{{subject}}/avatars/{{avatar}}/film/beside_baseline.mp4",
+    log:
+        f"{R}/logs/{{subject}}/film_beside_baseline_{{avatar}}.log",
+    benchmark:
+        f"{R}/benchmarks/{{subject}}/film_beside_baseline_{{avatar}}.tsv"
+    wildcard_constraints:
+        avatar="|".join(AVATARS) or "none",
+    conda:
+        "../envs/calibration.yaml"
+    threads: 1
+    resources:
+        mem_mb=2_000,
+        runtime="30m",
+    params:
+        label=lambda wildcards: wildcards.avatar.replace("_", " "),
+        library=library_digest("film_beside_baseline"),
+    message:
+        "Filming {wildcards.subject}, {wildcards.avatar}, beside its baseline"
+    script:
+        "../workflow_scripts/film_beside_baseline.py"
+
+
+# `snakemake --cores all turntables`.
+rule turntables:
+    input:
+        flicker=expand(
+            f"{R}/{{subject}}/{{scene}}/film/flicker.csv", subject=SUBJECTS, scene=FILMED
+        ),
+        videos=expand(rules.film_beside_baseline.output.video, subject=SUBJECTS, avatar=AVATARS),
+    output:
+        table=f"{R}/tables/flicker.csv",
+    log:
+        f"{R}/logs/turntables.log",
+    benchmark:
+        f"{R}/benchmarks/turntables.tsv"
+    localrule: True
+    conda:
+        "../envs/calibration.yaml"
+    threads: 1
+    resources:
+        mem_mb=1_000,
+        runtime="10m",
+    params:
+        library=library_digest("turntables"),
+    message:
+        "Collecting the flicker of all films in one table"
+    script:
+        "../workflow_scripts/turntables.py"

@@ -1,0 +1,1 @@
+"""Figures of the published study, with a run's own below them."""
