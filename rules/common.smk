@@ -28,6 +28,7 @@ from headstyle.editing.registry import (
     check_editing,
     editor_note,
     gpus_of_avatars,
+    strength_values,
     weights_editing,
 )
 from headstyle.base.errors import InputError
@@ -89,7 +90,8 @@ def read_study():
         available_metrics(),
         "headstyle/consistency/metrics",
     )
-    check_editing(config["editing"], study["prompts"])
+    chosen = {name: config["strengths"][name] for name in study["strengths"]}
+    check_editing(config["editing"], study["prompts"], chosen)
     for subject in study["subjects"]:
         configuration.check_subject(subjects[subject], SUBJECTS_TABLE)
     check_foreign(config["foreign"], study["subjects"])
@@ -251,6 +253,11 @@ def prompt_text(wildcards):
 def prompt_editing(wildcards):
     """The editing settings that shape an avatar."""
     return avatar_editing(config["editing"], wildcards.prompt)
+
+
+def avatar_strength(wildcards):
+    """The values of an avatar's strength, by the names of the editor's knobs."""
+    return strength_values(config["editing"], config["strengths"], wildcards.strength)
 
 
 STYLIZATION_PLAN = f"{R}/.stylization.json"

@@ -73,7 +73,7 @@ rule stylize_avatar:
         runtime=needs.minutes(120, per_megapixel=10),
     params:
         prompt_text=prompt_text,
-        strength=lambda wildcards: config["strengths"][wildcards.strength],
+        strength=avatar_strength,
         editing=prompt_editing,
         stylization=avatar_stylization(config["stylization"]),
         baseline=config["baseline"],

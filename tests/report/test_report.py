@@ -398,9 +398,10 @@ class TestPages:
         assert "No diffusion model took part" in html
         assert "(recolor)" in html
         assert "per_view_randomness 0.3" in html
-        trained = {"editor": "instruct_pix2pix", "control": CONTROL["control"]}
+        trained = {"editor": "instruct_pix2pix", "model": "mini", "revision": None}
         html = overview_page({"A": entry}, [], {}, METRICS, shown=4, note=editor_note(trained))
         assert "No diffusion model" not in html
+        assert "The edits come from mini under the license mit." in html
 
     def test_the_first_page_says_what_was_dropped_and_what_that_costs(self, entry):
         html = overview_page({"A": entry}, [], {}, METRICS, shown=4)

@@ -42,6 +42,7 @@ def hub(tmp_path, monkeypatch):
         return SimpleNamespace(etag=digests.get(url, plain))
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", fetch)
+    monkeypatch.setattr("huggingface_hub.file_exists", lambda *name, revision: False)
     monkeypatch.setattr("huggingface_hub.hf_hub_url", lambda model, name, revision: name)
     monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", metadata)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))

@@ -54,6 +54,8 @@ class Recipe:
     """Range from which noise levels are drawn."""
     seed: int
     """The avatar's seed."""
+    guidances: tuple[str, ...] = ("text_guidance", "image_guidance")
+    """Those guidances that the editor has. The others are 0."""
 
     @classmethod
     def from_config(
@@ -66,15 +68,21 @@ class Recipe:
     ) -> "Recipe":
         """The recipe of one of the config's `strengths` and its section `editing`."""
         low, high = editing["noise_level"]
-        increments = ("text_guidance_increment", "image_guidance_increment")
         return cls(
             prompt=prompt,
             text=text,
-            text_guidance=strength["text_guidance"],
-            image_guidance=strength["image_guidance"],
-            **{name: editing[name] for name in increments},
+            # An editor that lacks a guidance reads none.
+            text_guidance=strength.get("text_guidance", 0.0),
+            image_guidance=strength.get("image_guidance", 0.0),
+            **{
+                f"{guidance}_increment": editing[f"{guidance}_increment"]
+                if guidance in strength
+                else 0.0
+                for guidance in ("text_guidance", "image_guidance")
+            },
             noise_level=(low, high),
             seed=seed,
+            guidances=tuple(strength),
         )
 
     def instructions(self, edit: Edit, names: Sequence[str]) -> list[Instruction]:
@@ -222,8 +230,7 @@ def _described(recipe: Recipe, edit: Edit, names: Sequence[str]) -> dict[str, An
     return {
         "cycle": edit.cycle,
         "iteration": edit.iteration,
-        "text_guidance": first.text_guidance,
-        "image_guidance": first.image_guidance,
+        **{guidance: getattr(first, guidance) for guidance in recipe.guidances},
         **noise,
     }
 

@@ -49,15 +49,17 @@ class Setting:
     """Name of the module that declares it. Filled in by `declared_settings`."""
 
 
-def declared_settings(paths: Iterable[str | Path]) -> tuple[Setting, ...]:
-    """The settings that modules declare as `SETTINGS`, read without importing the modules.
+def declared_settings(
+    paths: Iterable[str | Path], variable: str = "SETTINGS"
+) -> tuple[Setting, ...]:
+    """The settings that modules declare in a variable, read without importing the modules.
 
     Raises:
         InputError: a declaration is not a literal.
     """
     found: list[Setting] = []
     for path in sorted(map(Path, paths)):
-        declared = _declared_in(path.read_text(encoding="utf-8"), str(path))
+        declared = _declared_in(path.read_text(encoding="utf-8"), str(path), variable)
         found += [replace(setting, owner=path.stem) for setting in declared]
     return tuple(found)
 
@@ -141,20 +143,20 @@ def class_named(name: str, package: str, parent: type[Parent]) -> type[Parent]:
 
 # A file is read anew each time, and parsed once for each text.
 @cache
-def _declared_in(text: str, path: str) -> tuple[Setting, ...]:
-    if "SETTINGS" not in text:
+def _declared_in(text: str, path: str, variable: str) -> tuple[Setting, ...]:
+    if variable not in text:
         return ()
-    # Any, because a SETTINGS of another shape ends in the AttributeError below.
+    # Any, because a declaration of another shape ends in the AttributeError below.
     nodes: list[Any] = ast.parse(text, path).body
     for node in nodes:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         names = [target.id for target in targets if isinstance(target, ast.Name)]
-        if names == ["SETTINGS"]:
+        if names == [variable]:
             try:
                 return tuple(_setting(call) for call in node.value.elts)
             except (AttributeError, TypeError, ValueError) as error:
                 raise InputError(
-                    f"{path}, line {node.lineno}: SETTINGS is not a tuple of Setting(...) whose "
+                    f"{path}, line {node.lineno}: {variable} is not a tuple of Setting(...) whose "
                     f"arguments are literals ({error}); write the values themselves there"
                 ) from error
     return ()

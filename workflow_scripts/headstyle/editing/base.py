@@ -19,6 +19,8 @@ class View:
     """sRGB with straight alpha, in [0, 1]. The alpha is the view's mask. Shape `(H, W, 4)`."""
     render: RgbaImage
     """The avatar in this view, straight alpha. Shape `(H, W, 4)`."""
+    references: tuple[RgbaImage, ...] = ()
+    """Further pictures that the edit takes as examples, such as edited views, straight alpha."""
 
     def __post_init__(self) -> None:
         if self.photograph.ndim != 3 or self.photograph.shape[2] != 4:

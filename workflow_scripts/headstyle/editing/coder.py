@@ -39,7 +39,7 @@ class ImageCoder:
 
     def latent_shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
         """Channels, height and width of the latents of images of a size (height, width)."""
-        height, width = (-(-length // self._factor) for length in size)
+        height, width = (-(-length // self.factor) for length in size)
         return self.vae.config.latent_channels, height, width
 
     def encoded(self, images: Sequence[RgbaImage]) -> Tensor:
@@ -95,7 +95,7 @@ class ImageCoder:
         return self._fitting[size]
 
     @property
-    def _factor(self) -> int:
+    def factor(self) -> int:
         """Pixels per latent pixel."""
         return 2 ** (len(self.vae.config.block_out_channels) - 1)
 
@@ -105,7 +105,7 @@ class ImageCoder:
         alpha = stacked[..., 3:]
         laid = stacked[..., :3] * alpha + self.background * (1 - alpha)
         planes = laid.permute(0, 3, 1, 2) * 2 - 1
-        down, right = (-length % self._factor for length in planes.shape[2:])
+        down, right = (-length % self.factor for length in planes.shape[2:])
         laid = pad(planes, (0, right, 0, down), mode="replicate").to(self.vae.dtype)
         return laid.contiguous(memory_format=torch.channels_last)
 

@@ -22,9 +22,22 @@ from headstyle.base.images import RgbaImage
 from headstyle.editing import acceleration
 from headstyle.editing.base import Instruction, View, one_each
 from headstyle.editing.coder import ImageCoder, downloaded
-from headstyle.editing.memory import GIB, DeviceMemory, even_batch, fitting_batch, sent
+from headstyle.editing.memory import (
+    GIB,
+    DeviceMemory,
+    check_weights_fit,
+    even_batch,
+    fitting_batch,
+    sent,
+)
 from headstyle.editing.solvers import Steps, denoise, make_steps
-from headstyle.editing.weights import pipeline_files, pipeline_folder, words_beyond
+from headstyle.editing.weights import (
+    license_of,
+    parameters_in,
+    pipeline_files,
+    pipeline_folder,
+    words_beyond,
+)
 
 logger = logging.getLogger("headstyle.editing")
 
@@ -66,6 +79,8 @@ class InstructPix2Pix:
     """Whether to compile the networks: never, auto, always or max."""
     max_memory_gb: float | None = None
     """Largest memory on a GPU [GiB]; None sets no limit."""
+    license: str = "unknown"
+    """License of the model, for `describe`."""
     memory: DeviceMemory = field(init=False)
     """Memory of the UNet's device."""
 
@@ -89,16 +104,18 @@ class InstructPix2Pix:
             InputError: the model is missing, lacks a part, or is no InstructPix2Pix model.
         """
         model, revision = editing["model"], editing["revision"]
-        pipeline_files(model, revision)
-        folder = pipeline_folder(model, revision)
+        files = pipeline_files(model, revision)
         half = editing["dtype"] == "float16" and torch.device(device).type == "cuda"
-        network = {"torch_dtype": torch.float16 if half else torch.float32, "use_safetensors": True}
+        dtype = torch.float16 if half else torch.float32
+        check_weights_fit(
+            "editing.model",
+            {str(file): parameters_in(file) for file in files if file.suffix == ".safetensors"},
+            dtype,
+            device,
+            "set editing.dtype to float16, take a smaller model or a device with more memory",
+        )
         return cls(
-            unet=_load(UNet2DConditionModel, folder / "unet", **network).to(device),
-            vae=_load(AutoencoderKL, folder / "vae", **network).to(device),
-            text_encoder=_load(CLIPTextModel, folder / "text_encoder", **network).to(device),
-            tokenizer=_load(CLIPTokenizer, folder / "tokenizer"),
-            scheduler=_load(DDIMScheduler, folder / "scheduler"),
+            **cls._loaded(pipeline_folder(model, revision), dtype, device),
             diffusion_steps=editing["diffusion_steps"],
             negative_prompt=editing["negative_prompt"],
             batch_size=editing.get("batch_size"),
@@ -108,7 +125,20 @@ class InstructPix2Pix:
             revision=revision,
             compile=editing.get("compile", "never"),
             max_memory_gb=editing.get("max_memory_gb"),
+            license=license_of(model, revision),
         )
+
+    @classmethod
+    def _loaded(cls, folder: Path, dtype: torch.dtype, device: str) -> dict[str, Any]:
+        """The parts of a pipeline folder, by the names of the fields."""
+        network = {"torch_dtype": dtype, "use_safetensors": True}
+        return {
+            "unet": load_part(UNet2DConditionModel, folder / "unet", **network).to(device),
+            "vae": load_part(AutoencoderKL, folder / "vae", **network).to(device),
+            "text_encoder": load_part(CLIPTextModel, folder / "text_encoder", **network).to(device),
+            "tokenizer": load_part(CLIPTokenizer, folder / "tokenizer"),
+            "scheduler": load_part(DDIMScheduler, folder / "scheduler"),
+        }
 
     def describe(self) -> dict[str, Any]:
         """The model and its settings."""
@@ -116,6 +146,7 @@ class InstructPix2Pix:
             "editor": "instruct_pix2pix",
             "model": self.model,
             "revision": self.revision,
+            "license": self.license,
             "diffusion_steps": self.diffusion_steps,
             "solver": self.solver,
             "negative_prompt": self.negative_prompt,
@@ -247,7 +278,8 @@ class InstructPix2Pix:
         levels = [instruction.noise_level for instruction in instructions]
         steps = make_steps(self.scheduler, self.diffusion_steps, levels, self.device)
         texts = self._texts(instructions)
-        condition = self.coder.encoded([view.photograph for view in views])
+        # An autoencoder may need a wider number type than the UNet.
+        condition = self.coder.encoded([v.photograph for v in views]).to(self.unet.dtype)
         renders = self.coder.encoded([view.render for view in views])
         latents = self._start(renders, instructions, steps)
         predict = self._guided(condition, texts, instructions)
@@ -324,7 +356,12 @@ class InstructPix2Pix:
         return self.unet(inputs, timesteps, encoder_hidden_states=texts, return_dict=False)[0]
 
 
-def _load(part: Any, folder: Path, **options: Any) -> Any:
+def load_part(part: Any, folder: Path, **options: Any) -> Any:
+    """A part of a pipeline, loaded from its folder as the class `part`.
+
+    Raises:
+        InputError: the folder holds something else.
+    """
     try:
         return part.from_pretrained(folder, local_files_only=True, **options)
     except Exception as error:

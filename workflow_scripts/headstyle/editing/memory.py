@@ -1,10 +1,13 @@
 """Free memory of a device, and the number of views that fit into it."""
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from headstyle.base.errors import InputError
 
 GIB = 2**30
 # Part of the memory to use: the allocator's blocks never fit exactly, and compiled networks keep
@@ -69,6 +72,45 @@ class DeviceMemory:
         """Return unused blocks to the device, so that they serve allocations of any size."""
         if self.is_cuda:
             torch.cuda.empty_cache()
+
+
+def room_for_weights(device: str | torch.device) -> int:
+    """Memory into which weights can be loaded [bytes]; on the CPU, all that the machine has."""
+    device = exact_device(device)
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def check_weights_fit(
+    key: str,
+    parameters: Mapping[str, int],
+    dtype: torch.dtype,
+    device: str | torch.device,
+    next_move: str,
+    one_at_a_time: bool = False,
+) -> None:
+    """Check that a model's weights fit into a device's memory, before any of them is read.
+
+    Args:
+        key: Key of the configuration that names the model.
+        parameters: Number of parameters of each part.
+        dtype: Number type that the parts are loaded as.
+        device: Where they are loaded to.
+        next_move: What the user can do if they do not fit.
+        one_at_a_time: Whether a single part is on the device at any time.
+
+    Raises:
+        InputError: they do not fit.
+    """
+    sizes = [count * dtype.itemsize for count in parameters.values()] or [0]
+    needed, room = max(sizes) if one_at_a_time else sum(sizes), room_for_weights(device)
+    if needed > room:
+        what = "the largest part" if one_at_a_time else "its weights"
+        raise InputError(
+            f"{key}: {what} as {str(dtype).removeprefix('torch.')} need {needed / GIB:.1f} GiB, and"
+            f" {device} has {room / GIB:.1f} GiB free; {next_move}"
+        )
 
 
 def sent(tensor: Tensor, device: str | torch.device) -> Tensor:

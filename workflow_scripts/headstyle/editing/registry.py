@@ -1,6 +1,7 @@
 """What the config's section `editing` asks for: its settings, their checks, and the editor."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,23 @@ def editing_settings() -> tuple[Setting, ...]:
     return (*_common_settings(), *declared_settings(editor_paths().values()))
 
 
-def check_editing(editing: Mapping[str, Any], prompts: Sequence[str]) -> None:
+def knob_settings() -> tuple[Setting, ...]:
+    """All knobs of the editors that have knobs of their own, as `EDITOR.KNOB` of a strength."""
+    knobs = declared_settings(editor_paths().values(), "KNOBS")
+    return tuple(replace(knob, name=f"{knob.owner}.{knob.name}") for knob in knobs)
+
+
+def check_editing(
+    editing: Mapping[str, Any],
+    prompts: Sequence[str],
+    strengths: Mapping[str, Mapping[str, Any]] | None = None,
+) -> None:
     """Check that the settings fit each other and the prompts, which the schema cannot check.
 
     Args:
         editing: The config's section `editing`.
         prompts: Identifiers of the prompts of the study.
+        strengths: The chosen entries of the config's section `strengths`.
 
     Raises:
         InputError: the range of noise levels is upside down, or the editor finds a setting wrong.
@@ -29,7 +41,39 @@ def check_editing(editing: Mapping[str, Any], prompts: Sequence[str]) -> None:
     low, high = editing["noise_level"]
     if low > high:
         raise InputError(f"editing.noise_level is [{low}, {high}]; put the smaller number first")
-    editor_kind(editing).check(editing, prompts)
+    kind = editor_kind(editing)
+    kind.check(editing, prompts)
+    for name, values in (strengths or {}).items():
+        kind.strength(editing, name, values)
+    if not kind.starts_from_render:
+        _refuse(editing, kind.name, ("noise_level", "image_guidance_increment"))
+
+
+def strength_values(
+    editing: Mapping[str, Any], strengths: Mapping[str, Mapping[str, Any]], name: str
+) -> dict[str, float]:
+    """What a strength sets of the editor, by the names of its knobs.
+
+    Args:
+        editing: The config's section `editing`.
+        strengths: The config's section `strengths`.
+        name: One of its entries.
+
+    Raises:
+        InputError: a value is missing, or the editor has no such knob.
+    """
+    return editor_kind(editing).strength(editing, name, strengths[name])
+
+
+def _refuse(editing: Mapping[str, Any], editor: str, names: Sequence[str]) -> None:
+    """Refuse settings that an editor does not read, unless they are at their defaults."""
+    for setting in _common_settings():
+        value = editing.get(setting.name, setting.default)
+        if setting.name in names and value != setting.default:
+            raise InputError(
+                f"editing.{setting.name} is {value}, which the editor {editor} does not read: its "
+                "edits start from pure noise, and it has no guidance on the image; remove the key"
+            )
 
 
 def avatar_editing(editing: Mapping[str, Any], prompt: str | None = None) -> dict[str, Any]:

@@ -3,7 +3,9 @@
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from functools import partial
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from headstyle.base.errors import InputError, fetched
 EMBEDDED_EDITOR = "mini"
 """Value of `editing.model` for the pipeline that comes with headstyle."""
 
+CARD = "README.md"
+"""A model's card, which states its license."""
 PIPELINE_FILES = (
     "unet/config.json",
     "unet/diffusion_pytorch_model.safetensors",
@@ -24,6 +28,14 @@ PIPELINE_FILES = (
     "scheduler/scheduler_config.json",
 )
 """Files of every pipeline folder, without those of the tokenizer's vocabulary."""
+XL_FILES = (
+    "text_encoder_2/config.json",
+    "text_encoder_2/model.safetensors",
+    "tokenizer_2/tokenizer_config.json",
+)
+"""Files that a pipeline on Stable Diffusion XL has in addition."""
+LICENSES = {EMBEDDED_EDITOR: "mit", "timbrooks/instruct-pix2pix": "mit"}
+"""Licenses of models whose card need not be on this machine."""
 VOCABULARIES = (("tokenizer/tokenizer.json",), ("tokenizer/vocab.json", "tokenizer/merges.txt"))
 """The two sets of files that can hold a tokenizer's vocabulary."""
 
@@ -41,17 +53,43 @@ def pipeline_files(model: str, revision: str | None) -> list[Path]:
             an InstructPix2Pix pipeline.
     """
     folder = pipeline_folder(model, revision)
-    missing = [name for name in PIPELINE_FILES if not (folder / name).is_file()]
-    vocabulary = next((v for v in VOCABULARIES if all((folder / n).is_file() for n in v)), None)
-    if vocabulary is None:
-        missing += VOCABULARIES[1]
-    if missing or vocabulary is None:
+    names = [*PIPELINE_FILES, *(XL_FILES if is_xl(folder) else ())]
+    for tokenizer in ("tokenizer", "tokenizer_2") if is_xl(folder) else ("tokenizer",):
+        sets = [[f"{tokenizer}/{Path(name).name}" for name in v] for v in VOCABULARIES]
+        names += next((v for v in sets if all((folder / n).is_file() for n in v)), sets[1])
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
         raise InputError(
             f"editing.model: the pipeline folder {folder} lacks {', '.join(missing)}; "
             "complete it or name another folder"
         )
     _check_channels(folder)
-    return [folder / name for name in (*PIPELINE_FILES, *vocabulary)]
+    return [folder / name for name in names]
+
+
+def is_xl(folder: Path) -> bool:
+    """Whether a pipeline is on Stable Diffusion XL, which reads the text by two encoders."""
+    return (folder / "text_encoder_2").is_dir()
+
+
+def card_license(folder: Path) -> str | None:
+    """License that a model's card (README.md) in its folder states; None where it states none."""
+    try:
+        card = (folder / CARD).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+    head = re.match(r"---\n(.*?)\n---", card, re.DOTALL)
+    stated = dict(re.findall(r"^(license|license_name): *(\S+)", head[1] if head else "", re.M))
+    return stated.get("license_name") or stated.get("license")
+
+
+def license_of(model: str, revision: str | None) -> str:
+    """License of an InstructPix2Pix pipeline: by its name, by its card, or `unknown`."""
+    try:
+        folder = pipeline_folder(model, revision)
+    except InputError:
+        return LICENSES.get(model, "unknown")
+    return LICENSES.get(model) or card_license(folder) or "unknown"
 
 
 def pipeline_folder(model: str, revision: str | None) -> Path:
@@ -99,10 +137,13 @@ def download_pipeline(model: str, revision: str | None) -> list[Path]:
     Raises:
         InputError: a file cannot be had, or is not what the hub says it is.
     """
-    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+    from huggingface_hub import file_exists, get_hf_file_metadata, hf_hub_download, hf_hub_url
 
+    names = [*PIPELINE_FILES, *VOCABULARIES[1]]
+    if fetched(model, partial(file_exists, model, XL_FILES[0], revision=revision)):
+        names += [*XL_FILES, *(f"tokenizer_2/{Path(name).name}" for name in VOCABULARIES[1])]
     files = []
-    for name in (*PIPELINE_FILES, *VOCABULARIES[1]):
+    for name in names:
         with_reason = f"{model}, {name}"
         download = partial(hf_hub_download, model, name, revision=revision)
         path = Path(fetched(with_reason, download))
@@ -119,16 +160,30 @@ def check_digest(path: Path, digest: str) -> None:
     Raises:
         InputError: the file is damaged.
     """
-    content = path.read_bytes()
-    found = (
-        hashlib.sha256(content).hexdigest()
-        if len(digest) == 64
-        else hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
-    )
+    if len(digest) == 64:
+        # Files of weights may be larger than the memory.
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    else:
+        content = path.read_bytes()
+        found = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
     if found != digest:
         raise InputError(
             f"{path} has the digest {found}, the model hub says {digest}; delete it and try again"
         )
+
+
+def parameters_in(path: Path) -> int:
+    """Number of parameters in a file of safetensors, by its head; 0 of a damaged file.
+
+    Whoever loads a damaged file tells it.
+    """
+    try:
+        with path.open("rb") as file:
+            head: Mapping[str, Any] = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        return sum(prod(v["shape"]) for k, v in head.items() if k != "__metadata__")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, MemoryError):
+        return 0
 
 
 def words_beyond(tokenizer: Any, text: str) -> str:

@@ -19,7 +19,7 @@ from headstyle.base.errors import InputError, given_by
 from headstyle.base.settings import Setting, complete_schema, fill_in_defaults
 from headstyle.base.tables.rows import read_rows
 from headstyle.consistency.settings import metric_settings
-from headstyle.editing.registry import editing_settings
+from headstyle.editing.registry import editing_settings, knob_settings
 
 Row = dict[str, str]
 
@@ -53,6 +53,7 @@ def config_schema(schema_path: str | Path) -> dict[str, Any]:
     schema = _read_schema(schema_path)
     for name, settings in declared_sections().items():
         complete_schema(schema["properties"][name], settings)
+    complete_schema(schema["properties"]["strengths"]["additionalProperties"], knob_settings())
     return schema
 
 

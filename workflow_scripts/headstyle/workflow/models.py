@@ -22,6 +22,8 @@ class Model:
     """Revision on the model hub, where it has one."""
     files: tuple[Path, ...]
     """Its files, all on this machine or, for a matting model, within reach."""
+    license: str | None = None
+    """Its license, where one is known."""
 
     def record(self) -> dict[str, Any]:
         """What `models.json` says about it: where each file is, its size and its SHA-256."""
@@ -29,6 +31,7 @@ class Model:
             "purpose": self.purpose,
             "name": self.name,
             "revision": self.revision,
+            **({"license": self.license} if self.license else {}),
             "files": [_file_record(path) for path in self.files],
         }
 
@@ -75,7 +78,9 @@ def unread_texts(editing: Mapping[str, Any], prompts: Mapping[str, str]) -> list
 
 def _editing_models(editing: Mapping[str, Any]) -> list[Model]:
     needed = editor_kind(editing).weights(editing)
-    return [Model(part.key, part.name, part.revision, part.files) for part in needed]
+    return [
+        Model(part.key, part.name, part.revision, part.files, part.license) for part in needed
+    ]
 
 
 def _loss_model(stylization: Mapping[str, Any]) -> Model:

@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from headstyle.base.errors import InputError
+from headstyle.base.settings import Setting
 from headstyle.editing.base import Editor
+
+GUIDANCES = ("text_guidance", "image_guidance")
+"""Knobs of a strength that stand beside its editors: s_P and s_I of InstructPix2Pix."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,8 @@ class Weights:
     """Revision on the model hub. None where it has none."""
     files: tuple[Path, ...]
     """Its files. All of them are on this machine."""
+    license: str | None = None
+    """Its license, as its card states it. None where it states none."""
 
 
 class EditorKind(ABC):
@@ -33,6 +40,56 @@ class EditorKind(ABC):
 
     name: ClassVar[str]
     """The module's name."""
+    knobs: ClassVar[tuple[Setting, ...] | None] = None
+    """What a strength sets of this editor, as `strengths.NAME.EDITOR.KNOB`. None takes the two
+    guidances, as `strengths.NAME.text_guidance` and `strengths.NAME.image_guidance`."""
+    takes_references: ClassVar[bool] = False
+    """Whether an edit reads `View.references`."""
+    starts_from_render: ClassVar[bool] = True
+    """Whether an edit starts from the noised render, so that its noise level counts."""
+    checks_edits: ClassVar[bool] = True
+    """Whether an unchanged or black edit is a fault."""
+
+    @classmethod
+    def strength(
+        cls, editing: Mapping[str, Any], name: str, values: Mapping[str, Any]
+    ) -> dict[str, float]:
+        """The values of a strength that this editor uses, by the names of its knobs.
+
+        Args:
+            editing: The settings.
+            name: The strength's name.
+            values: Its entry in the config's section `strengths`.
+
+        Raises:
+            InputError: a value is missing, or the editor has no such knob.
+        """
+        where = f"strengths.{name}"
+        if cls.knobs is None:
+            for knob in GUIDANCES:
+                if knob not in values:
+                    raise InputError(f"{where}.{knob} is missing; the editor {cls.name} needs it")
+            return {knob: values[knob] for knob in GUIDANCES}
+        known = {knob.name: knob for knob in cls.usable_knobs(editing)}
+        given = values.get(cls.name)
+        if given is None:
+            example = ", ".join(f"{knob.name}: {knob.default}" for knob in known.values())
+            raise InputError(
+                f"{where} has no values for the editor {cls.name}; add {where}.{cls.name}, such as"
+                f" {{{example}}}"
+            )
+        for knob in given:
+            if knob not in known:
+                raise InputError(
+                    f"{where}.{cls.name}.{knob} is set, and this model has no such knob "
+                    f"(it has {', '.join(known) or 'none'}); remove it"
+                )
+        return {knob.name: given.get(knob.name, knob.default) for knob in known.values()}
+
+    @classmethod
+    def usable_knobs(cls, editing: Mapping[str, Any]) -> tuple[Setting, ...]:
+        """The knobs that the chosen model has; by default all of them."""
+        return cls.knobs or ()
 
     @classmethod
     @abstractmethod

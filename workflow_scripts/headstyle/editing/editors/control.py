@@ -102,6 +102,8 @@ class ControlEditor(EditorKind):
     """An editor whose edits are known operations."""
 
     name: ClassVar[str] = "control"
+    # The operation `identity` changes nothing on purpose.
+    checks_edits: ClassVar[bool] = False
 
     operations: Mapping[str, str]
     """Name of the operation for each prompt's identifier."""

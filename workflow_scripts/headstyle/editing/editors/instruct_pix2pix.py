@@ -14,6 +14,8 @@ from headstyle.editing.editors.base import EditorKind, Weights
 from headstyle.editing.weights import (
     download_pipeline,
     is_remote,
+    is_xl,
+    license_of,
     pipeline_files,
     pipeline_folder,
     words_beyond,
@@ -24,8 +26,8 @@ SETTINGS = (
         "model",
         "timbrooks/instruct-pix2pix",
         {"type": "string"},
-        meaning="Hub name or folder of a StableDiffusionInstructPix2Pix pipeline; or mini, "
-        "headstyle's own small one for procedural heads, which needs no download.",
+        meaning="Hub name or folder of a StableDiffusionInstructPix2Pix pipeline, or of its XL "
+        "variant; or mini, headstyle's own small one for procedural heads, without a download.",
         names_weights=True,
     ),
     Setting(
@@ -108,12 +110,25 @@ class InstructPix2PixKind(EditorKind):
         # Imported here, as diffusers takes seconds to import.
         from headstyle.editing.instruct_pix2pix import InstructPix2Pix
 
+        if is_xl(pipeline_folder(editing["model"], editing["revision"])):
+            from headstyle.editing.pipelines.instruct_pix2pix_xl import InstructPix2PixXl
+
+            return InstructPix2PixXl.from_config(editing, device)
         return InstructPix2Pix.from_config(editing, device)
 
     @classmethod
     def weights(cls, editing: Mapping[str, Any]) -> list[Weights]:
         model, revision = editing["model"], editing["revision"]
-        return [Weights("editing.model", model, revision, tuple(pipeline_files(model, revision)))]
+        files = tuple(pipeline_files(model, revision))
+        return [Weights("editing.model", model, revision, files, license_of(model, revision))]
+
+    @classmethod
+    def note(cls, editing: Mapping[str, Any]) -> str:
+        model, stated = editing["model"], license_of(editing["model"], editing["revision"])
+        name = Path(model).name if Path(model).is_dir() else model
+        if stated == "unknown":
+            return f"The edits come from {name}, whose license is unknown here; read its card."
+        return f"The edits come from {name} under the license {stated}."
 
     @classmethod
     def download(cls, editing: Mapping[str, Any]) -> list[Path]:
