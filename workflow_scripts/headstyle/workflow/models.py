@@ -78,9 +78,7 @@ def unread_texts(editing: Mapping[str, Any], prompts: Mapping[str, str]) -> list
 
 def _editing_models(editing: Mapping[str, Any]) -> list[Model]:
     needed = editor_kind(editing).weights(editing)
-    return [
-        Model(part.key, part.name, part.revision, part.files, part.license) for part in needed
-    ]
+    return [Model(part.key, part.name, part.revision, part.files, part.license) for part in needed]
 
 
 def _loss_model(stylization: Mapping[str, Any]) -> Model:

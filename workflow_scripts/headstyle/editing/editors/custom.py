@@ -118,7 +118,7 @@ class CustomEditor:
 
     def describe(self) -> dict[str, Any]:
         """The class, its settings, the digest of its source, and what it says of itself."""
-        own = getattr(self.inner, "describe", dict)()
+        own: dict[str, Any] = getattr(self.inner, "describe", dict)()
         return {
             "editor": "custom",
             "entry": self.entry,

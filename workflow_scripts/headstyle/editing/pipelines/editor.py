@@ -183,8 +183,10 @@ class PipelineEditor:
 
     def _frame(self, image: RgbaImage) -> Frame:
         red, green, blue = self.settings["background"]
+        height, width, _ = image.shape
         return Frame(
-            *image.shape[:2],
+            height,
+            width,
             self.kind.multiple_px,
             self.kind.least_px,
             self.settings.get("megapixels"),

@@ -70,7 +70,8 @@ class InstructPix2PixXl(InstructPix2Pix):
             first = self._encoded(self.tokenizer, self.text_encoder, text)
             second = self._encoded(self.tokenizer_2, self.text_encoder_2, text)
             tokens = torch.cat([first.hidden_states[-2], second.hidden_states[-2]], dim=-1)
-            whole, width = second.text_embeds, tokens.shape[-1]
+            whole: Tensor = second.text_embeds
+            width = tokens.shape[-1]
             rows = pad(whole, (0, -whole.shape[-1] % width)).reshape(1, -1, width)
             self._embeddings[text] = torch.cat([tokens, rows], dim=1)
         return self._embeddings[text]
