@@ -5,6 +5,7 @@ from headstyle.avatars.schedules import all_edits, later_passes, make_schedule
 from headstyle.avatars.schedules.igs2gs import Igs2gsSchedule
 from headstyle.avatars.schedules.in2n import In2nSchedule
 from headstyle.avatars.schedules.thesis import ThesisSchedule
+from headstyle.avatars.settings import check_stylization
 from headstyle.base.errors import InputError
 
 NEIGHBORS = [[1], [0, 2], [1]]
@@ -83,3 +84,41 @@ def test_figures_know_when_all_views_were_edited_anew():
 def test_an_unknown_schedule_is_an_error():
     with pytest.raises(InputError, match=r"stylization\.schedule is 'other'"):
         make_schedule({"schedule": "other", "iterations": 1, "edit_every": 1})
+
+
+def test_once_edits_all_views_a_single_time_whatever_the_key_says():
+    settings = {"schedule": "once", "iterations": 50, "edit_every": 10}
+    [edit] = all_edits(make_schedule(settings), 3)
+    assert (edit.iteration, edit.views, edit.references) == (0, (0, 1, 2), ())
+
+
+def test_anchors_are_edited_first_and_are_references_of_all_others():
+    settings = {"schedule": "anchor", "iterations": 50, "edit_every": 10}
+    schedule = make_schedule({**settings, "anchor": {"anchors": 2}})
+    first, second = all_edits(schedule, 5)
+    assert (first.views, first.references) == ((1, 3), ())
+    assert (second.views, second.references) == ((0, 2, 4), (1, 3))
+    assert first.number == second.number
+    assert schedule.batch(0, [[]] * 5) == [1]
+    [alone] = all_edits(schedule, 1)
+    assert alone.views == (0,)
+
+
+def test_in_sequence_every_view_is_edited_once_and_sees_only_earlier_ones():
+    schedule = make_schedule({"schedule": "sequential", "iterations": 50, "edit_every": 10})
+    edits = list(all_edits(schedule, 4))
+    assert [edit.views for edit in edits] == [(0,), (1,), (2,), (3,)]
+    assert all(max(edit.references, default=-1) < edit.views[0] for edit in edits)
+    assert all(edit.warped and edit.shared_noise for edit in edits)
+    # Nothing is trained on that is not edited yet.
+    assert [schedule.batch(i, [[]] * 4) for i in range(4)] == [[0], [1], [2], [3]]
+
+
+def test_a_schedule_with_references_is_refused_by_key_for_an_editor_that_takes_none():
+    settings = {"schedule": "anchor", "iterations": 50, "edit_every": None}
+    check_stylization(settings, {"editor": "flux2_klein"})
+    with pytest.raises(
+        InputError, match=r"schedule is anchor.*set editing\.editor to one of .*qwen"
+    ):
+        check_stylization(settings, {"editor": "instruct_pix2pix"})
+    check_stylization({**settings, "schedule": "sequential"}, {"editor": "instruct_pix2pix"})

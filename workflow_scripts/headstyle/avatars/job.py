@@ -16,12 +16,12 @@ from typing import Any
 from headstyle.avatars.files import AvatarFolder, Order
 from headstyle.avatars.runs import (
     AvatarRun,
-    Subject,
     described_editing,
     make_in_turns,
     make_together,
 )
 from headstyle.avatars.schedules import all_edits, make_schedule
+from headstyle.avatars.subject import Subject
 from headstyle.base.adjacency import read_neighbors
 from headstyle.base.cameras import read_cameras
 from headstyle.base.errors import InputError
@@ -30,7 +30,7 @@ from headstyle.base.locks import FileLock
 from headstyle.base.settings import laid_over
 from headstyle.editing.base import Editor
 from headstyle.editing.memory import exact_device
-from headstyle.editing.registry import make_editor
+from headstyle.editing.registry import checked_editor, make_editor
 from headstyle.rendering.splats import read_ply
 
 logger = logging.getLogger("headstyle")
@@ -151,7 +151,8 @@ class Job:
         editing = order.params["editing"]
         key = described_editing(editing)
         if key not in self._editors:
-            editor = make_editor(laid_over(editing, self.machine), self.editor_device)
+            made = make_editor(laid_over(editing, self.machine), self.editor_device)
+            editor = checked_editor(made, editing)
             schedule = make_schedule(order.params["stylization"])
             edits = all_edits(schedule, len(self.subject.cameras))
             editor.expect(expected * sum(len(edit.views) for edit in edits))

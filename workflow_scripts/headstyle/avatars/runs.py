@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import numpy as np
 import torch
 
 from headstyle.avatars.files import OUTPUTS, AvatarFolder, Order
+from headstyle.avatars.references import with_references
 from headstyle.avatars.schedules import Edit, make_schedule
 from headstyle.avatars.stylization import (
     Recipe,
@@ -26,15 +26,15 @@ from headstyle.avatars.stylization import (
     render_images,
     stylize,
 )
-from headstyle.base.cameras import Cameras
+from headstyle.avatars.subject import Subject
 from headstyle.base.errors import InputError
 from headstyle.base.files import whole_folder, write_json
 from headstyle.base.images import RgbaImage, read_rgba, write_image
 from headstyle.base.seeds import avatar_seed
 from headstyle.editing.base import Editor, Instruction, View
+from headstyle.editing.editors import editor_kind
 from headstyle.editing.registry import avatar_editing
 from headstyle.losses.perceptual import make_perceptual_loss
-from headstyle.rendering.renderer import Splats
 from headstyle.rendering.splats import write_ply
 from headstyle.training.baseline import write_renders, write_splat_history
 from headstyle.training.checkpoints import (
@@ -51,27 +51,6 @@ logger = logging.getLogger("headstyle")
 STATE_FILE = "training.safetensors"
 WRITERS = 4
 """Threads that write images during the training."""
-
-
-@dataclass(frozen=True)
-class Subject:
-    """The inputs that all avatars of a subject share."""
-
-    cameras: Cameras
-    photographs: Mapping[str, RgbaImage]
-    """The unedited views by name. Every edit is conditioned on them."""
-    splats: Splats
-    """The baseline."""
-    neighbors: Sequence[Sequence[int]]
-    """For each view the indices of its neighbors."""
-    device: str = "cpu"
-    """Where splats are trained."""
-
-    @cached_property
-    def renders(self) -> dict[str, RgbaImage]:
-        """The baseline's render of every view. The first edits of all avatars start from it."""
-        on_device = {name: value.detach().to(self.device) for name, value in self.splats.items()}
-        return dict(render_images(on_device, self.cameras))
 
 
 @dataclass
@@ -208,12 +187,22 @@ class AvatarRun:
 
     def _request(self, edit: Edit) -> Request:
         names = [self._names[view] for view in edit.views]
-        if edit.iteration == 0:
+        if edit.cycle == 0 and (edit.iteration == 0 or edit.references):
             renders = self.subject.renders
         else:
             cameras = self.subject.cameras.select(names)
             renders = dict(render_images(self.trainer.splats, cameras))
         views = [View(name, self.subject.photographs[name], renders[name]) for name in names]
+        if edit.references:
+            self._settle()
+            views = with_references(
+                edit,
+                views,
+                self.subject.cameras,
+                self.subject.depths if edit.warped else {},
+                self.files.edits / f"cycle{edit.cycle}",
+                editor_kind(self.order.params["editing"]).takes_references,
+            )
         return Request(views, self.recipe.instructions(edit, self._names))
 
     def _received(self, images: Sequence[RgbaImage]) -> dict[str, RgbaImage]:

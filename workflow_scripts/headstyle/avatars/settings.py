@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from headstyle.avatars.schedules import available_schedules, schedule_paths
+from headstyle.avatars.schedules import available_schedules, make_schedule, schedule_paths
+from headstyle.base.errors import InputError
 from headstyle.base.settings import Setting, declared_settings, taken
+from headstyle.editing.editors import available_editors, editor_kind
 
 SETTINGS = (
     Setting(
@@ -58,6 +60,26 @@ SETTINGS = (
 def stylization_settings() -> tuple[Setting, ...]:
     """All settings of the section `stylization`, those of every schedule among them."""
     return (*_common_settings(), *declared_settings(schedule_paths().values()))
+
+
+def check_stylization(stylization: Mapping[str, Any], editing: Mapping[str, Any]) -> None:
+    """Check that the editor can do what the schedule asks of it.
+
+    Args:
+        stylization: The config's section `stylization`.
+        editing: The config's section `editing`.
+
+    Raises:
+        InputError: the schedule's edits see others, and the editor takes no references.
+    """
+    schedule, kind = make_schedule(stylization), editor_kind(editing)
+    if schedule.needs_references and not kind.takes_references:
+        able = [n for n in available_editors() if editor_kind({"editor": n}).takes_references]
+        raise InputError(
+            f"stylization.schedule is {schedule.name}, whose edits take others as references, and "
+            f"the editor {kind.name} takes none; set editing.editor to one of {', '.join(able)}, "
+            "or stylization.schedule to sequential"
+        )
 
 
 def avatar_stylization(stylization: Mapping[str, Any]) -> dict[str, Any]:

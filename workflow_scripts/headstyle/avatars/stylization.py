@@ -218,20 +218,24 @@ def describe_run(
 def _described(recipe: Recipe, edit: Edit, names: Sequence[str]) -> dict[str, Any]:
     instructions = recipe.instructions(edit, names)
     first = instructions[0]
+    references = "the most alike" if edit.warped else [names[view] for view in edit.references]
     noise: dict[str, Any]
     if edit.shared_noise:
-        noise = {"views": "all", "noise_level": first.noise_level, "noise_seed": first.seed}
+        whole = len(edit.views) == len(names)
+        chosen = "all" if whole else [names[view] for view in edit.views]
+        noise = {"views": chosen, "noise_level": first.noise_level, "noise_seed": first.seed}
     else:
-        chosen = [names[view] for view in edit.views]
+        pairs = list(zip([names[view] for view in edit.views], instructions, strict=True))
         noise = {
-            "noise_level": {v: i.noise_level for v, i in zip(chosen, instructions, strict=True)},
-            "noise_seed": {v: i.seed for v, i in zip(chosen, instructions, strict=True)},
+            "noise_level": {view: i.noise_level for view, i in pairs},
+            "noise_seed": {view: i.seed for view, i in pairs},
         }
     return {
         "cycle": edit.cycle,
         "iteration": edit.iteration,
         **{guidance: getattr(first, guidance) for guidance in recipe.guidances},
         **noise,
+        **({"references": references} if references else {}),
     }
 
 

@@ -10,6 +10,7 @@ from headstyle.base.errors import InputError
 from headstyle.base.settings import Setting, declared_settings, taken
 from headstyle.editing.base import Editor
 from headstyle.editing.editors import available_editors, editor_kind, editor_paths
+from headstyle.editing.faults import CheckedEditor
 
 
 def editing_settings() -> tuple[Setting, ...]:
@@ -144,6 +145,18 @@ def make_editor(editing: Mapping[str, Any], device: str) -> Editor:
         InputError: the editor is unknown, one of its settings is wrong, or its weights are missing.
     """
     return editor_kind(editing).make(editing, device)
+
+
+def checked_editor(editor: Editor, editing: Mapping[str, Any]) -> Editor:
+    """An editor whose black edits, and those that changed nothing, are found.
+
+    Args:
+        editor: What `make_editor` made.
+        editing: The config's section `editing`.
+    """
+    if not editor_kind(editing).checks_edits:
+        return editor
+    return CheckedEditor(editor, editing.get("faulty_edits", "retry"))
 
 
 def _common_settings() -> tuple[Setting, ...]:

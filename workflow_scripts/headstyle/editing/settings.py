@@ -28,6 +28,14 @@ SETTINGS = (
         meaning="Added to the guidance on the image in every further cycle.",
     ),
     Setting(
+        "faulty_edits",
+        "retry",
+        {"enum": ["retry", "stop", "tell"]},
+        meaning="What follows where an edit is black, no number or changed nothing. All are told. "
+        "retry edits such a view once more with another seed; retry and stop end the avatar where "
+        "an edit then is black or no number.",
+    ),
+    Setting(
         "device",
         None,
         {"type": ["string", "null"], "pattern": "^(cpu|cuda(:[0-9]+)?)$"},

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 
@@ -24,6 +24,10 @@ class Edit:
     """Indices of the views."""
     shared_noise: bool
     """Whether all views share one noise and one noise level, or each has its own."""
+    references: tuple[int, ...] = ()
+    """Indices of views that are edited already, whose edits these edits see."""
+    warped: bool = False
+    """Whether only the reference that looks most alike is seen, warped into the view."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,8 @@ class Schedule(ABC):
     """The module's name."""
     checkpoint_every: ClassVar[int] = 0
     """Iterations between checkpoints, which lie before edits; 0 for one before every edit."""
+    needs_references: ClassVar[bool] = False
+    """Whether the editor must take references."""
 
     iterations: int
     """Of the training."""
@@ -74,6 +80,22 @@ class Schedule(ABC):
             iteration: Iterations done.
             neighbors: For each view the indices of its neighbors, itself excluded.
         """
+
+
+Kind = TypeVar("Kind", bound=Schedule)
+
+
+def edited_once(kind: type[Kind], stylization: Mapping[str, Any], seed: int) -> Kind:
+    """A schedule that edits each view a single time and reads no `edit_every`.
+
+    Args:
+        kind: The schedule's class.
+        stylization: The config's section `stylization`.
+        seed: The avatar's.
+    """
+    own = stylization.get(kind.name, {})
+    iterations = stylization["iterations"]
+    return kind(**own, seed=seed, **({} if iterations is None else {"iterations": iterations}))
 
 
 def all_edits(schedule: Schedule, views: int) -> Iterator[Edit]:
