@@ -84,3 +84,45 @@ rule stylize_avatar:
         "Stylizing {wildcards.subject} with prompt {wildcards.prompt} at strength {wildcards.strength}"
     script:
         "../workflow_scripts/stylize_avatar.py"
+
+
+# For example `snakemake --cores all results/A/strength_sweep/P4.png`.
+rule sweep_strengths:
+    input:
+        cameras=rules.downscale_views.output.cameras,
+        renders=rules.train_baseline.output.renders,
+        depth=rules.train_baseline.output.depth,
+        adjacency=rules.camera_adjacency.output.adjacency,
+    output:
+        sheet=f"{R}/{{subject}}/strength_sweep/{{prompt}}.png",
+        table=f"{R}/{{subject}}/strength_sweep/{{prompt}}.csv",
+    log:
+        f"{R}/logs/{{subject}}/sweep_strengths_{{prompt}}.log",
+    benchmark:
+        f"{R}/benchmarks/{{subject}}/sweep_strengths_{{prompt}}.tsv"
+    conda:
+        "../envs/sweep.yaml"
+    threads: share_of_cores(len(SUBJECTS) * len(PROMPTS))
+    resources:
+        gpu=gpus_of_avatars(config["editing"]),
+        mem_mb=needs.memory(6_000, images=8),
+        runtime="2h",
+    params:
+        prompt_text=prompt_text,
+        editing=prompt_editing,
+        strengths=[strength_values(config["editing"], config["strengths"], s) for s in STRENGTHS],
+        sweep=config["strength_sweep"],
+        metrics=config["metrics"],
+        seed=config["seed"],
+        library=library_digest("sweep_strengths"),
+    message:
+        "Trying strengths on views of {wildcards.subject} with prompt {wildcards.prompt}"
+    script:
+        "../workflow_scripts/sweep_strengths.py"
+
+
+# `snakemake --cores all strength_sweep`.
+rule strength_sweep:
+    input:
+        expand(rules.sweep_strengths.output, subject=SUBJECTS, prompt=PROMPTS),
+    localrule: True

@@ -5,6 +5,8 @@ import logging
 
 import numpy as np
 import pytest
+from ball_avatars import ball_subject, diffusion_editing, order
+from headstyle.avatars.job import Job
 from headstyle.base.errors import InputError
 from headstyle.editing.editors.control import ControlEditor
 from headstyle.editing.faults import CheckedEditor, fault_of
@@ -117,3 +119,13 @@ def test_a_dark_photograph_may_have_a_dark_edit():
 def test_control_edits_may_change_nothing():
     editor = ControlEditor({"P1": "identity"})
     assert checked_editor(editor, {"editor": "control"}) is editor
+
+
+def test_an_avatar_is_not_trained_on_black_edits(tmp_path, monkeypatch):
+    inner = Failing(black, None)
+    inner.expect = lambda views: None
+    monkeypatch.setattr("headstyle.avatars.job.make_editor", lambda *arguments: inner)
+    made = order(tmp_path, editing=diffusion_editing(tmp_path / "nowhere"))
+    with pytest.raises(InputError, match="also with another seed: b is black"):
+        Job(ball_subject(), "inputs", {"device": None}, "cpu").make(made)
+    assert inner.asked == [["a", "b", "c", "d"], ["b"]]
