@@ -68,7 +68,8 @@ def swept_edits(
         instruction: The instruction, whose knobs are replaced.
         tried: The trials.
     """
-    instructions = [replace(instruction, **trial) for trial in tried for _ in views]
+    knobs: list[dict[str, Any]] = [dict(trial) for trial in tried]
+    instructions = [replace(instruction, **values) for values in knobs for _ in views]
     images = iter(editor.edit([view for _ in tried for view in views], instructions))
     return [[next(images) for _ in views] for _ in tried]
 

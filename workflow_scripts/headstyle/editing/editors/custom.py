@@ -37,8 +37,11 @@ SETTINGS = (
     Setting(
         "custom.settings",
         {},
-        {"type": "object"},
-        meaning="What the class gets as its settings.",
+        {
+            "type": "object",
+            "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
+        },
+        meaning="What the class gets as its settings, as {name: value}.",
     ),
 )
 
