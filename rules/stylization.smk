@@ -86,7 +86,7 @@ rule stylize_avatar:
         "../workflow_scripts/stylize_avatar.py"
 
 
-# For example `snakemake --cores all results/A/strength_sweep/P4.png`.
+# For example `snakemake --cores all results/A/strength_sweep/P4.jpg`.
 rule sweep_strengths:
     input:
         cameras=rules.downscale_views.output.cameras,
@@ -94,7 +94,7 @@ rule sweep_strengths:
         depth=rules.train_baseline.output.depth,
         adjacency=rules.camera_adjacency.output.adjacency,
     output:
-        sheet=f"{R}/{{subject}}/strength_sweep/{{prompt}}.png",
+        sheet=f"{R}/{{subject}}/strength_sweep/{{prompt}}.jpg",
         table=f"{R}/{{subject}}/strength_sweep/{{prompt}}.csv",
     log:
         f"{R}/logs/{{subject}}/sweep_strengths_{{prompt}}.log",

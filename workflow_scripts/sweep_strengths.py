@@ -66,7 +66,7 @@ if __name__ == "__main__":
             f"{wildcards.subject}, {wildcards.prompt}: {params.prompt_text}",
             "change: mean ΔE00 to the photograph. views apart: how much further the views disagree "
             "than the photographs do, in ΔE00.",
-            table["trial"].tolist(),
+            [{}, *tried],
             edits,
             table.to_dict("records"),
         )

@@ -87,7 +87,7 @@ class InstructPix2PixXl(InstructPix2Pix):
         return encoder(padded.input_ids.to(encoder.device), output_hidden_states=True)
 
     def _run_unet(self, inputs: Tensor, timesteps: Tensor, texts: Tensor) -> Tensor:
-        length = self.text_encoder_2.config.projection_dim
+        length = int(self.text_encoder_2.config.projection_dim or 0)
         rows = -(-length // texts.shape[-1])
         tokens, whole = texts[:, :-rows], texts[:, -rows:].flatten(1)[:, :length]
         _, down, across = inputs.shape[1:]
