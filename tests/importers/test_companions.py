@@ -22,6 +22,7 @@ from headstyle.importers.listing import list_files
 from headstyle.importers.points import start_points
 from headstyle.importers.scenes import SceneFiles, read_scene
 from headstyle.importers.settings import ForeignScene, check_foreign, foreign_files
+from headstyle.posing import undistortion
 from headstyle.posing.undistortion import points_to_start_from
 from PIL import Image
 
@@ -197,7 +198,9 @@ def test_a_resized_plane_stays_a_plane_and_an_edge_an_edge():
     assert resized_depth(plane, (40, 40)) is plane
 
 
-def test_a_subjects_training_starts_from_the_given_points_where_they_are_more(data_set):
+def test_a_subjects_training_starts_from_the_given_points_in_the_foreground_too(
+    data_set, monkeypatch
+):
     class Few:
         positions = np.zeros((1, 3))
         colors = np.full((1, 3), 7, np.uint8)
@@ -207,6 +210,10 @@ def test_a_subjects_training_starts_from_the_given_points_where_they_are_more(da
     positions, colors = points_of_data_set(data_set)
     given = 0.5 * positions, colors
     outside = positions + 50, colors
-    assert len(points_to_start_from(Few, RIG, alphas, given)[0]) == 200
+    found = points_to_start_from(Few, RIG, alphas, given)[1].tolist()
+    assert found == [[7, 7, 7], *[[0, 200, 0]] * 200]
     assert points_to_start_from(Few, RIG, alphas, outside)[1].tolist() == [[7, 7, 7]]
     assert points_to_start_from(Few, RIG, alphas, None)[1].tolist() == [[7, 7, 7]]
+    monkeypatch.setattr(undistortion, "MOST_GIVEN", 30)
+    drawn = points_to_start_from(Few, RIG, alphas, given)[0][1:]
+    assert len({tuple(point) for point in drawn.tolist()}) == 30

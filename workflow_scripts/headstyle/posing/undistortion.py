@@ -22,6 +22,9 @@ from headstyle.importers.points import in_most_foregrounds
 
 logger = logging.getLogger("headstyle")
 
+MOST_GIVEN = 50_000
+"""Points that are drawn from more, such as those of a scanner; each becomes a splat at first."""
+
 
 def view_size(width: int, height: int, size_px: int, side: str) -> tuple[int, int]:
     """Width and height after downscaling to `size_px` along the `long` or `short` side.
@@ -88,7 +91,7 @@ def points_to_start_from(
     alphas: Sequence[NDArray[np.float32]],
     given: tuple[NDArray[np.float64], NDArray[np.uint8]] | None,
 ) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
-    """The foreground's points of the model, or those that were given where these are more.
+    """The foreground's points of the model, and those that were given.
 
     Args:
         model, cameras, alphas: As in `foreground_points`.
@@ -99,13 +102,17 @@ def points_to_start_from(
     """
     found = foreground_points(model, cameras, alphas)
     logger.info("%d of %d points lie in the foreground", found.sum(), len(found))
+    points, shown = model.positions[found], model.colors[found]
     if given is not None:
         positions, colors = given
         inside = in_most_foregrounds(positions, cameras, alphas)
-        logger.info("%d of the %d points that were given do", inside.sum(), len(inside))
-        if inside.sum() > found.sum():
-            return positions[inside], colors[inside]
-    return model.positions[found], model.colors[found]
+        logger.info("so do %d of %d that were given", inside.sum(), len(inside))
+        used = np.flatnonzero(inside)
+        if len(used) > MOST_GIVEN:
+            used = np.random.default_rng(0).choice(used, MOST_GIVEN, replace=False)
+        points = np.concatenate([points, positions[used]])
+        shown = np.concatenate([shown, colors[used]])
+    return points, shown
 
 
 def points_in_view(
