@@ -48,7 +48,8 @@ class ColmapModel(CameraFormat):
         return poses
 
     def companions(self, place: Path) -> Companions:
-        return Companions(points=place)
+        with_points = any((place / f"points3D.{suffix}").is_file() for suffix in ("bin", "txt"))
+        return Companions(points=place if with_points else None)
 
     def write(self, place: Path, poses: Mapping[str, GivenPose]) -> None:
         pycolmap = load_pycolmap()
