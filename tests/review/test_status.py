@@ -58,7 +58,7 @@ def test_each_job_has_its_state_and_the_time_left_is_that_of_the_jobs_to_do(run)
     # 60 s of B are left and 100 s of D, one after the other.
     assert status.seconds_left == pytest.approx(160, abs=5)
     text = status_text(status)
-    assert "1 of 4 jobs are done" in text
+    assert "1 of 4 jobs are done, about 3 min left with 1 job at once" in text
     assert "B runs, for 40 s: 5 of 9, 50 s left" in text
     assert "C failed: the mask is empty; correct it" in text
 

@@ -48,7 +48,7 @@ def results(tmp_path):
 @pytest.fixture
 def viewer(results):
     pytest.importorskip("viser", reason="the extra headstyle[view] is not installed")
-    viewer = Viewer(results, "127.0.0.1", 8770)
+    viewer = Viewer(results, "127.0.0.1", 0)
     yield viewer
     viewer.stop()
 
@@ -224,6 +224,19 @@ def test_without_viser_one_sentence_says_how_to_install_it(results, monkeypatch,
     monkeypatch.setitem(sys.modules, "viser", None)
     assert main(["view", str(results)]) == 1
     assert "pip install 'headstyle[view]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--host", "203.0.113.7"), "an address of this machine"),
+        (("--port", "70000"), "1 to 65535"),
+    ],
+)
+def test_an_address_that_cannot_be_used_ends_in_one_sentence(results, capsys, words, told):
+    pytest.importorskip("viser", reason="the extra headstyle[view] is not installed")
+    assert main(["view", str(results), *words]) == 1
+    assert told in capsys.readouterr().err
 
 
 def test_a_folder_without_splats_ends_in_one_sentence(tmp_path, capsys):

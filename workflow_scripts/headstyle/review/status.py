@@ -176,7 +176,8 @@ def _time_left(status: Status) -> str:
             return "; no job of the stages that are left has ended, so the time left is not known"
         return ""
     if status.state == "running":
-        words = f", about {duration(status.seconds_left)} left at {status.at_once} at once"
+        jobs = "1 job" if status.at_once == 1 else f"{status.at_once} jobs"
+        words = f", about {duration(status.seconds_left)} left with {jobs} at once"
     else:
         words = f", about {duration(status.seconds_left)} of work is left"
     if status.untimed:

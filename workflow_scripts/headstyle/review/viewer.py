@@ -3,6 +3,7 @@
 The browser draws the splats, so this machine needs no GPU.
 """
 
+import socket
 import threading
 import time
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ NOT_INSTALLED = (
 POLL_S = 2.0
 """Time between two looks at the files with `--follow` [s]."""
 _PICTURE_PX = 256
+_PORTS = 1 << 16
 _MOST_KEPT = 8
 """Scenes that are kept in memory, so that going back to one is quick."""
 _FRUSTUM = 0.9
@@ -64,7 +66,7 @@ class Viewer:
         Args:
             folder: The results folder.
             host: Address to listen on; `127.0.0.1` lets only this machine in.
-            port: First port to try; where it is taken, the next free one.
+            port: First port to try; where it is taken, the next free one. 0 is any free one.
 
         Raises:
             InputError: viser is not installed, the address cannot be used, or the folder has no
@@ -84,15 +86,10 @@ class Viewer:
         self._clouds: dict[tuple[Any, ...], Cloud] = {}
         self._seen: dict[Path, float] = {}
         names = self._subjects()
-        try:
-            self.server = viser.ViserServer(
-                host=host, port=port, label=f"headstyle: {self.folder.name}", verbose=False
-            )
-        except OSError as error:
-            raise InputError(
-                f"{host}:{port} cannot be listened on ({error.strerror or error}); choose another"
-                " --host or --port"
-            ) from None
+        _check_address(host, port)
+        self.server = viser.ViserServer(
+            host=host, port=port, label=f"headstyle: {self.folder.name}", verbose=False
+        )
         self._add_controls(names)
         self.refresh()
 
@@ -276,6 +273,22 @@ class Viewer:
         start.position = subject.frame.moved(cameras.centers[front]) * _START
         start.look_at = np.zeros(3)
         start.fov = _vertical_angle(cameras, front) / _START
+
+
+def _check_address(host: str, port: int) -> None:
+    """Raise an InputError for an address that this machine lacks: viser would try without end."""
+    if not 0 <= port < _PORTS:
+        raise InputError(
+            f"--port {port} is no port; choose one from 1 to {_PORTS - 1}, or 0 for any"
+        )
+    try:
+        family = socket.getaddrinfo(host, None)[0][0]
+        socket.create_server((host, 0), family=family).close()
+    except OSError as error:
+        raise InputError(
+            f"--host {host} cannot be listened on ({error.strerror or error}); choose an address of"
+            " this machine, such as 127.0.0.1"
+        ) from None
 
 
 def _offer(control: Any, options: list[str]) -> None:
