@@ -11,14 +11,16 @@ from headstyle.review.plans import Plan
 STAGES = (
     *("check_models", "download_models", "synthesize_capture", "develop_photographs"),
     *("mask_views", "estimate_poses", "agree_masks", "compare_poses", "downscale_views"),
-    *("train_baseline", "camera_adjacency", "photograph_true_edits", "stylize_avatar"),
-    *("import_renders", "fit_unedited", "measure_renders", "measure_unedited", "score_renders"),
-    *("measure_consistency", "map_inconsistency", "summarize", "judge_baseline", "draw_stages"),
-    *("draw_avatars", "plot_study", "write_table_pages", "write_overview", "calibrate_metrics"),
-    *("evaluate_baseline", "full_evaluation", "export_splats", "export_scene", "export_turntable"),
-    *("export_table",),
+    *("train_baseline", "camera_adjacency", "photograph_true_edits", "sweep_strengths"),
+    *("stylize_avatar", "import_renders", "fit_unedited", "measure_renders", "measure_unedited"),
+    *("score_renders", "measure_consistency", "map_inconsistency", "summarize", "judge_baseline"),
+    *("draw_stages", "draw_avatars", "film_scene", "film_beside_baseline", "plot_study"),
+    *("study_beside_reference", "write_table_pages", "write_overview", "calibrate_metrics"),
+    *("calibrate_trained", "evaluate_baseline", "full_evaluation", "export_splats"),
+    *("export_scene", "export_turntable", "export_table"),
 )
-"""The rules whose logs lie in a results folder, in the order of the pipeline."""
+"""The rules whose logs lie in a results folder, in the order of the pipeline. A plan names others
+itself; they come last."""
 QUIET_S = 900.0
 """A log that nobody wrote to for so long may be of a job that was killed [s]."""
 _RECORD = re.compile(r"(\d\d):(\d\d):(\d\d) ([A-Z]+) (.*)")
