@@ -27,6 +27,8 @@ TAGS = (ExifTags.Base.ExposureTime, ExifTags.Base.ISOSpeedRatings, ExifTags.Base
 _LEAST_LIGHT, _MOST_LIGHT = 0.003, 0.9
 # Pixels around a point whose mean is its color; all of them must be foreground.
 _AROUND_PX = 3
+# Resizing leaves alphas inside the foreground a rounding error below 1.
+_WHOLE = 0.999
 # What EXIF tells of a view counts as much as so many points.
 _PRIOR_POINTS = 1.0
 # Of reweighted least squares.
@@ -48,15 +50,16 @@ def exposure_of(path: str | Path) -> float | None:
 def equalizing_gains(photographs: Mapping[str, str | Path]) -> dict[str, float]:
     """By how much to multiply the light of each view for all to have their geometric mean.
 
-    All 1, with a warning, where a photograph does not tell its exposure.
+    All 1, and the log says so, where a photograph does not tell its exposure.
     """
     found = {view: exposure_of(path) for view, path in photographs.items()}
     silent = [view for view, exposure in found.items() if exposure is None]
     if silent:
         logger.warning(
-            "exposures stay as they are: EXIF of %s and %d others does not tell them",
+            "EXIF tells no exposure of %d of %d photographs, such as %s, so that it is not used",
+            len(silent),
+            len(photographs),
             silent[0],
-            len(silent) - 1,
         )
         return dict.fromkeys(photographs, 1.0)
     logarithms = {view: np.log(exposure) for view, exposure in found.items() if exposure}
@@ -90,7 +93,7 @@ def point_colors(
     alpha = image[..., 3]
     side = (_AROUND_PX, _AROUND_PX)
     means = cv2.blur(to_linear(image[..., :3]) * alpha[..., None], side)[rows, columns]
-    is_whole = cv2.erode(alpha, np.ones(side))[rows, columns] >= 1
+    is_whole = cv2.erode(alpha, np.ones(side))[rows, columns] > _WHOLE
     usable = is_whole & (means > _LEAST_LIGHT).all(axis=1) & (means < _MOST_LIGHT).all(axis=1)
     return PointColors(points[inside][usable], means[usable].astype(np.float64))
 
