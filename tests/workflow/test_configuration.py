@@ -86,7 +86,8 @@ def test_a_value_of_a_wrong_kind_is_told_by_its_key(path):
     broken = copy.deepcopy(STUDY)
     level = broken
     for name in path[:-1]:
-        level = level[name]
+        # Sections of changes may lack a key.
+        level = level.setdefault(name, {})
     level[path[-1]] = {"nonsense": {"nonsense": []}}
     with pytest.raises(InputError) as caught:
         configuration.check_config(broken, SCHEMAS / "config.schema.yaml")

@@ -54,7 +54,25 @@ def config_schema(schema_path: str | Path) -> dict[str, Any]:
     for name, settings in declared_sections().items():
         complete_schema(schema["properties"][name], settings)
     complete_schema(schema["properties"]["strengths"]["additionalProperties"], knob_settings())
+    sections = schema["properties"]
+    for name, section in sections["calibration"]["properties"]["trained"]["properties"].items():
+        if section == CHANGES:
+            section |= _all_optional(sections[name])
     return schema
+
+
+CHANGES = {"type": "object", "additionalProperties": False}
+"""In the file's schema: some settings of the section of the same name."""
+
+
+def _all_optional(section: dict[str, Any]) -> dict[str, Any]:
+    """A schema of the same settings, of which none is required."""
+    optional = {key: value for key, value in section.items() if key != "required"}
+    if "properties" in section:
+        optional["properties"] = {
+            name: _all_optional(inner) for name, inner in section["properties"].items()
+        }
+    return optional
 
 
 def check_config(config: Mapping[str, Any], schema_path: str | Path) -> None:
