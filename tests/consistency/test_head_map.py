@@ -106,6 +106,18 @@ def test_weights_are_those_of_the_renderer(head):
     assert (weights * values).sum() == pytest.approx(total, rel=0.02)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_finds_the_same_weights(head):
+    views, splats, _ = head
+    generator = torch.Generator().manual_seed(0)
+    maps = [torch.rand((*depth.shape, 4), generator=generator) for depth in views.depths]
+    here = splat_sums(splats, views.cameras, maps)
+    there = splat_sums(splats.to("cuda"), views.cameras, [each.cuda() for each in maps])
+    splats.to("cpu")
+    np.testing.assert_allclose(there, here, atol=1e-3 * here.max())
+
+
 def test_the_summary_counts_by_weight():
     values = np.array([4.0, 1.0, 0.0, 9.0], np.float32)
     found = HeadMap({NAME: values}, np.array([1.0, 8.0, 1.0, 0.0]), ()).summary()

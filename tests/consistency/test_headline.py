@@ -6,7 +6,7 @@ import torch
 from analytic import cameras_around, photograph
 from headstyle.consistency.metrics.headline import SHUFFLED_STEPS, STEPS, headline
 from headstyle.consistency.pair_batches import make_scene
-from headstyle.consistency.parts.disagreement import TERMS, disagreements
+from headstyle.consistency.parts.disagreement import TERMS, disagreement_maps, disagreements
 from headstyle.consistency.parts.headline_views import (
     HeadViews,
     area_resized,
@@ -111,6 +111,16 @@ def test_texture_is_found_where_it_was_moved_to(head):
     found = terms(head, [images[0], moved, images[2]], images)
     size = np.sqrt(np.mean([(image[..., 3] > 0.5).sum() for image in images]))
     assert found["place"] == pytest.approx(100 * 3 / size, rel=0.25)
+
+
+def test_the_means_of_the_maps_are_the_disagreements(head):
+    cameras, images, depths = head
+    edited = [images[0], smoothed(shifted(images[1], [5, 3, 0]), 2), images[2]]
+    scene = make_scene(edited, depths, cameras, 0.5, CPU, unedited=images)
+    pairs = head_pairs(head_views(scene, 96, 0.03, 0.5), [0], [1], 0.01, 2.0)
+    values, known = disagreement_maps(pairs)
+    means = [float(values[0, i][known[0, i]].mean()) for i in range(4)]
+    assert means == pytest.approx(disagreements(pairs)[0, :4].tolist(), rel=1e-4)
 
 
 def test_blur_of_one_view_is_a_disagreement_in_sharpness_and_blur_of_all_is_none(head):

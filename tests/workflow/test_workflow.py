@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from headstyle.base.cameras import read_cameras
 from headstyle.base.files import read_json
 from headstyle.base.locks import claim_folder
@@ -37,6 +38,15 @@ def test_every_scene_of_every_subject_is_in_the_tables(finished):
     assert stylized <= scenes
     assert {("A", "none", "none"), ("B", "none", "none")} <= scenes
     assert all(0 < float(row["rmse"]) < 1 and float(row["ciede2000"]) > 0 for row in avatars)
+
+
+def test_every_avatar_shows_where_its_views_disagree(finished):
+    avatar = finished.folder / f"results/A/{AVATAR}"
+    plain, mapped = (read_splats(avatar / f"{n}.ply") for n in ("splats", "inconsistency"))
+    assert all(torch.equal(plain[key], mapped[key]) for key in plain)
+    summary = read_json(avatar / "inconsistency.json")
+    assert 0 < summary["median"] < summary["p95"] < 100
+    assert (finished.folder / "results/plots/A/inconsistency_recolor_low.jpg").is_file()
 
 
 def test_a_second_run_has_nothing_to_do(finished):
