@@ -94,6 +94,7 @@ def read_study():
     chosen = {name: config["strengths"][name] for name in study["strengths"]}
     check_editing(config["editing"], study["prompts"], chosen)
     check_stylization(config["stylization"], config["editing"])
+    configuration.check_chains(prompts, study["prompts"], PROMPTS_TABLE)
     check_sweep(config["strength_sweep"], config["editing"])
     for subject in study["subjects"]:
         configuration.check_subject(subjects[subject], SUBJECTS_TABLE)
@@ -256,6 +257,28 @@ def prompt_text(wildcards):
 def prompt_editing(wildcards):
     """The editing settings that shape an avatar."""
     return avatar_editing(config["editing"], wildcards.prompt)
+
+
+def prompt_after(wildcards):
+    """The prompt whose avatar a prompt starts from; empty for one that starts from the baseline."""
+    return prompts[wildcards.prompt].get("after", "")
+
+
+def avatar_start(wildcards):
+    """The scene that an avatar starts from: the baseline, or the avatar of an earlier prompt."""
+    after = prompt_after(wildcards)
+    scene = f"avatars/{after}_{wildcards.strength}" if after else "baseline"
+    return f"{R}/{wildcards.subject}/{scene}"
+
+
+def avatar_start_splats(wildcards):
+    """The splats that an avatar starts from."""
+    return f"{avatar_start(wildcards)}/splats.ply"
+
+
+def avatar_start_renders(wildcards):
+    """The renders of the scene that an avatar starts from."""
+    return f"{avatar_start(wildcards)}/renders"
 
 
 def avatar_strength(wildcards):

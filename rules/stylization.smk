@@ -49,8 +49,8 @@ rule check_models:
 rule stylize_avatar:
     input:
         cameras=rules.downscale_views.output.cameras,
-        splats=rules.train_baseline.output.splats,
-        renders=rules.train_baseline.output.renders,
+        splats=avatar_start_splats,
+        renders=avatar_start_renders,
         adjacency=rules.camera_adjacency.output.adjacency,
     output:
         splats=f"{R}/{{subject}}/avatars/{{prompt}}_{{strength}}/splats.ply",
@@ -73,6 +73,7 @@ rule stylize_avatar:
         runtime=needs.minutes(120, per_megapixel=10),
     params:
         prompt_text=prompt_text,
+        after=prompt_after,
         strength=avatar_strength,
         editing=prompt_editing,
         stylization=avatar_stylization(config["stylization"]),

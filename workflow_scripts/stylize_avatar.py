@@ -4,8 +4,8 @@ The job also makes other avatars of the subject that this run of the workflow ne
 `stylization.avatars_per_job` allows; their own jobs then only take what was made.
 
 Input:  cameras    cameras.json of the views, beside which the views {view}.png lie
-        splats     splats.ply of the baseline
-        renders    folder {view}.png of the baseline
+        splats     splats.ply of the baseline, or of the avatar that this one starts from
+        renders    folder {view}.png of the same scene
         adjacency  adjacency.csv: which views are trained together
 Output: splats     splats.ply of the avatar
         edits      folder cycle{k}/{view}.png: the edited views of each cycle, RGBA
@@ -46,7 +46,11 @@ if __name__ == "__main__":
         )
         names = read_cameras(paths.cameras).names
         check_renders(names, paths.renders)
-        views = [Path(paths.cameras).parent / f"{name}.png" for name in names]
+        # An avatar of an avatar edits the earlier one's renders, as if they were photographs.
+        photographs = paths.renders if params.after else Path(paths.cameras).parent
+        if params.after:
+            own.params["after"] = params.after
+        views = [Path(photographs) / f"{name}.png" for name in names]
         inputs = digest_of_files([paths.cameras, paths.splats, paths.adjacency, *views])
         files = AvatarFolder(own.folder, own.task(inputs))
         if files.is_finished():
@@ -61,10 +65,13 @@ if __name__ == "__main__":
             # What belongs to the machine is no parameter of the rule: its change redoes nothing.
             editing, stylization = (snakemake.config[k] for k in ("editing", "stylization"))
             machine = machine_editing(editing)
-            subject = read_subject(paths.cameras, paths.splats, paths.adjacency, best_device())
+            subject = read_subject(
+                *(paths.cameras, paths.splats, paths.adjacency), best_device(), photographs
+            )
             device = editor_device(machine, subject.device)
             planned, before = read_plan(params.plan, own.subject)
-            others = [order for order in planned if order.folder != own.folder]
+            # Others start from the baseline.
+            others = [order for order in planned if order.folder != own.folder and not params.after]
             job = Job(subject, inputs, machine, device, before)
             job.make(own, others, stylization["avatars_per_job"])
         files.deliver({key: snakemake.output[key] for key in OUTPUTS})

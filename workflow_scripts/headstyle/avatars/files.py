@@ -43,8 +43,9 @@ class Order:
     """Identifier of the prompt."""
     strength: str
     """Name of the strength."""
-    params: Mapping[str, Any]
-    """`prompt_text`, `strength`, `editing`, `stylization`, `baseline`, `seed`, `library`."""
+    params: dict[str, Any]
+    """`prompt_text`, `strength`, `editing`, `stylization`, `baseline`, `seed`, `library`; `after`
+    of an avatar that starts from another one."""
     folder: Path
     """Where its outputs are."""
 

@@ -161,15 +161,26 @@ class Job:
 
 
 def read_subject(
-    cameras: str | Path, splats: str | Path, adjacency: str | Path, device: str
+    cameras: str | Path,
+    splats: str | Path,
+    adjacency: str | Path,
+    device: str,
+    photographs: str | Path | None = None,
 ) -> Subject:
-    """Read the inputs of a subject's avatars. The views are in the folder of `cameras`.
+    """Read the inputs of a subject's avatars.
+
+    Args:
+        cameras: The cameras.
+        splats: The scene from which avatars start.
+        adjacency: The views' neighbors.
+        device: Where splats are trained.
+        photographs: Folder `{view}.png` of what is edited; by default that of `cameras`.
 
     Raises:
         InputError: a file is missing or damaged.
     """
     rig = read_cameras(cameras)
-    views = read_views(Path(cameras).parent, rig)
+    views = read_views(Path(photographs or Path(cameras).parent), rig)
     return Subject(
         cameras=rig,
         photographs=dict(zip(rig.names, views, strict=True)),

@@ -156,6 +156,7 @@ class AvatarRun:
         return {
             "subject": order.subject,
             "strength": order.strength,
+            **({"after": params["after"]} if "after" in params else {}),
             "seed": params["seed"],
             "task": self.files.task,
             "splats": len(self.trainer.splats["means"]),

@@ -16,7 +16,8 @@ def write_plan(path: str | Path, jobs: Sequence[PlannedJob], avatars: Sequence[s
 
     Args:
         path: The JSON file. Without jobs it is deleted.
-        jobs: The jobs of the rule `stylize_avatar` that this run executes.
+        jobs: The jobs of the rule `stylize_avatar` that this run executes. Those that start from
+            another avatar are made by their own jobs.
         avatars: All `{prompt}_{strength}` of the study, in the order in which they are made.
     """
     path = Path(path)
@@ -32,6 +33,8 @@ def write_plan(path: str | Path, jobs: Sequence[PlannedJob], avatars: Sequence[s
             "delivered_at": delivered_at(Path(job.outputs["run"]).parent),
         }
         for job in jobs
+        # An avatar of an avatar has inputs of its own.
+        if not job.params.get("after")
     ]
     write_json(
         path, sorted(entries, key=lambda entry: place[f"{entry['prompt']}_{entry['strength']}"])
