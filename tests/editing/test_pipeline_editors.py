@@ -133,6 +133,20 @@ def test_seed_text_guidance_and_photograph_count_and_the_render_does_not(editors
     np.testing.assert_allclose(same, together(name)[0], atol=1e-4)
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("offload", [False, True])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_gpu_edits_in_half_precision_with_one_network_at_a_time_or_all(folders, name, offload):
+    editing = settings(name, folder_of(folders, name), cpu_offload=offload)
+    editor = make_editor(editing, "cuda")
+    for view, edited in zip(VIEWS, editor.edit(VIEWS, INSTRUCTION), strict=True):
+        assert edited.shape == view.photograph.shape
+        assert np.isfinite(edited).all()
+        assert edited[..., :3].std() > 0.01
+    assert editor.describe()["dtype"] == "bfloat16"
+    assert editor.describe_machine()["peak_memory_bytes"] > 0
+
+
 @pytest.mark.parametrize("name", WITH_REFERENCES)
 def test_references_count(editors, together, name):
     view = dataclasses.replace(VIEWS[0], references=(VIEWS[1].photograph,))

@@ -12,6 +12,7 @@ from typing import Any
 
 from headstyle.base.files import whole_file
 from headstyle.base.settings import Setting
+from headstyle.editing.registry import knob_settings
 from headstyle.workflow.configuration import declared_sections, describe
 
 INTRODUCTION = """\
@@ -34,6 +35,13 @@ The column *Read by* names the module that declares the setting; it is empty for
 concern the whole section. A change of a setting marked *machine* redoes no results.
 """
 
+KNOBS = """\
+## strengths
+
+An editor with knobs of its own takes them from each strength, such as
+`low: {flux2_klein: {text_guidance: 2.5}}`. A knob that a strength leaves out has its default.
+"""
+
 
 def settings_reference(sections: Mapping[str, Iterable[Setting]]) -> str:
     """One table of each section's settings, as Markdown.
@@ -41,14 +49,18 @@ def settings_reference(sections: Mapping[str, Iterable[Setting]]) -> str:
     Args:
         sections: Settings by the section of the configuration that they stand in.
     """
-    return "\n".join([INTRODUCTION, *(_section(*section) for section in sections.items())])
+    parts = [_section(*section) for section in sections.items()]
+    return "\n".join([INTRODUCTION, *parts, KNOBS, _table(knob_settings())])
 
 
 def _section(name: str, settings: Iterable[Setting]) -> str:
+    return f"## {name}\n\n{_table(settings)}"
+
+
+def _table(settings: Iterable[Setting]) -> str:
     head = ["Setting", "Default", "Allowed", "Read by", "Meaning"]
     rows = [head, ["---"] * len(head), *(_row(setting) for setting in settings)]
-    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    return f"## {name}\n\n{table}\n"
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
 
 
 def _row(setting: Setting) -> list[str]:

@@ -8,7 +8,7 @@ device such as `cuda:0`. It needs one method:
 
 `views` are `headstyle.editing.View`, and `instructions` as many `headstyle.editing.Instruction`.
 The alpha of the photographs is restored. Optional are `describe()`, whose dictionary enters
-`run.json`, and the attributes `license` and `takes_references`.
+`run.json`, and the attribute `license`.
 """
 
 import hashlib
