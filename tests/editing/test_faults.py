@@ -86,7 +86,7 @@ def test_good_edits_are_passed_on_to_the_bit():
 def test_what_stays_black_or_no_number_stops_the_avatar(failure):
     for reaction, seeds, times in (("retry", None, 2), ("stop", (INSTRUCTION.seed,), 1)):
         inner = Failing(failure, seeds)
-        with pytest.raises(InputError, match=r"edits failed.*: b .*safety checker"):
+        with pytest.raises(InputError, match=r"edits failed.*: b of P1 .*safety checker"):
             CheckedEditor(inner, reaction).edit(VIEWS, INSTRUCTION)
         assert len(inner.asked) == times
 
@@ -126,6 +126,6 @@ def test_an_avatar_is_not_trained_on_black_edits(tmp_path, monkeypatch):
     inner.expect = lambda views: None
     monkeypatch.setattr("headstyle.avatars.job.make_editor", lambda *arguments: inner)
     made = order(tmp_path, editing=diffusion_editing(tmp_path / "nowhere"))
-    with pytest.raises(InputError, match="also with another seed: b is black"):
+    with pytest.raises(InputError, match="also with another seed: b of P4 is black"):
         Job(ball_subject(), "inputs", {"device": None}, "cpu").make(made)
     assert inner.asked == [["a", "b", "c", "d"], ["b"]]

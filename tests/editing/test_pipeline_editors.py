@@ -134,6 +134,7 @@ def test_seed_text_guidance_and_photograph_count_and_the_render_does_not(editors
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("offload", [False, True])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_gpu_edits_in_half_precision_with_one_network_at_a_time_or_all(folders, name, offload):

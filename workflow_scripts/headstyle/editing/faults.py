@@ -5,7 +5,7 @@ input. Training on such an edit would spoil an avatar without a word.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -81,7 +81,11 @@ class CheckedEditor:
         left = _faults(edited, views) if faults else {}
         for i, fault in faults.items():
             self._tell(views[i], chosen[i], fault, i not in left)
-        unusable = {views[i].name: fault for i, fault in left.items() if "nothing" not in fault}
+        unusable = [
+            f"{views[i].name} of {chosen[i].prompt} {fault}"
+            for i, fault in left.items()
+            if "nothing" not in fault
+        ]
         if unusable and self.reaction != "tell":
             raise InputError(_refusal(unusable, self.reaction == "retry"))
         return [np.nan_to_num(image) if i in left else image for i, image in enumerate(edited)]
@@ -116,8 +120,8 @@ def _with_another_seed(instruction: Instruction, view: View) -> Instruction:
     return replace(instruction, seed=derived_seed(instruction.seed, "again", view.name))
 
 
-def _refusal(unusable: Mapping[str, str], was_retried: bool) -> str:
-    names = ", ".join(f"{name} {fault}" for name, fault in unusable.items())
+def _refusal(unusable: Sequence[str], was_retried: bool) -> str:
+    names = ", ".join(unusable)
     again = ", also with another seed" if was_retried else ""
     move = "" if was_retried else "set editing.faulty_edits to retry, or "
     return (
