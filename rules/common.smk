@@ -22,7 +22,7 @@ from headstyle.workflow import configuration
 
 from headstyle.workflow import provenance
 from headstyle.base.study import instruction_text
-from headstyle.avatars.settings import avatar_stylization, check_stylization
+from headstyle.avatars.settings import avatar_stylization, check_chains, check_stylization
 from headstyle.avatars.strength_sweep import check_sweep
 from headstyle.editing.registry import (
     avatar_editing,
@@ -94,7 +94,7 @@ def read_study():
     chosen = {name: config["strengths"][name] for name in study["strengths"]}
     check_editing(config["editing"], study["prompts"], chosen)
     check_stylization(config["stylization"], config["editing"])
-    configuration.check_chains(prompts, study["prompts"], PROMPTS_TABLE)
+    check_chains(prompts, study["prompts"], PROMPTS_TABLE)
     check_sweep(config["strength_sweep"], config["editing"])
     for subject in study["subjects"]:
         configuration.check_subject(subjects[subject], SUBJECTS_TABLE)

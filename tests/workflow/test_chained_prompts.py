@@ -8,13 +8,13 @@ from ball_avatars import ball_subject, control_editing, order
 from headstyle.avatars.files import AvatarFolder
 from headstyle.avatars.job import read_subject
 from headstyle.avatars.runs import AvatarRun, make_together
+from headstyle.avatars.settings import check_chains
 from headstyle.base.adjacency import write_adjacency
 from headstyle.base.cameras import write_cameras
 from headstyle.base.errors import InputError
 from headstyle.base.files import read_json
 from headstyle.base.images import read_rgba
 from headstyle.editing.editors.control import ControlEditor
-from headstyle.workflow.configuration import check_chains
 from snakemake_runs import jobs
 from study import Study
 from tiny_study import TINIEST

@@ -1,6 +1,6 @@
 """The settings of the section `stylization`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from headstyle.avatars.schedules import available_schedules, make_schedule, schedule_paths
@@ -80,6 +80,33 @@ def check_stylization(stylization: Mapping[str, Any], editing: Mapping[str, Any]
             f"the editor {kind.name} takes none; set editing.editor to one of {', '.join(able)}, "
             "or stylization.schedule to sequential"
         )
+
+
+def check_chains(
+    prompts: Mapping[str, Mapping[str, str]], chosen: Sequence[str], table: str
+) -> None:
+    """Check that each prompt that starts from another one's avatar can do so.
+
+    Args:
+        prompts: The rows of the prompts table.
+        chosen: The prompts of the study.
+        table: Path of the table.
+
+    Raises:
+        InputError: a prompt starts from one that is not in the study, or from itself by a circle.
+    """
+    for prompt in chosen:
+        way = [prompt]
+        while after := prompts[way[-1]].get("after", ""):
+            if after not in chosen:
+                raise InputError(
+                    f"{table}, prompt {way[-1]}: the column after names {after!r}, which "
+                    "study.prompts lacks; add it there, or leave the cell empty"
+                )
+            if after in way:
+                circle = " after ".join([*way, after])
+                raise InputError(f"{table}: {circle} is a circle; leave one cell of after empty")
+            way.append(after)
 
 
 def avatar_stylization(stylization: Mapping[str, Any]) -> dict[str, Any]:

@@ -154,31 +154,6 @@ def check_operators(named: Iterable[tuple[str, str]]) -> None:
             )
 
 
-def check_chains(prompts: Mapping[str, Row], chosen: Sequence[str], table: str) -> None:
-    """Check that each prompt that starts from another one's avatar can do so.
-
-    Args:
-        prompts: The rows of the prompts table.
-        chosen: The prompts of the study.
-        table: Path of the table.
-
-    Raises:
-        InputError: a prompt starts from one that is not in the study, or from itself by a circle.
-    """
-    for prompt in chosen:
-        way = [prompt]
-        while after := prompts[way[-1]].get("after", ""):
-            if after not in chosen:
-                raise InputError(
-                    f"{table}, prompt {way[-1]}: the column after names {after!r}, which "
-                    "study.prompts lacks; add it there, or leave the cell empty"
-                )
-            if after in way:
-                circle = " after ".join([*way, after])
-                raise InputError(f"{table}: {circle} is a circle; leave one cell of after empty")
-            way.append(after)
-
-
 def check_ratings(path: str | Path) -> None:
     """Check the table of ratings, which is read only when all avatars are made.
 
