@@ -188,9 +188,9 @@ def test_a_new_editor_is_one_file_and_one_config_line(scratch):
     assert scratch.run(EDITED, half)["edited"] == [0.5, 0.5, 0.5, 0.25]
     wrong = {"editing": {"editor": "negative", "negative": {"share": 1.5}}}
     assert "editing.negative.share is 1.5; allowed: number, at least 0" in scratch.refusal(wrong)
-    assert "one of control, instruct_pix2pix, negative" in scratch.refusal(
-        {"editing": {"editor": "positive"}}
-    )
+    known = ["control", "custom", "flux2_klein", "flux_kontext", "instruct_pix2pix", "longcat"]
+    known += ["negative", "qwen_image_edit"]
+    assert f"one of {', '.join(known)}" in scratch.refusal({"editing": {"editor": "positive"}})
     followed = scratch.run(FOLLOWED.format(script="stylize_avatar"), {})
     assert "negative.py" in followed
     assert len(scratch.added) <= 2
