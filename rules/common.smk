@@ -35,6 +35,7 @@ from headstyle.editing.registry import (
 from headstyle.base.errors import InputError
 from headstyle.workflow.needs import Needs, per_thread, with_attempt
 from headstyle.workflow.failures import describe_failures, written_at
+from headstyle.workflow.running.lines import where_to_look
 from headstyle.workflow.snakemake_internals import (
     available_cores,
     config_files,
@@ -154,6 +155,10 @@ onstart:
     write_plan(STYLIZATION_PLAN, planned_jobs(workflow, rules.stylize_avatar), AVATARS)
     # For `headstyle status` and `headstyle diff`.
     plans.write_plan(R, config, planned_logs(workflow))
+
+
+onsuccess:
+    print(where_to_look(R), end="", file=sys.stderr)
 
 
 onerror:

@@ -19,6 +19,11 @@ STUDY_PAGES = [*SHOWN_TABLES, "poses", "baseline", "settings"]
 
 def report_outputs():
     """Every file of the report."""
+    return [*measured_outputs(), *expand(f"{R}/plots/costs.{{kind}}", kind=["png", "html"])]
+
+
+def measured_outputs():
+    """Every file of the report whose making the figure of times and memory shows."""
     return [
         f"{R}/plots/overview.html",
         f"{R}/plots/overview.jpg",
@@ -134,6 +139,16 @@ def study_figure(metric, figure):
         caption=f"../report/{figure}.rst",
         category="4 Consistency",
         labels={"figure": numbered(STUDY_FIGURES, figure), "metric": metric},
+    )
+
+
+def costs_file(kind, shown):
+    """Time and memory of the stages as a figure or a page, with its place in the report."""
+    return report(
+        f"{R}/plots/costs.{kind}",
+        caption="../report/costs.rst",
+        category="6 Run",
+        labels={"time and memory": shown},
     )
 
 

@@ -210,3 +210,32 @@ rule write_overview:
         "Writing the report's first page"
     script:
         "../workflow_scripts/write_overview.py"
+
+
+rule plot_costs:
+    input:
+        # Made last, as the jobs before it are measured.
+        results=measured_outputs(),
+    output:
+        figure=costs_file("png", "1 figure"),
+        page=costs_file("html", "2 table"),
+    log:
+        f"{R}/logs/plot_costs.log",
+    benchmark:
+        f"{R}/benchmarks/plot_costs.tsv"
+    localrule: True
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=1_000,
+        runtime="20m",
+    params:
+        # Snakemake writes them; no rule can name them as an input.
+        benchmarks=f"{R}/benchmarks",
+        assets=page_assets(),
+        library=library_digest("plot_costs"),
+    message:
+        "Plotting what each stage took"
+    script:
+        "../workflow_scripts/plot_costs.py"

@@ -51,6 +51,7 @@ _HOW_TO_READ = (
     ),
     ("Consistency", "the metrics by prompt, subject and strength, compared with the references."),
     ("Tables", "all numbers as sortable tables, and as CSV files to download."),
+    ("Run", "time and memory of each stage."),
 )
 
 

@@ -74,21 +74,29 @@ def failures(logs: str | Path, before: Mapping[Path, int]) -> dict[Path, str]:
     """
     found = {}
     for path in sorted(Path(logs).rglob("*.log")):
-        if path.stat().st_mtime_ns == before.get(path):
-            continue
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        starts = [i for i, line in enumerate(lines) if _RECORD.fullmatch(line)]
-        if not starts:
-            continue
-        record = _RECORD.fullmatch(lines[starts[-1]])
-        assert record is not None, "`starts` are records"
-        level, sentence = record.groups()
-        if level == "ERROR":
-            traceback = lines[starts[-1] + 1 :]
-            found[path] = f"{sentence} ({traceback[-1]})" if traceback else sentence
-        elif not sentence.startswith("done"):
-            found[path] = f"the job was ended from outside, often for lack of memory; {_AGAIN}"
+        if path.stat().st_mtime_ns != before.get(path) and (sentence := error_of(path)):
+            found[path] = sentence
     return found
+
+
+def error_of(log: str | Path) -> str | None:
+    """The sentence with which the log of a job ends; None if the job is done or never began."""
+    try:
+        lines = Path(log).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return None
+    starts = [i for i, line in enumerate(lines) if _RECORD.fullmatch(line)]
+    if not starts:
+        return None
+    record = _RECORD.fullmatch(lines[starts[-1]])
+    assert record is not None, "`starts` are records"
+    level, sentence = record.groups()
+    if level == "ERROR":
+        traceback = lines[starts[-1] + 1 :]
+        return f"{sentence} ({traceback[-1]})" if traceback else sentence
+    if sentence.startswith("done"):
+        return None
+    return f"the job was ended from outside, often for lack of memory; {_AGAIN}"
 
 
 def describe_failures(logs: str | Path, before: Mapping[Path, int]) -> str:

@@ -1,6 +1,7 @@
 """What every stage script shares: log, threads, GPUs, checksums, and how it ends on errors."""
 
 import logging
+import os
 import sys
 import threading
 import time
@@ -14,11 +15,15 @@ from headstyle.base.errors import InputError
 from headstyle.workflow.failures import sentence_of
 from headstyle.workflow.gpus import own_gpus
 from headstyle.workflow.manifests import checked, forget, write_manifests
+from headstyle.workflow.running.lines import QUIET_STAGES
 
 
 @contextmanager
 def stage(snakemake: Any, *, index: str = "") -> Iterator[logging.Logger]:
     """Run the body of a stage script: log to the rule's log and to stderr, use the rule's threads.
+
+    On stderr each line says whose it is. Where the run shows its progress itself, nothing is
+    written there (`headstyle.workflow.running.lines.QUIET_STAGES`).
 
     The body sees only the GPUs that the job holds (`headstyle.workflow.gpus`).
 
@@ -33,7 +38,8 @@ def stage(snakemake: Any, *, index: str = "") -> Iterator[logging.Logger]:
         index: Name of the output that stands for all files of its folder, such as `masks.json`
             for the masks beside it. Empty where every output stands for itself.
     """
-    logger = _open_log(Path(snakemake.log[0]), snakemake.rule)
+    whose = " ".join(dict(getattr(snakemake, "wildcards", {}).items()).values())
+    logger = _open_log(Path(snakemake.log[0]), snakemake.rule, whose)
     use_threads(snakemake.threads)
     started = time.monotonic()
     try:
@@ -102,19 +108,23 @@ class _LogFile(logging.FileHandler):
             super().handleError(record)
 
 
-def _open_log(path: Path, name: str) -> logging.Logger:
+def _open_log(path: Path, name: str, whose: str) -> logging.Logger:
     root = logging.getLogger()
     root.handlers.clear()
-    handlers: list[logging.Handler] = [logging.StreamHandler()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(_LogFile(path, mode="w", encoding="utf-8"))
+        _add_handler(_LogFile(path, mode="w", encoding="utf-8"), "")
     except OSError as error:
         sys.exit(sentence_of(error))
-    for handler in handlers:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
-        root.addHandler(handler)
+    if not os.environ.get(QUIET_STAGES):
+        _add_handler(logging.StreamHandler(), f"{f'{name} {whose}'.strip()}: ".replace("%", "%%"))
     root.setLevel(logging.WARNING)
     logger = logging.getLogger("headstyle")
     logger.setLevel(logging.INFO)
     return logger.getChild(name)
+
+
+def _add_handler(handler: logging.Handler, prefix: str) -> None:
+    style = f"%(asctime)s %(levelname)s {prefix}%(message)s"
+    handler.setFormatter(logging.Formatter(style, "%H:%M:%S"))
+    logging.getLogger().addHandler(handler)

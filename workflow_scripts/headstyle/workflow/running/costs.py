@@ -1,0 +1,39 @@
+"""What a job of each rule takes beside the others, for the time that a run has left."""
+
+from collections.abc import Mapping
+
+RELATIVE_COSTS: Mapping[str, float] = {
+    "agree_masks": 3,
+    "camera_adjacency": 1.3,
+    "check_models": 5,
+    "compare_poses": 0.5,
+    "downscale_views": 1,
+    "draw_avatars": 4,
+    "draw_stages": 2,
+    "estimate_poses": 10,
+    "judge_baseline": 1,
+    "mask_views": 3,
+    "measure_consistency": 22,
+    "photograph_true_edits": 4,
+    "plot_costs": 1,
+    "plot_study": 14,
+    "stylize_avatar": 44,
+    "summarize": 2,
+    "synthesize_capture": 15,
+    "train_baseline": 20,
+    "write_overview": 1,
+    "write_table_pages": 0.5,
+}
+"""Mean seconds of a job in the demo on two cores (2026-11-29). Only their ratios count."""
+TYPICAL_COST = 5.0
+"""Of a rule that is not in the table."""
+NO_WORK = ("all", "study")
+"""Targets, which only name what others make."""
+
+
+def relative_cost(rule: str) -> float:
+    """The cost of a rule's job; a module may have given the rule a prefix."""
+    known = {**RELATIVE_COSTS, **dict.fromkeys(NO_WORK, 0.0)}
+    # `plot_study` is no module's `study`.
+    fitting = [name for name in known if rule == name or rule.endswith(f"_{name}")]
+    return known[max(fitting, key=len)] if fitting else TYPICAL_COST
