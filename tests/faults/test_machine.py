@@ -17,6 +17,7 @@ from headstyle.base.errors import InputError
 from headstyle.base.files import whole_file, whole_folder
 from headstyle.base.locks import claim_folder
 from headstyle.workflow.failures import describe_failures, sentence_of
+from headstyle.workflow.running.lines import QUIET_STAGES
 from own_process import SCRIPTS, SUPPORT
 from study import Study
 from tiny_study import TINIEST
@@ -136,7 +137,9 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", str(place)], check=True)
 
 
-def test_a_full_disk_ends_in_one_sentence_and_leaves_nothing(small_disk):
+@pytest.mark.parametrize("quiet", ["", "1"], ids=["messages", "bars"])
+def test_a_full_disk_ends_in_one_sentence_and_leaves_nothing(small_disk, monkeypatch, quiet):
+    monkeypatch.setenv(QUIET_STAGES, quiet)
     done = write_in_stage(small_disk, 2_000_000)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr

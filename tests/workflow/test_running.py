@@ -6,6 +6,7 @@ import re
 from types import SimpleNamespace
 
 import pytest
+from headstyle.workflow.failures import error_of
 from headstyle.workflow.running import lines
 from headstyle.workflow.running.costs import NO_WORK, RELATIVE_COSTS, relative_cost
 from headstyle.workflow.running.state import RunState
@@ -215,6 +216,20 @@ def test_without_a_terminal_each_finished_job_is_a_line_that_says_whose_it_is(tm
         "Failed: Training the splats of B",
         "  b.jpg is broken; replace it",
         f"  see {log}",
+    ]
+
+
+def test_of_a_log_without_one_last_sentence_the_end_is_shown(tmp_path):
+    log = tmp_path / "a.log"
+    log.write_text("10:00:00 INFO 9 views\n10:00:01 ERROR two things:\n  lpips\n  clip\n")
+    assert lines.failure_lines("Looking", [str(log)], error_of(log)) == [
+        "Failed: Looking",
+        *(f"  {line}" for line in log.read_text().splitlines()),
+        "  two things: (  clip)",
+        f"  see {log}",
+    ]
+    assert lines.failure_lines("Looking", [str(tmp_path / "none.log")], None) == [
+        *("Failed: Looking", f"  see {tmp_path / 'none.log'}")
     ]
 
 

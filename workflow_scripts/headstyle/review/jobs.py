@@ -17,7 +17,7 @@ STAGES = (
     *("draw_stages", "draw_avatars", "film_scene", "film_beside_baseline", "plot_study"),
     *("study_beside_reference", "write_table_pages", "write_overview", "calibrate_metrics"),
     *("calibrate_trained", "evaluate_baseline", "full_evaluation", "export_splats"),
-    *("export_scene", "export_turntable", "export_table"),
+    *("export_scene", "export_turntable", "export_table", "plot_costs"),
 )
 """The rules whose logs lie in a results folder, in the order of the pipeline. A plan names others
 itself; they come last."""

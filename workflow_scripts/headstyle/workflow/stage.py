@@ -101,11 +101,16 @@ def _told_when_late(logger: logging.Logger, expected_min: float | None) -> Itera
 
 
 class _LogFile(logging.FileHandler):
-    """A log on a disk that may be full: losing lines of it is no reason for a traceback."""
+    """A log on a disk that may be full: losing lines of it is no reason for a traceback.
+
+    Where nothing else shows them, they go to stderr: one of them may tell that the disk is full.
+    """
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         if not isinstance(sys.exc_info()[1], OSError):
             super().handleError(record)
+        elif os.environ.get(QUIET_STAGES):
+            print(self.format(record), file=sys.stderr)
 
 
 def _open_log(path: Path, name: str, whose: str) -> logging.Logger:

@@ -10,7 +10,7 @@ QUIET_STAGES = "HEADSTYLE_QUIET_STAGES"
 """Environment variable: not empty where a run shows its progress itself, and the stages' messages
 shall go to their logs only."""
 LAST_LINES = 20
-"""Of the log of a failed job that does not end with a sentence, so many lines are shown."""
+"""Of the log of a failed job that does not end with one sentence, so many lines are shown."""
 MOST_WARNINGS = 5
 """Of the warnings in the log of a finished job, so many are shown."""
 _TAIL_BYTES = 4096
@@ -90,11 +90,11 @@ def failure_lines(label: str, logs: Sequence[str], sentence: str | None) -> list
         logs: Paths of its logs.
         sentence: Why it failed, where its log ends with a sentence.
     """
-    lines = [f"Failed: {label}"]
+    lines, shown = [f"Failed: {label}"], _tail(logs[0])[-LAST_LINES:] if logs else []
+    if not (sentence and shown and shown[-1].endswith(sentence)):
+        lines += [f"  {line}" for line in shown]
     if sentence:
         lines.append(f"  {sentence}")
-    elif logs:
-        lines += [f"  {line}" for line in _tail(logs[0])[-LAST_LINES:]]
     return lines + [f"  see {log}" for log in logs]
 
 
