@@ -2,12 +2,14 @@
 
 import errno
 import json
+import logging
 import os
 import re
 import subprocess
 import sys
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +20,8 @@ from headstyle.base.files import whole_file, whole_folder
 from headstyle.base.locks import claim_folder
 from headstyle.workflow.failures import describe_failures, sentence_of
 from headstyle.workflow.running.lines import QUIET_STAGES
+from headstyle.workflow.stage import stage
+from job_files import Files
 from own_process import SCRIPTS, SUPPORT
 from study import Study
 from tiny_study import TINIEST
@@ -143,8 +147,10 @@ def test_a_full_disk_ends_in_one_sentence_and_leaves_nothing(small_disk, monkeyp
     done = write_in_stage(small_disk, 2_000_000)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    assert "No space left on device" in done.stderr
-    assert "free some space, and run the same command again" in done.stderr
+    # With bars, the log tells it, as there is room again for its line.
+    told = (small_disk / "logs" / "a.log").read_text() if quiet else done.stderr
+    assert "No space left on device" in told
+    assert "free some space, and run the same command again" in told
     assert [path.name for path in small_disk.iterdir()] == ["logs"]
     assert write_in_stage(small_disk, 200_000).returncode == 0
 
@@ -185,3 +191,17 @@ def test_results_from_before_the_clock_was_set_back_are_not_redone(copy):
         moved = path.stat().st_mtime_ns + 86_400 * 10**9
         os.utime(path, ns=(moved, moved))
     assert "Nothing to be done" in copy.snakemake()
+
+
+def test_what_a_log_has_no_room_for_goes_to_the_terminal(monkeypatch, capsys):
+    monkeypatch.setenv(QUIET_STAGES, "1")
+    job = SimpleNamespace(
+        **{"input": Files(), "output": Files(), "log": ["/dev/full"]},
+        **{"rule": "write", "threads": 1, "resources": {}},
+    )
+    with pytest.raises(SystemExit), stage(job):
+        raise OSError(errno.ENOSPC, "No space left on device", "a.ply")
+    told = capsys.readouterr().err
+    assert "a.ply cannot be used (No space left on device); free some space" in told
+    assert "Traceback" not in told
+    logging.getLogger().handlers.clear()
