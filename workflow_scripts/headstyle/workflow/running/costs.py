@@ -5,6 +5,7 @@ from collections.abc import Mapping
 RELATIVE_COSTS: Mapping[str, float] = {
     "agree_masks": 3,
     "calibrate_metrics": 3600,
+    "calibrate_trained": 3600,
     "camera_adjacency": 1.3,
     "check_models": 5,
     "compare_poses": 0.5,
