@@ -29,6 +29,7 @@ include: "rules/evaluation.smk"
 include: "rules/reference.smk"
 include: "rules/exports.smk"
 include: "rules/films.smk"
+include: "rules/archive.smk"
 
 
 rule all:

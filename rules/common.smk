@@ -34,6 +34,7 @@ from headstyle.editing.registry import (
 )
 from headstyle.base.errors import InputError
 from headstyle.workflow.needs import Needs, per_thread, with_attempt
+from headstyle.workflow.planning.patterns import any_of
 from headstyle.workflow.failures import describe_failures, written_at
 from headstyle.workflow.running.lines import where_to_look
 from headstyle.workflow.snakemake_internals import (
@@ -168,15 +169,18 @@ onerror:
 
 
 wildcard_constraints:
-    subject="|".join(SUBJECTS),
-    prompt="|".join(PROMPTS) or "none",
-    strength="|".join(STRENGTHS) or "none",
+    subject=any_of(SUBJECTS),
+    prompt=any_of(PROMPTS),
+    strength=any_of(STRENGTHS),
+
+
+MODULES = provenance.Library(LIBRARY)
 
 
 @cache
 def library_digest(script):
     """Digest of all library modules that a stage script uses. Editing one reruns the stage."""
-    return provenance.library_digest(LIBRARY / f"{script}.py")
+    return MODULES.digest(LIBRARY / f"{script}.py")
 
 
 def keys_of(section, *keys):
@@ -259,9 +263,15 @@ def prompt_text(wildcards):
     return instruction(wildcards.subject, wildcards.prompt)
 
 
+@cache
+def editing_by(prompt):
+    """The editing settings that shape the avatars of a prompt: one object for all of them."""
+    return avatar_editing(config["editing"], prompt)
+
+
 def prompt_editing(wildcards):
     """The editing settings that shape an avatar."""
-    return avatar_editing(config["editing"], wildcards.prompt)
+    return editing_by(wildcards.prompt)
 
 
 def prompt_after(wildcards):

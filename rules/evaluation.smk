@@ -36,8 +36,8 @@ rule evaluate_baseline:
 # `snakemake --cores all full_evaluation`.
 rule full_evaluation:
     input:
-        tables=expand(rules.evaluate_baseline.output.table, subject=SUBJECTS),
-        facts=expand(rules.evaluate_baseline.output.facts, subject=SUBJECTS),
+        tables=of_subjects("baseline/evaluation.csv"),
+        facts=of_subjects("baseline/evaluation.json"),
     output:
         table=f"{R}/tables/evaluation.csv",
     log:

@@ -63,6 +63,29 @@ def of_subjects(path):
     return [f"{R}/{subject}/{path}" for subject in SUBJECTS]
 
 
+def archived(path, of_baselines=True):
+    """For the archive: a path below the folder of each avatar, and of each baseline."""
+    scenes = [*(["baseline"] * of_baselines), *(f"avatars/{avatar}" for avatar in AVATARS)]
+    return lambda wildcards: [f"{R}/{s}/{scene}/{path}" for s in SUBJECTS for scene in scenes]
+
+
+def archived_cameras(wildcards):
+    """For the archive: the cameras of each subject's views."""
+    return of_subjects("views/cameras.json")
+
+
+def archived_pages(wildcards):
+    """For the archive: the report's pages and figures, and the report itself if it was written."""
+    stages = ["photographs.jpg", "masks.jpg", "views.jpg", "baseline.jpg", "depth.jpg"]
+    stages += ["training.png", "avatars.jpg", "avatars_training.png", "strip.jpg"]
+    sheets = [f"avatar_{avatar}.jpg" for avatar in AVATARS]
+    compared = [f"compare_{prompt}.html" for prompt in PROMPTS]
+    pictures = [f"{R}/plots/{s}/{name}" for s in SUBJECTS for name in (*stages, *sheets, *compared)]
+    report_file = Path(R, "report.html")
+    written = [str(report_file)] if report_file.exists() else []
+    return list(dict.fromkeys([*report_outputs(), *pictures, *written]))
+
+
 def page_assets():
     """Digest of the pages' styles and scripts. Editing one rewrites the pages."""
     digest = hashlib.sha256()

@@ -51,7 +51,7 @@ rule film_beside_baseline:
     benchmark:
         f"{R}/benchmarks/{{subject}}/film_beside_baseline_{{avatar}}.tsv"
     wildcard_constraints:
-        avatar="|".join(AVATARS) or "none",
+        avatar=any_of(AVATARS),
     conda:
         "../envs/calibration.yaml"
     threads: 1
@@ -73,7 +73,11 @@ rule turntables:
         flicker=expand(
             f"{R}/{{subject}}/{{scene}}/film/flicker.csv", subject=SUBJECTS, scene=FILMED
         ),
-        videos=expand(rules.film_beside_baseline.output.video, subject=SUBJECTS, avatar=AVATARS),
+        videos=[
+            f"{R}/{subject}/avatars/{avatar}/film/beside_baseline.mp4"
+            for subject in SUBJECTS
+            for avatar in AVATARS
+        ],
     output:
         table=f"{R}/tables/flicker.csv",
     log:

@@ -114,7 +114,7 @@ rule score_renders:
     input:
         pairs=foreign_tables("pairs"),
         views=foreign_tables("views"),
-        notes=expand(rules.import_renders.output.notes, subject=FOREIGN),
+        notes=[f"{R}/foreign/{name}/import.json" for name in FOREIGN],
     output:
         scores=f"{R}/foreign/scores.csv",
         page=report(

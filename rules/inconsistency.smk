@@ -24,7 +24,7 @@ rule map_inconsistency:
     benchmark:
         f"{R}/benchmarks/{{subject}}/map_inconsistency_{{avatar}}.tsv"
     wildcard_constraints:
-        avatar="|".join(AVATARS) or "none",
+        avatar=any_of(AVATARS),
     conda:
         "../envs/calibration.yaml"
     threads: share_of_cores(len(SUBJECTS) * len(AVATARS))

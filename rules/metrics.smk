@@ -18,7 +18,7 @@ rule measure_consistency:
     benchmark:
         f"{R}/benchmarks/{{subject}}/measure_consistency/{{scene}}.tsv"
     wildcard_constraints:
-        scene="|".join(SCENES),
+        scene=any_of(SCENES),
     conda:
         "../envs/metrics.yaml"
     threads: share_of_cores(len(SUBJECTS) * len(SCENES))

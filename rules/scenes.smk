@@ -44,7 +44,7 @@ def scene_instruction(wildcards):
 
 
 FOREIGN = {name: ForeignScene(name, entry, R) for name, entry in config["foreign"].items()}
-FOREIGN_NAMES = "|".join(FOREIGN) or "none"
+FOREIGN_NAMES = any_of(FOREIGN)
 
 
 def foreign_scene(key):

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from headstyle.workflow.provenance import library_modules
+from headstyle.workflow.provenance import Library
 from study import ROOT
 
+# Reads each module once for all scripts.
+LIBRARY = Library(ROOT / "workflow_scripts")
 # Where the name to import is not the name to install.
 PACKAGES = {
     "OpenEXR": "openexr",
@@ -76,7 +78,7 @@ def pinned(env: str) -> dict[str, str]:
 
 @pytest.mark.parametrize(("script", "env"), rules_with_scripts())
 def test_an_environment_holds_what_its_script_imports(script, env):
-    sources = {ROOT / script, *library_modules(ROOT / script)}
+    sources = {ROOT / script, *LIBRARY.modules(ROOT / script)}
     needed = set().union(*(imported_packages(source) for source in sources))
     assert needed - set(OPTIONAL) <= set(pinned(env))
 
@@ -90,7 +92,30 @@ def test_optional_packages_are_pinned_too():
             assert any(line.startswith(f"{name}==") for line in tested), name
 
 
-@pytest.mark.parametrize("env", sorted({env for _, env in rules_with_scripts()}))
+ENVS = sorted(f"envs/{path.name}" for path in (ROOT / "envs").iterdir())
+
+
+def test_every_environment_is_that_of_a_rule():
+    assert set(ENVS) == {env for _, env in rules_with_scripts()}
+
+
+@pytest.mark.parametrize("env", ENVS)
+def test_an_environment_is_read_strictly(env):
+    """Nothing that conda or pip would read in another way, or pass over."""
+    content = yaml.safe_load((ROOT / env).read_text())
+    assert set(content) == {"channels", "dependencies"}
+    # nodefaults keeps out what the machine's own settings of conda add.
+    assert content["channels"] == ["conda-forge", "nodefaults"]
+    *conda, last = content["dependencies"]
+    assert set(last) == {"pip"}
+    assert [spec.split()[0] for spec in conda[:2]] == ["python", "pip"]
+    assert all(re.fullmatch(r"[a-z][a-z0-9-]* =\d+(\.\w+)*", spec) for spec in conda), conda
+    assert all(re.fullmatch(r"[a-z][a-z0-9-]*==\d+(\.\w+)*", spec) for spec in last["pip"]), last
+    names = [re.split(r"[ =]", spec)[0] for spec in [*conda, *last["pip"]]]
+    assert len(names) == len(set(names)), f"twice: {sorted(n for n in names if names.count(n) > 1)}"
+
+
+@pytest.mark.parametrize("env", ENVS)
 def test_an_environment_pins_the_tested_versions(env):
     tested = dict(
         line.split("==") for line in (ROOT / "constraints.txt").read_text().split() if "==" in line

@@ -2,20 +2,24 @@
 
 import csv
 import filecmp
+import os
 import re
 import resource
 import shutil
+import zipfile
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+import yaml
 from headstyle.base.cameras import read_cameras
 from headstyle.base.files import read_json
 from headstyle.base.locks import claim_folder
 from headstyle.posing.pose_errors import similarity
 from headstyle.rendering.splat_files import read_splats, write_splats
+from headstyle.workflow.archive.verifying import verify
 from PIL import Image
 from snakemake_runs import jobs
 from study import Study, merged
@@ -204,6 +208,26 @@ def test_the_report_is_one_file_that_opens_offline(finished):
     html = (finished.folder / "results/report.html").read_text()
     assert len(html) > 100_000
     assert not re.search(r"<(script|link|img)[^>]+(src|href)=[\"']https?://", html)
+
+
+def test_the_archive_holds_the_study_and_the_report_and_is_told_when_it_is_old(finished):
+    report = finished.folder / "results/report.html"
+    report.write_text("<title>a report</title>")
+    finished.snakemake("archive")
+    archive = finished.folder / "results/archive.zip"
+    assert verify(archive).files > 40
+    with zipfile.ZipFile(archive) as file:
+        names = set(file.namelist())
+        settings = yaml.safe_load(file.read("config/settings.yaml"))
+        tables = file.read("results/tables/avatars.csv")
+    assert tables == (finished.folder / "results/tables/avatars.csv").read_bytes()
+    assert settings["study"]["subjects"] == finished.settings["study"]["subjects"]
+    assert {"versions.txt", "config/subjects.tsv", "config/prompts.tsv"} <= names
+    assert {"results/report.html", "results/A/baseline/splats.ply"} <= names
+    os.utime(report, (0, 0))
+    told = finished.snakemake("archive", "--forcerun", "archive", succeeds=False)
+    assert "report.html is older than the tables; write it again" in told
+    report.unlink()
 
 
 def test_planning_another_subject_costs_the_same_in_a_large_study(study):

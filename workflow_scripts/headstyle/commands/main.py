@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from headstyle import __version__
 from headstyle.base.errors import InputError
-from headstyle.commands import diff, export, inspect, status, view
+from headstyle.commands import diff, export, inspect, status, verify, view
 
-COMMANDS = (inspect, status, diff, view, export)
+COMMANDS = (inspect, status, diff, view, export, verify)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -14,10 +14,7 @@ from pathlib import Path
 
 def library_digest(script: str | Path) -> str:
     """Digest of all modules of our packages that a stage script uses, 16 hex digits."""
-    root = Path(script).parent
-    modules = [module for module in library_modules(script) if not _is_empty(module, root)]
-    digests = sorted(_module_digest(module, root) for module in modules)
-    return hashlib.sha256("".join(digests).encode()).hexdigest()[:16]
+    return Library(Path(script).parent).digest(Path(script))
 
 
 def library_modules(script: str | Path) -> list[Path]:
@@ -25,14 +22,7 @@ def library_modules(script: str | Path) -> list[Path]:
 
     Our packages are the folders with an `__init__.py` beside the script.
     """
-    root = Path(script).parent
-    found: set[Path] = set()
-    left = [Path(script)]
-    while left:
-        new = _imported_modules(left.pop(), root) - found
-        found |= new
-        left += new
-    return sorted(found)
+    return Library(Path(script).parent).modules(Path(script))
 
 
 @dataclass(frozen=True)
@@ -49,75 +39,96 @@ class _Source:
     """For a package that opens its names when they are asked for: each name and its module."""
 
 
-def _module_digest(module: Path, root: Path) -> str:
-    """Digest of a module, with the code of the modules that it imports from in their place."""
-    source = _read(module, root)
-    digest = hashlib.sha256(source.code.encode())
-    meant = sorted(
-        f"{part} of {_own_code(file, root)}"
-        for name, taken in source.imports
-        for part in taken
-        for file in [*_module_files(name, root), *_module_files(f"{name}.{part}", root)][-1:]
-    )
-    digest.update("\n".join(meant).encode())
-    return digest.hexdigest()
+class Library:
+    """Our packages and the scripts beside them, each file read once: as they are at that time."""
 
+    def __init__(self, root: Path) -> None:
+        """Take the packages in a folder, which are its folders with an `__init__.py`."""
+        self._root = root
+        self._ours = frozenset(path.parent.name for path in root.glob("*/__init__.py"))
+        # A run asks for the digests of all its stages, which share most modules.
+        self._read = cache(self._read_module)
+        self._files = cache(self._files_of)
+        self._imported = cache(self._imported_by)
+        self._own_code = cache(self._digest_of_code)
+        self._digest = cache(self._digest_of_module)
 
-def _is_empty(module: Path, root: Path) -> bool:
-    """Whether a module does nothing, as the `__init__.py` of most folders."""
-    source = _read(module, root)
-    return source.code == ast.dump(ast.Module([], [])) and not source.imports
+    def digest(self, script: Path) -> str:
+        """Digest of all modules of our packages that a stage script uses, 16 hex digits."""
+        modules = [module for module in self.modules(script) if not self._is_empty(module)]
+        digests = sorted(map(self._digest, modules))
+        return hashlib.sha256("".join(digests).encode()).hexdigest()[:16]
 
+    def modules(self, script: Path) -> list[Path]:
+        """The modules of our packages that a script imports, and all that these import, sorted."""
+        found: set[Path] = set()
+        left = [script]
+        while left:
+            new = self._imported(left.pop()) - found
+            found |= new
+            left += new
+        return sorted(found)
 
-def _own_code(module: Path, root: Path) -> str:
-    return hashlib.sha256(_read(module, root).code.encode()).hexdigest()
+    def _digest_of_module(self, module: Path) -> str:
+        """Digest of a module, with the code of the modules that it imports from in their place."""
+        source = self._read(module)
+        digest = hashlib.sha256(source.code.encode())
+        meant = sorted(
+            f"{part} of {self._own_code(file)}"
+            for name, taken in source.imports
+            for part in taken
+            for file in [*self._files(name), *self._files(f"{name}.{part}")][-1:]
+        )
+        digest.update("\n".join(meant).encode())
+        return digest.hexdigest()
 
+    def _is_empty(self, module: Path) -> bool:
+        """Whether a module does nothing, as the `__init__.py` of most folders."""
+        source = self._read(module)
+        return source.code == ast.dump(ast.Module([], [])) and not source.imports
 
-def _imported_modules(module: Path, root: Path) -> set[Path]:
-    """Files of our packages that importing a module runs, anywhere in it."""
-    source = _read(module, root)
-    files: set[Path] = set()
-    for name, taken in source.imports:
-        files.update(_module_files(name, root))
-        for part in taken:
-            # `from headstyle.capture import head` may name a module or something in it.
-            files.update(_module_files(f"{name}.{part}", root))
-            files.update(_behind_the_door(name, part, root))
-    if source.looks_for_modules:
-        files.update(module.parent.glob("*.py"))
-    return files - {module}
+    def _digest_of_code(self, module: Path) -> str:
+        return hashlib.sha256(self._read(module).code.encode()).hexdigest()
 
+    def _imported_by(self, module: Path) -> frozenset[Path]:
+        """Files of our packages that importing a module runs, anywhere in it."""
+        source = self._read(module)
+        files: set[Path] = set()
+        for name, taken in source.imports:
+            files.update(self._files(name))
+            for part in taken:
+                # `from headstyle.capture import head` may name a module or something in it.
+                files.update(self._files(f"{name}.{part}"))
+                files.update(self._behind_the_door(name, part))
+        if source.looks_for_modules:
+            files.update(module.parent.glob("*.py"))
+        return frozenset(files - {module})
 
-def _behind_the_door(package: str, name: str, root: Path) -> list[Path]:
-    """The module that a package takes a name from when it is asked for."""
-    init = root.joinpath(*package.split("."), "__init__.py")
-    if not init.is_file():
-        return []
-    modules = dict(_read(init, root).door)
-    return _module_files(f"{package}.{modules[name]}", root) if name in modules else []
+    def _behind_the_door(self, package: str, name: str) -> tuple[Path, ...]:
+        """The module that a package takes a name from when it is asked for."""
+        init = self._root.joinpath(*package.split("."), "__init__.py")
+        if init not in self._files(package):
+            return ()
+        modules = dict(self._read(init).door)
+        return self._files(f"{package}.{modules[name]}") if name in modules else ()
 
+    def _read_module(self, module: Path) -> _Source:
+        package = module.parent.relative_to(self._root).parts
+        stripped = _Stripped(package, self._ours)
+        tree = stripped.visit(ast.parse(module.read_text(encoding="utf-8")))
+        return _Source(
+            ast.dump(tree),
+            tuple(sorted(stripped.imports)),
+            stripped.looks_for_modules,
+            tuple(sorted(stripped.door.items())),
+        )
 
-def _read(module: Path, root: Path) -> _Source:
-    package = module.parent.relative_to(root).parts
-    return _parse(module.read_text(encoding="utf-8"), package, _packages(root))
-
-
-@cache
-def _packages(root: Path) -> frozenset[str]:
-    return frozenset(path.parent.name for path in root.glob("*/__init__.py"))
-
-
-# A run asks for the digests of all its stages, which share most modules.
-@cache
-def _parse(text: str, package: tuple[str, ...], ours: frozenset[str]) -> _Source:
-    stripped = _Stripped(package, ours)
-    tree = stripped.visit(ast.parse(text))
-    return _Source(
-        ast.dump(tree),
-        tuple(sorted(stripped.imports)),
-        stripped.looks_for_modules,
-        tuple(sorted(stripped.door.items())),
-    )
+    def _files_of(self, name: str) -> tuple[Path, ...]:
+        """Files that importing a dotted name runs: the packages on the way, and the module."""
+        above, _, _ = name.rpartition(".")
+        place = self._root.joinpath(*name.split("."))
+        own = (place / "__init__.py", place.with_suffix(".py"))
+        return (*(self._files(above) if above else ()), *filter(Path.is_file, own))
 
 
 class _Stripped(ast.NodeTransformer):
@@ -172,13 +183,3 @@ class _Stripped(ast.NodeTransformer):
                     self.door |= dict.fromkeys(names, module)
             return None
         return self.generic_visit(node)
-
-
-def _module_files(name: str, root: Path) -> list[Path]:
-    """Files that importing a dotted name runs: the packages on the way, and the module itself."""
-    files = []
-    parts = name.split(".")
-    for depth in range(1, len(parts) + 1):
-        place = root.joinpath(*parts[:depth])
-        files += [f for f in (place / "__init__.py", place.with_suffix(".py")) if f.is_file()]
-    return files
