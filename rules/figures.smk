@@ -27,6 +27,7 @@ def measured_outputs():
     return [
         f"{R}/plots/overview.html",
         f"{R}/plots/overview.jpg",
+        f"{R}/explorer.html",
         *expand(f"{R}/plots/{{page}}.html", page=STUDY_PAGES),
         *expand(
             f"{R}/plots/{{metric}}.{{figure}}.png",
@@ -142,6 +143,12 @@ def page_bytes():
     """Largest size of such a page [bytes]. All pages share a limit; each must open in a report."""
     share = 40_000_000 // max(1, len(SUBJECTS) * len(PROMPTS))
     return min(1_400_000, max(400_000, share))
+
+
+def explorer_bytes():
+    """About what the explorer may weigh [bytes]: 1.5 MB an avatar, and not over 110 MB."""
+    scenes = len(SUBJECTS) * max(1, len(AVATARS))
+    return min(110_000_000, max(6_000_000, 1_500_000 * scenes))
 
 
 def avatars_picture(number, name, suffix, title):

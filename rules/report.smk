@@ -239,3 +239,75 @@ rule plot_costs:
         "Plotting what each stage took"
     script:
         "../workflow_scripts/plot_costs.py"
+
+
+rule explore_subject:
+    input:
+        masks=subject_masks,
+        cameras=rules.downscale_views.output.cameras,
+        adjacency=rules.camera_adjacency.output.adjacency,
+        renders=rules.train_baseline.output.renders,
+        splats=rules.train_baseline.output.splats,
+        edits=of_avatars("edits"),
+        avatar_renders=of_avatars("renders"),
+        avatar_depths=of_avatars("depth"),
+        avatar_splats=of_avatars("splats.ply"),
+        pairs=of_avatars("consistency/pairs.csv"),
+        views=of_avatars("consistency/views.csv"),
+        true_edits=true_edits,
+        prompts=PROMPTS_TABLE,
+        subjects=SUBJECTS_TABLE,
+    output:
+        content=f"{R}/{{subject}}/explorer.json",
+    log:
+        f"{R}/logs/{{subject}}/explore_subject.log",
+    benchmark:
+        f"{R}/benchmarks/{{subject}}/explore_subject.tsv"
+    conda:
+        "../envs/calibration.yaml"
+    threads: share_of_cores(len(SUBJECTS))
+    resources:
+        mem_mb=needs.memory(2_500, images=18, splats=1),
+        runtime=needs.minutes(30, per_megapixel=3),
+    params:
+        prompts=PROMPTS,
+        strengths=STRENGTHS,
+        metrics=config["metrics"],
+        max_bytes=explorer_bytes() // len(SUBJECTS),
+        library=library_digest("explore_subject"),
+    message:
+        "Collecting what the explorer shows of {wildcards.subject}"
+    script:
+        "../workflow_scripts/explore_subject.py"
+
+
+rule write_explorer:
+    input:
+        subjects=expand(rules.explore_subject.output.content, subject=SUBJECTS),
+        avatars=rules.summarize.output.avatars,
+    output:
+        page=report(
+            f"{R}/explorer.html",
+            caption="../report/explorer.rst",
+            category="1 Overview",
+            labels={"page": "explorer"},
+        ),
+    log:
+        f"{R}/logs/write_explorer.log",
+    benchmark:
+        f"{R}/benchmarks/write_explorer.tsv"
+    localrule: True
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=2_000,
+        runtime="20m",
+    params:
+        metrics=config["metrics"]["names"],
+        assets=page_assets(),
+        library=library_digest("write_explorer"),
+    message:
+        "Writing the explorer"
+    script:
+        "../workflow_scripts/write_explorer.py"

@@ -24,7 +24,7 @@ ALLOWED = {
     "avatars": ["base", "rendering", "losses", "training", "editing"],
     "consistency": ["base", "importers", "rendering", "losses", "training"],
     "evaluation": ["base", "rendering", "losses"],
-    "report": ["base", "importers"],
+    "report": ["base", "importers", "rendering", "consistency"],
     "exporters": ["base", "importers", "rendering"],
     "inspection": ["base", "importers", "posing", "rendering", "report", "exporters"],
     "workflow": [

@@ -46,8 +46,8 @@ def page(
         strict: Whether the browser is told to run no other script than these, and to load nothing
             but the pictures inside the page.
     """
-    css = "\n".join(_asset(name) for name in ("page.css", *styles))
-    codes = [f"\n{_asset(name)}" for name in scripts]
+    css = "\n".join(asset(name) for name in ("page.css", *styles))
+    codes = [f"\n{asset(name)}" for name in scripts]
     code = "".join(f"<script>{text}</script>\n" for text in codes)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -182,6 +182,11 @@ def data_uri(picture: Image.Image, quality: int = 80, kind: str = "WEBP") -> str
     return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
+def asset(name: str) -> str:
+    """The text of a file in `assets/`."""
+    return (ASSETS / name).read_text(encoding="utf-8")
+
+
 def show_number(value: float | None, digits: int = 3) -> str:
     """A number with the given significant digits; a dash if there is none."""
     if value is None or not math.isfinite(value):
@@ -264,7 +269,3 @@ def _setting(value: Any) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return ", ".join(_setting(item) for item in value) or "(empty)"
     return "(empty)" if isinstance(value, Mapping) else str(value)
-
-
-def _asset(name: str) -> str:
-    return (ASSETS / name).read_text(encoding="utf-8")

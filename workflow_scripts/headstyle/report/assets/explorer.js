@@ -1,0 +1,88 @@
+// Starts the parts of the explorer, and what belongs to none of them: title, theme, keys, the avatar's head.
+function drawHeading() {
+  const avatar = avatarNow();
+  find("avatar-title").textContent = `${avatar.subject.name}: ${avatar.prompt} ${avatar.strength}`;
+  find("prompt").textContent = [avatar.promptName, `“${avatar.text}”`].filter(Boolean).join(": ");
+  find("numbers").replaceChildren(...summary.metrics.map((m, k) => {
+    const [value, low, high] = avatar.values[k];
+    const before = avatar.subject.baseline[k][0];
+    const notes = [low !== null ? `${show(low)} to ${show(high)}` : "", before !== null ? `baseline ${show(before)}` : ""];
+    const item = make("li", { title: m.meaning }, make("b", { textContent: show(value) }),
+      make("span", { textContent: m.name }), make("span", { textContent: notes.filter(Boolean).join(", ") }));
+    item.classList.toggle("chosen", k === metricIndex());
+    return item;
+  }));
+}
+
+function stepAvatar(by) {
+  const list = bestFirst(avatars.filter(fits));
+  const here = list.findIndex((avatar) => avatar.id === avatarNow().id);
+  const next = list[(here + by + list.length) % list.length];
+  if (next) change({ avatar: next.id });
+}
+
+function setTheme(name) {
+  document.documentElement.dataset.theme = name;
+  find("theme").textContent = name === "dark" ? "Light" : "Dark";
+}
+
+function toggleKeys() {
+  find("keys").hidden = !find("keys").hidden;
+  find("keys-button").setAttribute("aria-expanded", String(!find("keys").hidden));
+}
+
+function onKey(event) {
+  const isField = event.target.matches("input, select, textarea");
+  if (event.ctrlKey || event.metaKey || event.altKey || (isField && event.key !== "Escape")) return;
+  const acts = {
+    "/": () => find("search").focus(),
+    "[": () => stepAvatar(-1),
+    "]": () => stepAvatar(1),
+    "?": toggleKeys,
+    x: swapPair,
+    t: toggleTurn,
+    Escape: () => event.target.blur(),
+    ArrowRight: () => stepView(1),
+    ArrowLeft: () => stepView(-1),
+    " ": togglePlay,
+  };
+  const isOther = event.target.matches("button, a, canvas, [role=slider]") && [" ", "ArrowRight", "ArrowLeft"].includes(event.key);
+  const inMatrix = event.target.closest(".matrix") && event.key.startsWith("Arrow");
+  if (!acts[event.key] || inMatrix || (isOther && event.key === " ") || event.target.matches("canvas, [role=slider]") && isOther) return;
+  event.preventDefault();
+  acts[event.key]();
+}
+
+function start() {
+  find("title").textContent = summary.title;
+  setTheme(matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+  find("theme").addEventListener("click", () => setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark"));
+  find("keys-button").addEventListener("click", toggleKeys);
+  document.addEventListener("keydown", onKey);
+  for (const link of document.querySelectorAll("[data-part]")) {
+    // The fragment of the address holds the state, so a link must not overwrite it.
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      find(link.dataset.part).scrollIntoView();
+    });
+  }
+  if (!avatars.length) {
+    find("matrix").replaceChildren(make("p", { className: "empty", textContent: "This run has no avatars." }));
+    for (const part of ["avatar-part", "views-part", "splats-part"]) find(part).hidden = true;
+    return;
+  }
+  changeToLink();
+  if (!state.avatar) state.avatar = bestFirst(avatars)[0].id;
+  window.addEventListener("hashchange", changeToLink);
+  find("previous").addEventListener("click", () => stepAvatar(-1));
+  find("next").addEventListener("click", () => stepAvatar(1));
+  whenChanged(["avatar", "metric"], drawHeading);
+  drawHeading();
+  startMatrix();
+  startRig();
+  startPair();
+  startViews();
+  startSplats();
+}
+
+start();

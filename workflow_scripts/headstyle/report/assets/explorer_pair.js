@@ -1,0 +1,158 @@
+// One pair of views: the pictures, what counts, how the colors differ, and why the score is what it is.
+const pairShown = { content: null };
+
+function chosenPair() {
+  const { names, edges } = rigNow();
+  const [target, source] = [names.indexOf(state.target), names.indexOf(state.source)];
+  if (target >= 0 && source >= 0) return { target, source };
+  const worst = pairShown.content ? worstPair(pairShown.content) : null;
+  return worst || { target: edges[0]?.[0] ?? 0, source: edges[0]?.[1] ?? 0 };
+}
+
+function sortedPairs(content) {
+  const index = metricIndex();
+  const sign = metric().higher ? 1 : -1;
+  const key = (pair) => (pair.values[index] === null ? Infinity : sign * pair.values[index]);
+  return [...content.pairs].sort((a, b) => key(a) - key(b) || 0);
+}
+
+const worstPair = (content) => sortedPairs(content)[0];
+
+function openPair(target, source) {
+  const { names } = rigNow();
+  change({ target: names[target], source: names[source] });
+}
+
+async function loadPair() {
+  pairShown.content = null;
+  const avatar = avatarNow();
+  const loaded = await content(avatar.content);
+  if (avatar !== avatarNow()) return;
+  pairShown.content = loaded;
+  listPairs();
+  await drawPair();
+  drawRig();
+}
+
+function listPairs() {
+  if (!pairShown.content) return;
+  const { names } = rigNow();
+  fillChoices(find("pair"), sortedPairs(pairShown.content).map((pair) => [
+    `${pair.target} ${pair.source}`,
+    `${names[pair.target]} ← ${names[pair.source]}: ${show(pair.values[metricIndex()])}`,
+  ]), "");
+  const { target, source } = chosenPair();
+  find("pair").value = `${target} ${source}`;
+}
+
+async function drawPair() {
+  if (!pairShown.content) return;
+  const loaded = pairShown.content;
+  const { target, source } = chosenPair();
+  const pair = loaded.pairs.find((p) => p.target === target && p.source === source);
+  find("pair").value = `${target} ${source}`;
+  if (!pair) {
+    find("pair-pictures").replaceChildren(make("p", { className: "empty", textContent: "These two views are not compared." }));
+    find("pair-kinds").replaceChildren();
+    find("pair-numbers").replaceChildren();
+    return;
+  }
+  const { names } = rigNow();
+  const render = loaded.layers.at(-1).pictures[target];
+  const [reasons, difference] = await Promise.all([pixels(pair.reasons), pixels(pair.difference)]);
+  if (loaded !== pairShown.content || chosenPair().target !== target || chosenPair().source !== source) return;
+  find("pair-pictures").replaceChildren(
+    framed(picture(render, `Target ${names[target]}`), `target ${names[target]}`),
+    framed(picture(pair.warped, `Source ${names[source]} warped into ${names[target]}`), `${names[source]}, warped`),
+    framed(reasonsPicture(reasons, difference), "what counts", reasonsLegend(pair.shares)),
+    framed(differencePicture(reasons, difference), "difference, ΔE00", differenceLegend()));
+  drawKinds(pair);
+  find("pair-numbers").replaceChildren(...summary.metrics.map((m, k) => make("li", { title: m.meaning },
+    make("b", { textContent: show(pair.values[k]) }), make("span", { textContent: m.name }))));
+}
+
+function framed(image, text, ...below) {
+  return make("figure", {}, make("div", { className: "well" }, image), make("figcaption", {}, text, ...below));
+}
+
+// The place in the list of reasons at each pixel.
+const reasonAt = (reasons, i) => Math.round(reasons.data[4 * i] / 50);
+
+function canvasOf(image, fill, label) {
+  const canvas = make("canvas", { width: image.width, height: image.height, role: "img" });
+  canvas.setAttribute("aria-label", label);
+  const pen = canvas.getContext("2d");
+  const made = pen.createImageData(image.width, image.height);
+  for (let i = 0; i < image.width * image.height; i++) made.data.set(fill(i), 4 * i);
+  pen.putImageData(made, 0, 0);
+  return canvas;
+}
+
+function reasonsPicture(reasons) {
+  const colors = summary.reasons.map((reason) => [1, 3, 5].map((k) => parseInt(reason.color.slice(k, k + 2), 16)));
+  return canvasOf(reasons, (i) => {
+    const reason = reasonAt(reasons, i);
+    return [...colors[reason], reason ? 255 : 0];
+  }, "Which pixels are compared, and why others are not");
+}
+
+function differencePicture(reasons, difference) {
+  const canvas = canvasOf(reasons, (i) => (reasonAt(reasons, i) === 1
+    ? [...color(difference.data[4 * i] / 255), 255] : [0, 0, 0, 0]), "Color difference of the compared pixels");
+  canvas.addEventListener("pointermove", (event) => {
+    const box = canvas.getBoundingClientRect();
+    const x = Math.floor(((event.clientX - box.left) / box.width) * difference.width);
+    const y = Math.floor(((event.clientY - box.top) / box.height) * difference.height);
+    const i = y * difference.width + x;
+    canvas.title = reasonAt(reasons, i) === 1 ? `ΔE ${((10 * difference.data[4 * i]) / 255).toFixed(1)}` : "not compared";
+  });
+  return canvas;
+}
+
+function reasonsLegend(shares) {
+  return make("span", { className: "legend" }, ...summary.reasons.slice(1).map((reason, k) => {
+    const mark = make("i");
+    mark.style.background = reason.color;
+    return make("span", { title: reason.meaning }, mark, `${reason.name} ${Math.round(100 * shares[k])} %`);
+  }));
+}
+
+function differenceLegend() {
+  const scale = make("span", { className: "scale" });
+  drawScale(scale, "0", "10 and more");
+  return scale;
+}
+
+// The kind with the most steps decides the score.
+function drawKinds(pair) {
+  const steps = summary.kinds.map((kind, k) => (pair.kinds[k] === null ? null : pair.kinds[k] / kind.step));
+  const most = Math.max(...steps.map((value) => value ?? 0), 1e-9);
+  const rows = summary.kinds.map((kind, k) => {
+    const bar = make("span", { className: "bar-fill" });
+    bar.style.width = `${(100 * (steps[k] ?? 0)) / most}%`;
+    const decides = steps[k] === most;
+    return make("tr", { className: decides ? "decides" : "", title: kind.meaning },
+      make("th", { scope: "row", textContent: kind.name }),
+      make("td", { className: "bar-cell" }, make("span", { className: "bar-track" }, bar)),
+      make("td", { className: "n", textContent: `${show(steps[k], 2)} steps` }),
+      make("td", { textContent: `${show(pair.kinds[k])} ${kind.unit}` }),
+      make("td", { textContent: decides ? "decides the score" : "" }));
+  });
+  find("pair-kinds").replaceChildren(make("table", { className: "kinds" },
+    make("caption", { textContent: "Kinds of disagreement of the headline score, beyond the unedited views'" }),
+    make("tbody", {}, ...rows)));
+}
+
+function startPair() {
+  find("pair").addEventListener("input", () => openPair(...find("pair").value.split(" ").map(Number)));
+  find("swap").addEventListener("click", swapPair);
+  whenChanged(["avatar"], loadPair);
+  whenChanged(["metric"], () => { listPairs(); drawPair(); });
+  whenChanged(["target", "source"], drawPair);
+  loadPair();
+}
+
+function swapPair() {
+  const { target, source } = chosenPair();
+  openPair(source, target);
+}

@@ -1,0 +1,43 @@
+"""The words of the page: kinds of disagreement, and why pixels are left out of a comparison."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of disagreement of the headline score."""
+
+    name: str
+    unit: str
+    step: float
+    """One step of the score, in the kind's unit."""
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Reason:
+    """What a pixel of the target is."""
+
+    name: str
+    color: str
+    meaning: str
+
+
+# The same order as `headstyle.consistency.parts.disagreement.TERMS` and the steps of the headline
+# score; a test compares them. Its module needs torch, which the report's environment lacks.
+KINDS = (
+    Kind("color", "ΔE", 1.8, "colors differ after smoothing removed the texture"),
+    Kind("place", "% of the head", 0.5, "details are displaced"),
+    Kind("detail", "ΔE", 0.85, "textures differ although they are in place"),
+    Kind("sharpness", "log ratio", 0.12, "one view is sharper than the other"),
+    Kind("strength", "of the edit", 0.07, "one view is edited more strongly"),
+)
+# The order of `headstyle.report.explorer.pairs.REASONS`. Colors of Okabe and Ito, which people
+# with any color vision tell apart.
+REASONS = (
+    Reason("background", "#00000000", "not the head"),
+    Reason("counts", "#56b4e9", "both views show this surface: it is compared"),
+    Reason("occluded", "#d55e00", "the source sees something nearer"),
+    Reason("depth disagrees", "#f0e442", "the source sees something farther"),
+    Reason("silhouette", "#7a7a7a", "a surface ends here, or the source's frame does"),
+)

@@ -1,0 +1,76 @@
+"""Splats in a page: 17 bytes each, 26 with colors that depend on the direction, compressed.
+
+The numbers lie one property after another, which compresses better. Each property is a whole
+number between two bounds. Harmonics above the first degree are left out.
+"""
+
+import base64
+import gzip
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstyle.rendering.renderer import Splats
+
+_DIRECTIONS = 3
+"""Harmonics of the first degree, of each color channel."""
+
+
+def packed_splats(
+    splats: Splats, most: int, inconsistency: NDArray[np.float32] | None = None
+) -> dict[str, Any]:
+    """What the page's drawer reads.
+
+    Args:
+        splats: The scene.
+        most: Largest number of splats. Those that cover and hide the most are kept.
+        inconsistency: Mean color difference of each splat [dE00], 0 where no pair saw it. Shape
+            `(N,)`.
+
+    Returns:
+        count: Splats that are kept.
+        all: Splats of the scene.
+        parts: Per property its name, the bytes of one number (1 or 2), how many numbers a splat
+            has, and the bounds that 0 and the largest whole number stand for.
+        data: The properties of `parts` in their order, each as numbers by splats, as gzip in
+            base64.
+    """
+    arrays = {name: value.detach().cpu().numpy() for name, value in splats.items()}
+    opacity = 1 / (1 + np.exp(-arrays["opacities"].astype(np.float64)))
+    weight = opacity * np.exp(2 * arrays["scales"].astype(np.float64).mean(axis=1))
+    kept = np.sort(np.argsort(-weight, kind="stable")[:most])
+    quats = arrays["quats"] / np.linalg.norm(arrays["quats"], axis=1, keepdims=True)
+    columns = {
+        "means": (arrays["means"], 2),
+        "scales": (arrays["scales"], 1),
+        "quats": (quats, 1),
+        "opacities": (opacity[:, None], 1),
+        "sh0": (arrays["sh0"][:, 0], 1),
+    }
+    if arrays["shN"].shape[1] >= _DIRECTIONS:
+        columns["sh1"] = (arrays["shN"][:, :_DIRECTIONS].reshape(len(opacity), -1), 1)
+    if inconsistency is not None:
+        columns["inconsistency"] = (inconsistency[:, None], 1)
+    parts, planes = [], []
+    for name, (values, size) in columns.items():
+        part, content = _quantized(name, values[kept], size)
+        parts.append(part)
+        planes.append(content)
+    content = gzip.compress(b"".join(planes), compresslevel=9, mtime=0)
+    data = base64.b64encode(content).decode()
+    return {"count": len(kept), "all": len(opacity), "parts": parts, "data": data}
+
+
+def _quantized(name: str, values: NDArray[Any], size: int) -> tuple[dict[str, Any], bytes]:
+    """The bounds of a property, and its numbers as whole ones of `size` bytes."""
+    columns = values.reshape(len(values), -1).astype(np.float64)
+    # The few values far out would take precision from all others.
+    tail = 0.0 if name in ("means", "inconsistency", "opacities", "quats") else 0.1
+    low, high = np.percentile(columns, [tail, 100 - tail])
+    largest = 256**size - 1
+    steps = np.rint((columns - low) / max(high - low, 1e-12) * largest)
+    kind = "<u2" if size == 2 else "u1"
+    whole = np.clip(steps, 0, largest).astype(kind)
+    part = {"name": name, "bytes": size, "columns": columns.shape[1]}
+    return part | {"low": float(low), "high": float(high)}, whole.T.tobytes()
