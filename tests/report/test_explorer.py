@@ -1,0 +1,250 @@
+"""Truths about the explorer: what it collects, how it is packed, and how it acts in a browser."""
+
+import base64
+import gzip
+import io
+import re
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from explored_ball import EVIL, SETTING, SIZE, ball_splats, write_ball_explorer
+from headstyle.base.images import read_rgba
+from headstyle.consistency.metrics.headline import STEPS
+from headstyle.consistency.parts.disagreement import TERMS
+from headstyle.report.explorer import legend, page, pairs
+from headstyle.report.explorer.pairs import PairLooker
+from headstyle.report.explorer.scenes import scene_comparison
+from headstyle.report.explorer.splats import packed_splats
+from headstyle.report.sheets import Avatar, Subject
+from PIL import Image
+
+sync_api = pytest.importorskip(
+    "playwright.sync_api", reason="the package playwright is not installed: pip install -e '.[dev]'"
+)
+CHROMIUM = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
+SOFTWARE_GL = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox")
+LEAST_PSNR = 30.0
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> tuple[Path, dict]:
+    root = tmp_path_factory.mktemp("explorer")
+    return root, write_ball_explorer(root / "results", root / "explorer.html")
+
+
+@pytest.fixture(scope="module")
+def looker(made) -> PairLooker:
+    folder = made[0] / "results" / "A"
+    subject = Subject("A", folder / "masks/masks.json", folder / "views", folder / "baseline")
+    avatar = Avatar("P4_low", folder / "avatars/P4_low", "P4", "", "", "low")
+    return PairLooker(scene_comparison(subject, avatar, folder / "adjacency.csv"), SETTING)
+
+
+class TestContents:
+    def test_the_legend_has_the_kinds_of_the_headline_score(self):
+        assert [kind.name for kind in legend.KINDS] == list(TERMS)
+        assert {kind.name: kind.step for kind in legend.KINDS} == STEPS
+        assert [reason.name for reason in legend.REASONS] == list(pairs.REASONS)
+
+    def test_every_pixel_of_the_head_has_one_reason(self, looker):
+        seen = next(looker.pairs(looker.positions))
+        head = seen.reasons != pairs.BACKGROUND
+        assert (seen.reasons[head] == pairs.COUNTS).mean() > 0.25
+        # The side that turns away is hidden from the source.
+        assert (seen.reasons == pairs.OCCLUDED).sum() + (seen.reasons == pairs.SILHOUETTE).sum() > 0
+        assert (seen.difference[seen.reasons != pairs.COUNTS] == 0).all()
+
+    def test_the_mean_difference_is_that_of_the_metric(self, made, looker):
+        _, content = made
+        for seen in looker.pairs(looker.positions):
+            row = next(
+                pair
+                for pair in content["content"]["P4_low"]["pairs"]
+                if (pair["target"], pair["source"]) == (seen.target, seen.source)
+            )
+            mean = seen.difference[seen.reasons == pairs.COUNTS].mean()
+            assert mean == pytest.approx(row["values"][1], rel=1e-3)
+
+    def test_packed_splats_keep_their_numbers(self):
+        splats = ball_splats(0)
+        packed = packed_splats(splats, 10_000)
+        content, start = gzip.decompress(base64.b64decode(packed["data"])), 0
+        for part in packed["parts"]:
+            kind, count = f"<u{part['bytes']}", packed["count"] * part["columns"]
+            whole = np.frombuffer(content, kind, count, start).reshape(part["columns"], -1).T
+            start += count * part["bytes"]
+            values = part["low"] + whole / (256 ** part["bytes"] - 1) * (part["high"] - part["low"])
+            if part["name"] in ("means", "scales", "sh0"):
+                known = splats[part["name"]].detach().numpy().reshape(values.shape)
+                step = (part["high"] - part["low"]) / (256 ** part["bytes"] - 1)
+                assert np.quantile(np.abs(values - known), 0.99) <= step
+        assert start == len(content)
+
+    def test_the_largest_splats_are_kept(self):
+        splats = ball_splats(0)
+        splats["scales"].data[:10] += 3
+        means = packed_splats(splats, 10)["parts"][0]
+        first = splats["means"].detach().numpy()[:10]
+        assert means["low"] == pytest.approx(first.min())
+        assert means["high"] == pytest.approx(first.max())
+
+    def test_a_page_of_a_run_without_avatars_says_so(self):
+        text = page.explorer_page("none", [], [], ["rmse"])
+        assert "This run has no avatars." in text
+
+
+@pytest.fixture(scope="module")
+def browser():
+    binary = next((path for path in CHROMIUM if Path(path).exists()), None)
+    if binary is None:
+        pytest.skip("no Chromium at " + " or ".join(CHROMIUM) + ": apt-get install chromium")
+    with sync_api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=binary, args=list(SOFTWARE_GL))
+        yield running
+        running.close()
+
+
+class Opened:
+    """A page in the browser, and all that it complained about or asked for."""
+
+    def __init__(self, browser, path: Path, fragment: str = "", width: int = 1400) -> None:
+        self.page = browser.new_page(viewport={"width": width, "height": 900})
+        self.complaints, self.requests = [], []
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(f"file://{path}{fragment}")
+        self.until("splats.drawn > 0 && document.querySelectorAll('#pair-pictures figure').length")
+
+    def until(self, condition: str) -> None:
+        """Wait for a condition. The page's policy forbids what the driver's own waiting does."""
+        last = time.monotonic() + 30
+        while not self.page.evaluate(f"Boolean({condition})"):
+            assert time.monotonic() < last, condition
+            self.page.wait_for_timeout(50)
+
+    def close(self) -> None:
+        """Close the page, which must have been quiet and have asked for nothing outside itself."""
+        outside = [url for url in self.requests if not url.startswith(("file:", "data:", "blob:"))]
+        files = [url for url in self.requests if url.startswith("file:")]
+        self.page.close()
+        assert self.complaints == []
+        assert outside == []
+        assert len(files) == 1
+
+
+@pytest.fixture
+def opened(browser, made):
+    found = Opened(browser, made[0] / "explorer.html")
+    yield found
+    found.close()
+
+
+class TestBrowser:
+    def test_a_click_leads_from_the_matrix_to_the_pixels_of_a_pair(self, opened):
+        page = opened.page
+        assert page.locator(".matrix button").count() == 2
+        page.locator(".matrix button").nth(1).click()
+        assert page.locator("#avatar-title").inner_text() == "A: P4 high"
+        assert page.locator("#prompt").inner_text() == f"evil: “{EVIL}”"
+        opened.until("rig.places")
+        x, y = page.evaluate(
+            "(() => { const [a, b] = [rig.places[0], rig.places[1]];"
+            " return [0.5 * (a.x + b.x), 0.5 * (a.y + b.y)]; })()"
+        )
+        page.locator("#rig").click(position={"x": x, "y": y})
+        names = {"view_00", "view_01"}
+        assert {page.evaluate("state.target"), page.evaluate("state.source")} == names
+        before = page.locator("#pair").input_value()
+        page.locator("#swap").click()
+        assert page.locator("#pair").input_value() == " ".join(reversed(before.split()))
+        opened.until("document.querySelector('#pair-pictures').innerText.includes('counts')")
+        assert page.locator(".decides").count() == 1
+
+    def test_keys_reach_everything(self, opened):
+        page = opened.page
+        page.keyboard.press("/")
+        page.keyboard.type("nobody")
+        assert page.locator("#nothing").is_visible()
+        page.locator("#search").fill("")
+        page.keyboard.press("Escape")
+        first = page.evaluate("avatarNow().id")
+        page.keyboard.press("]")
+        assert page.evaluate("avatarNow().id") != first
+        page.locator(".matrix button").first.focus()
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("Enter")
+        assert page.evaluate("state.avatar") == "A/P4_high"
+        view = page.evaluate("viewNow()")
+        page.locator("body").focus()
+        page.keyboard.press("Tab")
+        page.evaluate("document.activeElement.blur()")
+        page.keyboard.press("ArrowLeft")
+        assert page.evaluate("viewNow()") != view
+        page.keyboard.press(" ")
+        assert page.locator("#play").get_attribute("aria-pressed") == "true"
+        page.keyboard.press(" ")
+        for canvas, moved in (("#rig", "rig.yaw"), ("#splats", "splats.yaw")):
+            page.locator(canvas).focus()
+            page.keyboard.press("ArrowLeft")
+            assert page.evaluate(moved) != 0
+
+    def test_a_link_opens_the_same_state(self, browser, made, opened):
+        page = opened.page
+        page.locator("#metric").select_option("ciede2000_corrected")
+        page.locator("#sort").select_option("worst")
+        page.locator("#camera").select_option("view_03")
+        page.locator("#left").select_option("photograph")
+        page.locator(".swipe .well").hover()
+        page.mouse.wheel(0, -600)
+        opened.until("views.zoom > 2")
+        state = page.evaluate("({...state})")
+        again = Opened(browser, made[0] / "explorer.html", "#" + page.url.split("#")[1])
+        assert again.page.evaluate("({...state})") == state
+        assert again.page.locator("#left").input_value() == "photograph"
+        assert again.page.evaluate("views.zoom") == pytest.approx(page.evaluate("views.zoom"), 1e-3)
+        again.close()
+
+    def test_splats_are_drawn_as_the_renderer_draws_them(self, opened, made):
+        page, (width, height) = opened.page, SIZE
+        folder = made[0] / "results" / "A" / "avatars" / "P4_low" / "renders"
+        page.evaluate("change({avatar: 'A/P4_low', scene: 'avatar', camera: 'view_01'})")
+        opened.until("splats.scenes.has('A/P4_low')")
+        uri = page.evaluate(
+            f"(() => {{ const c = find('splats'); [c.width, c.height] = [{width}, {height}];"
+            f" drawInto(splats.scenes.get('A/P4_low'), splatCamera({width}, {height}),"
+            f" {width}, {height}); return c.toDataURL(); }})()"
+        )
+        drawn = np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))), np.float64)
+        render = read_rgba(folder / "view_01.png").astype(np.float64)
+        backdrop = np.array([236, 239, 242]) / 255
+        expected = render[..., :3] * render[..., 3:] + backdrop * (1 - render[..., 3:])
+        error = np.square(drawn[..., :3] / 255 - expected).mean()
+        assert -10 * np.log10(error) >= LEAST_PSNR
+
+    @pytest.mark.parametrize("width", [1400, 390])
+    def test_nothing_is_wider_than_the_window(self, browser, made, width):
+        found = Opened(browser, made[0] / "explorer.html", width=width)
+        assert found.page.evaluate("document.documentElement.scrollWidth") <= width
+        assert found.page.locator("img:not([alt])").count() == 0
+        unnamed = (
+            "[...document.querySelectorAll('button, select, input, canvas[tabindex]')].filter(e =>"
+            " !(e.labels?.length || e.getAttribute('aria-label') || e.textContent.trim())).length"
+        )
+        assert found.page.evaluate(unnamed) == 0
+        found.close()
+
+    def test_the_page_may_load_nothing(self, browser, made):
+        text = (made[0] / "explorer.html").read_text(encoding="utf-8")
+        assert "default-src 'none'" in text
+        assert "connect-src 'none'" in text
+        assert not re.search(r"""(src|href)=["']https?:""", text)
+        assert EVIL not in text
+        found = Opened(browser, made[0] / "explorer.html")
+        found.page.evaluate("fetch('https://example.org/').catch(() => 0)")
+        assert any("Content Security Policy" in text for text in found.complaints)
+        found.complaints.clear()
+        found.requests.clear()
+        found.page.close()

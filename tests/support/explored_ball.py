@@ -1,0 +1,83 @@
+"""Results of a colored ball made of splats, with everything that the explorer shows."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from fake_results import write_fake_results
+from headstyle.base.adjacency import write_adjacency
+from headstyle.base.cameras import read_cameras
+from headstyle.base.images import write_image
+from headstyle.base.tables.frames import write_table
+from headstyle.base.tables.rows import read_rows
+from headstyle.consistency.scoring import SETTINGS, score, view_means
+from headstyle.rendering.renderer import render_views
+from headstyle.rendering.splats import splats_from_points, write_ply
+from headstyle.report.explorer.page import explorer_page
+from headstyle.report.explorer.scenes import scene_comparison
+from headstyle.report.explorer.subjects import explored_subject
+from headstyle.report.sheets import Avatar, Subject
+
+METRICS = ("rmse", "ciede2000_corrected")
+# A ball of few splats has a rough surface.
+SETTING = {**SETTINGS, "names": METRICS, "depth_tolerance": 0.05, "round_trip_px": 3.0}
+EVIL = "<script>alert(1)</script>"
+SIZE = (64, 96)
+
+
+def ball_splats(seed: int):
+    """A ball of splats whose colors depend on the direction."""
+    generator = np.random.default_rng(seed)
+    points = generator.normal(size=(900, 3))
+    points *= 0.8 / np.linalg.norm(points, axis=1, keepdims=True)
+    colors = 0.5 + 0.4 * np.sin(points @ generator.normal(size=(3, 3)) * 4)
+    splats = splats_from_points(points, colors, 1, seed)
+    with torch.no_grad():
+        splats["opacities"][:] = 2.5
+        splats["scales"] += 0.2
+        splats["shN"][:] = torch.from_numpy(generator.normal(0, 0.1, splats["shN"].shape))
+    return splats
+
+
+def write_explored_ball(results: Path) -> tuple[Subject, list[Avatar], Path]:
+    """Write one subject, `A`, with two avatars of five views."""
+    write_fake_results(
+        results, subjects=("A",), prompts=("P4",), strengths=("low", "high"), views=5, size=SIZE
+    )
+    folder = results / "A"
+    cameras = read_cameras(folder / "views" / "cameras.json")
+    names, adjacency = cameras.names, np.abs(np.subtract.outer(range(5), range(5))) == 1
+    write_adjacency(folder / "adjacency.csv", names, adjacency)
+    avatars = [
+        Avatar(f"P4_{strength}", folder / f"avatars/P4_{strength}", "P4", "evil", EVIL, strength)
+        for strength in ("low", "high")
+    ]
+    subject = Subject("A", folder / "masks/masks.json", folder / "views", folder / "baseline")
+    for seed, scene in enumerate([subject.baseline, *(avatar.folder for avatar in avatars)]):
+        splats = ball_splats(seed)
+        write_ply(scene / "splats.ply", splats)
+        for name, image, median, expected in render_views(splats, cameras):
+            write_image(scene / "renders" / f"{name}.png", image)
+            np.savez(scene / "depth" / f"{name}.npz", median=median, expected=expected)
+    for avatar in avatars:
+        comparison = scene_comparison(subject, avatar, folder / "adjacency.csv")
+        scores = score(
+            *(comparison.images, comparison.depths, comparison.cameras, comparison.pairs),
+            settings=SETTING,
+        )
+        (avatar.folder / "consistency").mkdir()
+        write_table(avatar.folder / "consistency" / "pairs.csv", scores)
+        write_table(avatar.folder / "consistency" / "views.csv", view_means(scores, METRICS))
+    return subject, avatars, folder / "adjacency.csv"
+
+
+def write_ball_explorer(results: Path, path: Path) -> dict:
+    """Write the explorer of these results; returns what was collected."""
+    subject, avatars, adjacency = write_explored_ball(results)
+    content = explored_subject(subject, avatars, adjacency, METRICS, SETTING, 3_000_000)
+    # As it would be read from its file.
+    content = json.loads(json.dumps(content, allow_nan=False))
+    rows = read_rows(results / "tables" / "avatars.csv", None)
+    path.write_text(explorer_page("ball", [content], rows, METRICS), encoding="utf-8")
+    return content
