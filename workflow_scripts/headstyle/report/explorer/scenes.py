@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from plyfile import PlyData
 
 from headstyle.base.cameras import Cameras
-from headstyle.base.errors import result_of
+from headstyle.base.errors import RESULT, result_of
+from headstyle.base.tables.ply import read_ply_tables
 from headstyle.base.tables.rows import read_rows
 from headstyle.consistency.measuring import Comparison, read_comparison
 from headstyle.rendering.splats import read_ply
@@ -174,8 +174,8 @@ def splats_content(path: Path, sizes: Sizes) -> dict[str, Any]:
     measured = path.parent / f"{_INCONSISTENCY}.ply"
     values = None
     if measured.exists():
-        vertices = PlyData.read(measured)["vertex"]
-        values = np.asarray(vertices[_INCONSISTENCY], np.float32)
+        vertices = read_ply_tables(measured, RESULT)["vertex"]
+        values = vertices[_INCONSISTENCY].astype(np.float32)
     splats = read_ply(path)
     if values is not None and len(values) != len(splats["means"]):
         values = None

@@ -10,6 +10,7 @@ import numpy as np
 from headstyle.base.adjacency import meeting_point, read_adjacency
 from headstyle.base.cameras import Cameras
 from headstyle.base.errors import InputError
+from headstyle.rendering.splats import read_ply
 from headstyle.report import pictures
 from headstyle.report.explorer.pairs import PairLooker
 from headstyle.report.explorer.scenes import (
@@ -124,7 +125,11 @@ def fitting_sizes(
     levels = [Sizes(*level, splats) for level in _LEVELS]
     if not avatars:
         return levels[0]
-    used = scenes * _SPLAT_BYTES * min(splats, _count(avatars[0].folder / "splats.ply"))
+    used = (
+        scenes
+        * _SPLAT_BYTES
+        * min(splats, len(read_ply(avatars[0].folder / "splats.ply")["means"]))
+    )
     looker = PairLooker(scene_comparison(subject, avatars[0], adjacency), settings)
     some = list(looker.pairs(pictures.evenly_spaced(looker.positions, _SAMPLE)))
     cameras = subject.cameras
@@ -141,10 +146,3 @@ def fitting_sizes(
         if used + layers * len(cameras) * view + pairs * (pair + 300) <= max_bytes:
             break
     return sizes
-
-
-def _count(path: Path) -> int:
-    """The number of splats that a PLY says it holds."""
-    with path.open("rb") as file:
-        header = file.read(4096).split(b"end_header")[0]
-    return int(header.split(b"element vertex")[1].split()[0])
