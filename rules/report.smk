@@ -252,6 +252,7 @@ rule explore_subject:
         avatar_renders=of_avatars("renders"),
         avatar_depths=of_avatars("depth"),
         avatar_splats=of_avatars("splats.ply"),
+        inconsistency=of_avatars("inconsistency.ply"),
         pairs=of_avatars("consistency/pairs.csv"),
         views=of_avatars("consistency/views.csv"),
         true_edits=true_edits,

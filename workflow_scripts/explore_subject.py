@@ -2,7 +2,8 @@
 
 Input:  cameras, adjacency      of the views
         renders, splats         of the baseline
-        edits, avatar_renders, avatar_depths, avatar_splats, pairs, views   of every avatar
+        edits, avatar_renders, avatar_depths, avatar_splats, inconsistency, pairs, views
+                                of every avatar
         true_edits              photographs of the true edits, where they are known
         masks, prompts, subjects   the index of masks, and the study's tables
 Output: content   JSON, see `headstyle.report.explorer.subjects.explored_subject`

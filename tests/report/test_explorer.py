@@ -224,6 +224,19 @@ class TestBrowser:
         error = np.square(drawn[..., :3] / 255 - expected).mean()
         assert -10 * np.log10(error) >= LEAST_PSNR
 
+    def test_splats_are_colored_by_their_inconsistency_where_it_is_known(self, opened):
+        page = opened.page
+        for name, is_known in (("high", False), ("low", True)):
+            page.evaluate(f"change({{avatar: 'A/P4_{name}', scene: 'avatar'}})")
+            opened.until(f"splats.scenes.has('A/P4_{name}')")
+            opened.until(f"find('inconsistency-label').hidden !== {str(is_known).lower()}")
+        page.evaluate("drawSplats()")
+        before = page.evaluate("find('splats').toDataURL()")
+        page.locator("#inconsistency").check()
+        page.evaluate("drawSplats()")
+        assert page.evaluate("find('splats').toDataURL()") != before
+        assert "ΔE00" in page.locator("#splats-scale").inner_text()
+
     @pytest.mark.parametrize("width", [1400, 390])
     def test_nothing_is_wider_than_the_window(self, browser, made, width):
         found = Opened(browser, made[0] / "explorer.html", width=width)

@@ -57,6 +57,9 @@ def write_explored_ball(results: Path) -> tuple[Subject, list[Avatar], Path]:
     for seed, scene in enumerate([subject.baseline, *(avatar.folder for avatar in avatars)]):
         splats = ball_splats(seed)
         write_ply(scene / "splats.ply", splats)
+        if scene.name == "P4_low":
+            values = np.linspace(0, 4, len(splats["means"]))
+            write_ply(scene / "inconsistency.ply", splats, {"inconsistency": values})
         for name, image, median, expected in render_views(splats, cameras):
             write_image(scene / "renders" / f"{name}.png", image)
             np.savez(scene / "depth" / f"{name}.npz", median=median, expected=expected)

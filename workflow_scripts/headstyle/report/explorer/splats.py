@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from headstyle.rendering.renderer import Splats
 
+_TAILS = {"means": 0.0, "opacities": 0.0, "quats": 0.0, "inconsistency": 1.0}
+"""Part of the values on each side that the bounds cut off [%]."""
 _DIRECTIONS = 3
 """Harmonics of the first degree, of each color channel."""
 
@@ -66,8 +68,11 @@ def _quantized(name: str, values: NDArray[Any], size: int) -> tuple[dict[str, An
     """The bounds of a property, and its numbers as whole ones of `size` bytes."""
     columns = values.reshape(len(values), -1).astype(np.float64)
     # The few values far out would take precision from all others.
-    tail = 0.0 if name in ("means", "inconsistency", "opacities", "quats") else 0.1
+    tail = _TAILS.get(name, 0.1)
     low, high = np.percentile(columns, [tail, 100 - tail])
+    if name == "inconsistency":
+        # Its scale begins where views agree.
+        low = 0.0
     largest = 256**size - 1
     steps = np.rint((columns - low) / max(high - low, 1e-12) * largest)
     kind = "<u2" if size == 2 else "u1"
