@@ -30,10 +30,20 @@ EDIT_NOISE = 1.0
 """Color change below which an edit counts as hardly any [ΔE]."""
 
 
-def disagreements(pairs: HeadPairs) -> Tensor:
-    """All kinds of disagreement of every pair, in their units. Shape `(N, 5)`."""
+Fields = tuple[Tensor, Tensor]
+"""Displacements of the edited and of the unedited textures [px]. Shape `(N, 2, H, W)` each."""
+
+
+def disagreements(pairs: HeadPairs, fields: Fields | None = None) -> Tensor:
+    """All kinds of disagreement of every pair, in their units. Shape `(N, 5)`.
+
+    Args:
+        pairs: The pairs.
+        fields: What `displacements` finds for them; None finds it here.
+    """
     strength, explained = _strength(pairs)
-    color, place, detail, sharpness = (_mean(*found) for found in _maps(pairs, explained))
+    maps = _maps(pairs, explained, displacements(pairs) if fields is None else fields)
+    color, place, detail, sharpness = (_mean(*found) for found in maps)
     return torch.stack([color, 100 / pairs.head_px * place, detail, sharpness, strength], dim=1)
 
 
@@ -44,20 +54,35 @@ def disagreement_maps(pairs: HeadPairs) -> tuple[Tensor, Tensor]:
         The first four kinds of `TERMS` per pixel of the target, in their units, and where they are
         known (bool). Shape `(N, 4, H, W)` each.
     """
-    values, masks = zip(*_maps(pairs, _strength(pairs)[1]), strict=True)
+    maps = _maps(pairs, _strength(pairs)[1], displacements(pairs))
+    values, masks = zip(*maps, strict=True)
     units = [1.0, 100 / pairs.head_px, 1.0, 1.0]
     scaled = [unit * found for unit, found in zip(units, values, strict=True)]
     return torch.cat(scaled, dim=1), torch.cat(masks, dim=1) > 0
+
+
+def displacements(pairs: HeadPairs) -> Fields:
+    """How far the textures of every pair are displaced."""
+    head_px = pairs.head_px
+    return (
+        displacement(pairs.target, pairs.warped, pairs.shared, head_px),
+        displacement(pairs.plain_target, pairs.plain_warped, pairs.plain_shared, head_px),
+    )
+
+
+def misplacement(fields: Fields) -> Tensor:
+    """The displacement that the unedited views do not explain [px]. Shape `(N, 2, H, W)`."""
+    return _beyond(*fields)
 
 
 Map = tuple[Tensor, Tensor]
 """Values per pixel, and 1 where they count, else 0. Shape `(N, 1, H, W)` each."""
 
 
-def _maps(pairs: HeadPairs, explained: Tensor) -> list[Map]:
+def _maps(pairs: HeadPairs, explained: Tensor, fields: Fields) -> list[Map]:
     """Color, place [px], detail and sharpness per pixel."""
     shared = pairs.shared
-    place, detail = _place_and_detail(pairs)
+    place, detail = _place_and_detail(pairs, fields)
     return [(_color(pairs, explained), shared), place, detail, (_sharpness(pairs), shared)]
 
 
@@ -74,21 +99,18 @@ def _color(pairs: HeadPairs, explained: Tensor) -> Tensor:
     return lengths(_beyond(rest, own))
 
 
-def _place_and_detail(pairs: HeadPairs) -> tuple[Map, Map]:
+def _place_and_detail(pairs: HeadPairs, fields: Fields) -> tuple[Map, Map]:
     """How far the texture is displaced [px], and how else it differs [ΔE76].
 
     The first is the length of the displacement. The second is the color difference that is left
     after the texture is moved back.
     """
-    fields, rests = [], []
-    for target, warped, shared in (
-        (pairs.target, pairs.warped, pairs.shared),
-        (pairs.plain_target, pairs.plain_warped, pairs.plain_shared),
-    ):
-        fields.append(displacement(target, warped, shared, pairs.head_px))
-        rests.append(residual(target, warped, shared, fields[-1], pairs.head_px))
-    (rest, inside), (own, own_inside) = rests
-    place = lengths(_beyond(*fields))
+    edited, plain = fields
+    rest, inside = residual(pairs.target, pairs.warped, pairs.shared, edited, pairs.head_px)
+    own, own_inside = residual(
+        pairs.plain_target, pairs.plain_warped, pairs.plain_shared, plain, pairs.head_px
+    )
+    place = lengths(misplacement(fields))
     return (place, pairs.shared), (lengths(_beyond(rest, own * own_inside)), inside)
 
 

@@ -62,7 +62,7 @@ async function drawPair() {
   const [reasons, difference] = await Promise.all([pixels(pair.reasons), pixels(pair.difference)]);
   if (loaded !== pairShown.content || chosenPair().target !== target || chosenPair().source !== source) return;
   find("pair-pictures").replaceChildren(
-    framed(picture(render, `Target ${names[target]}`), `target ${names[target]}`),
+    framed(withArrows(picture(render, `Target ${names[target]}`), pair.arrows), `target ${names[target]}`, arrowsNote(pair.arrows)),
     framed(picture(pair.warped, `Source ${names[source]} warped into ${names[target]}`), `${names[source]}, warped`),
     framed(reasonsPicture(reasons, difference), "what counts", reasonsLegend(pair.shares)),
     framed(differencePicture(reasons, difference), "difference, ΔE00", differenceLegend()));
@@ -73,6 +73,41 @@ async function drawPair() {
 
 function framed(image, text, ...below) {
   return make("figure", {}, make("div", { className: "well" }, image), make("figcaption", {}, text, ...below));
+}
+
+// Displacements of details are small, so that arrows are drawn longer than they are.
+const LONGER = 3;
+
+// Arrows from where the target shows a detail to where the source shows it.
+function withArrows(image, arrows) {
+  if (!arrows) return image;
+  const canvas = make("canvas", { className: "arrows", role: "img" });
+  canvas.setAttribute("aria-label", "Displacements of details");
+  const [width, height] = rigNow().sizes[chosenPair().target];
+  [canvas.width, canvas.height] = [480, Math.round((480 * height) / width)];
+  const pen = canvas.getContext("2d");
+  for (const [ink, thick] of [["#ffffff", 5], ["#c2410c", 2.5]]) {
+    pen.strokeStyle = ink;
+    pen.lineWidth = thick;
+    for (const [x, y, dx, dy] of arrows) {
+      const from = { x: (canvas.width * x) / 1000, y: (canvas.height * y) / 1000 };
+      const step = [(LONGER * canvas.width * dx) / 10000, (LONGER * canvas.height * dy) / 10000];
+      const to = { x: from.x + step[0], y: from.y + step[1] };
+      const length = Math.hypot(...step);
+      line(pen, from, to);
+      if (length < 5) continue;
+      for (const turn of [2.6, -2.6]) {
+        const angle = Math.atan2(step[1], step[0]) + turn;
+        line(pen, to, { x: to.x + 7 * Math.cos(angle), y: to.y + 7 * Math.sin(angle) });
+      }
+    }
+  }
+  return make("div", { className: "stack" }, image, canvas);
+}
+
+function arrowsNote(arrows) {
+  return make("span", { className: "legend", textContent: arrows
+    ? `arrows: where the source shows a detail, ${LONGER} times as long` : "arrows: swap target and source" });
 }
 
 // The place in the list of reasons at each pixel.

@@ -88,10 +88,10 @@ function drawHead(pen, now) {
     pen.fill();
     return;
   }
-  for (let i = 0; i < cloud.colors.length; i++) {
-    const place = projectRig(cloud.points[i]);
-    pen.fillStyle = cloud.colors[i];
-    pen.fillRect(place.x - 1, place.y - 1, 2.2, 2.2);
+  const places = cloud.points.map((point, i) => ({ ...projectRig(point), ink: cloud.colors[i] }));
+  for (const place of places.sort((a, b) => b.z - a.z)) {
+    pen.fillStyle = place.ink;
+    pen.fillRect(place.x - 1.5, place.y - 1.5, 3, 3);
   }
 }
 

@@ -8,20 +8,26 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
+from headstyle.base.cameras import Cameras
 from headstyle.consistency.measuring import Comparison
 from headstyle.consistency.metrics.headline import HEAD_PX
 from headstyle.consistency.pair_batches import PairWarper, batches, make_scene
 from headstyle.consistency.pairs import Scene
 from headstyle.consistency.parts.color_difference import delta_e, lab_from_srgb
-from headstyle.consistency.parts.disagreement import disagreements
-from headstyle.consistency.parts.headline_views import head_pairs, head_views
+from headstyle.consistency.parts.disagreement import disagreements, displacements, misplacement
+from headstyle.consistency.parts.headline_views import HeadPairs, head_pairs, head_views
 from headstyle.consistency.warping import relative_projections, sound_surface
 
 BACKGROUND, COUNTS, OCCLUDED, DEPTH_DISAGREES, SILHOUETTE = range(5)
 """What a pixel of the target is: beyond the head; compared; or the reason why it is left out."""
 REASONS = ("background", "counts", "occluded", "depth disagrees", "silhouette")
 _PAIRS_AT_ONCE = 32
+_CELLS = 9
+"""Arrows along the side of a head."""
+_LEAST_SHARE = 0.4
+"""Part of a cell that both views show, from which on it has an arrow."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,17 @@ class SeenPair:
     """What each pixel is: a place in `REASONS`. Shape `(H, W)`."""
     difference: NDArray[np.float32]
     """Color difference of the compared pixels [dE00], 0 elsewhere. Shape `(H, W)`."""
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """How two views disagree by the headline score."""
+
+    kinds: list[float]
+    """Each kind of `headstyle.consistency.parts.disagreement.TERMS`, in its unit."""
+    arrows: NDArray[np.float32]
+    """Places in the view of lower index, and how far the other view shows their detail displaced:
+    x, y, dx, dy as fractions of the frame. Shape `(M, 4)`."""
 
 
 class PairLooker:
@@ -88,8 +105,8 @@ class PairLooker:
                     difference[i].numpy(),
                 )
 
-    def kinds(self) -> dict[tuple[int, int], list[float]]:
-        """The kinds of disagreement of the headline score of each pair, in their units.
+    def kinds(self) -> dict[tuple[int, int], Disagreement]:
+        """How each pair disagrees, by the headline score.
 
         A pair has one value of each kind, whichever of its views is warped: the key is (lower
         index, higher index).
@@ -99,14 +116,40 @@ class PairLooker:
         views = head_views(
             self._scene, HEAD_PX, settings["depth_jump"], settings["foreground_alpha"]
         )
-        found: dict[tuple[int, int], list[float]] = {}
+        found: dict[tuple[int, int], Disagreement] = {}
         for start in range(0, len(pairs), _PAIRS_AT_ONCE):
             some = pairs[start : start + _PAIRS_AT_ONCE]
             first, second = zip(*some, strict=True)
             tolerance, round_trip = settings["depth_tolerance"], settings["round_trip_px"]
-            values = disagreements(head_pairs(views, first, second, tolerance, round_trip))
-            found |= dict(zip(some, values.tolist(), strict=True))
+            heads = head_pairs(views, first, second, tolerance, round_trip)
+            fields = displacements(heads)
+            values = disagreements(heads, fields).tolist()
+            arrows = self._arrows(misplacement(fields), heads, views.cameras, first)
+            for pair, kinds, places in zip(some, values, arrows, strict=True):
+                found[pair] = Disagreement(kinds, places)
         return found
+
+    def _arrows(
+        self, field: Tensor, heads: HeadPairs, cameras: Cameras, targets: Sequence[int]
+    ) -> list[NDArray[np.float32]]:
+        """The mean displacement in each cell of a grid over the head, of each pair."""
+        cell = max(2, round(heads.head_px / _CELLS))
+        share = functional.avg_pool2d(heads.shared, cell)
+        moved = functional.avg_pool2d(field * heads.shared, cell) / share.clamp(min=1e-6)
+        arrows = []
+        for i, target in enumerate(targets):
+            # The head's views are cut from reduced frames, which only moves and scales the lens.
+            lens, whole = (rig.intrinsics[target] for rig in (cameras, self._scene.cameras))
+            scale = np.diag(lens)[:2] / np.diag(whole)[:2]
+            offset = scale * whole[:2, 2] - lens[:2, 2]
+            rows, columns = np.nonzero(share[i, 0].numpy() > _LEAST_SHARE)
+            starts = (np.stack([columns, rows], axis=1) + 0.5) * cell
+            frame = scale * self._scene.cameras.sizes[target]
+            steps = moved[i].numpy()[:, rows, columns].T
+            arrows.append(
+                np.concatenate([(starts + offset) / frame, steps / frame], axis=1, dtype=np.float32)
+            )
+        return arrows
 
     def _carried(self, target: int, source: int, depth: Tensor) -> tuple[Tensor, Tensor]:
         """Place (x, y) and depth in the source of the target's pixels. `(H, W, 2)`, `(H, W)`."""

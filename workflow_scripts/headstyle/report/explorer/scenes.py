@@ -136,12 +136,14 @@ def pairs_content(
     for seen in looker.pairs(looker.positions):
         row = rows.get((names[seen.target], names[seen.source]), {})
         lower, upper = sorted((seen.target, seen.source))
+        found = kinds[lower, upper]
         content.append(
             {
                 "target": seen.target,
                 "source": seen.source,
                 "values": [number(row.get(metric)) for metric in metrics],
-                "kinds": [number(value) for value in kinds[lower, upper]],
+                "kinds": [number(value) for value in found.kinds],
+                "arrows": _arrows(found.arrows) if seen.target == lower else None,
                 "shares": _shares(seen.reasons),
                 **pair_pictures(seen, comparison.cameras, sizes),
             }
@@ -194,6 +196,12 @@ def number(value: Any) -> float | None:
 def _by_view(table: Path, names: Sequence[str], metrics: Sequence[str]) -> list[Any]:
     rows = {r["view"]: r for r in read_rows(table, result_of("measure_consistency"), ["view"])}
     return [[number(rows.get(name, {}).get(metric)) for metric in metrics] for name in names]
+
+
+def _arrows(arrows: NDArray[np.float32]) -> list[list[int]]:
+    """Places in thousandths of the frame, displacements in ten-thousandths."""
+    whole = np.rint(arrows * (1e3, 1e3, 1e4, 1e4)).astype(int)
+    return [[int(value) for value in row] for row in whole]
 
 
 def _shares(reasons: NDArray[np.uint8]) -> list[float]:
