@@ -42,6 +42,7 @@ from headstyle.workflow.snakemake_internals import (
     config_files,
     planned_jobs,
     planned_logs,
+    rule_names,
     runs_on_this_machine,
 )
 from headstyle.workflow.stylization_plan import write_plan

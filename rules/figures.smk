@@ -22,6 +22,11 @@ def report_outputs():
     return [*measured_outputs(), *expand(f"{R}/plots/costs.{{kind}}", kind=["png", "html"])]
 
 
+def all_rules(wildcards):
+    """The names of all rules, by which the benchmarks are told apart."""
+    return rule_names(workflow)
+
+
 def measured_outputs():
     """Every file of the report whose making the figure of times and memory shows."""
     return [

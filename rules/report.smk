@@ -233,6 +233,7 @@ rule plot_costs:
     params:
         # Snakemake writes them; no rule can name them as an input.
         benchmarks=f"{R}/benchmarks",
+        rules=all_rules,
         assets=page_assets(),
         library=library_digest("plot_costs"),
     message:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 if __name__ == "__main__":
     with stage(snakemake) as log:
-        costs = read_costs(snakemake.params.benchmarks, tuple(RELATIVE_COSTS))
+        # The rules of a module may have a prefix, which their benchmarks have not.
+        rules = {*snakemake.params.rules, *RELATIVE_COSTS}
+        costs = read_costs(snakemake.params.benchmarks, rules)
         write_figure(snakemake.output.figure, costs_figure(costs))
         write_page(snakemake.output.page, costs_page(costs))
         log.info("%d jobs of %d stages", sum(len(c.seconds) for c in costs), len(costs))

@@ -124,7 +124,7 @@ def test_the_table_of_costs_is_of_the_rules_that_there_are():
         for rule, body in re.findall(BODY, file.read_text(), re.MULTILINE)
         if "benchmark:" in body
     }
-    assert set(RELATIVE_COSTS) == rules
+    assert set(RELATIVE_COSTS) <= rules
     # A module gives rules a prefix.
     assert relative_cost("headstyle_stylize_avatar") == RELATIVE_COSTS["stylize_avatar"]
     assert [relative_cost(name) for name in (*NO_WORK, "headstyle_all")] == [0, 0, 0]

@@ -69,7 +69,8 @@ class Progress:
         elif self._display:
             self._display.start()
         else:
-            self._write_unless("progress", f"{self.state.total} jobs to do")
+            jobs = "1 job" if self.state.total == 1 else f"{self.state.total} jobs"
+            self._write_unless("progress", f"{jobs} to do")
 
     def _job_info(self, record: Any) -> None:
         logs = list(record.log or ())

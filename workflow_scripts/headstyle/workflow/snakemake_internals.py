@@ -108,6 +108,12 @@ def planned_logs(workflow: Any) -> list[tuple[str, str]]:
         return [(job.rule.name, str(job.log[0])) for job in jobs if job.log]
 
 
+def rule_names(workflow: Any) -> list[str]:
+    """The names of all rules, once all files with rules are read; a module's with their prefix."""
+    with _relying_on("workflow.rules"):
+        return sorted(rule.name for rule in workflow.rules)
+
+
 def source_folder(workflow: Any) -> Path:
     """The folder of the file with rules that is being read.
 

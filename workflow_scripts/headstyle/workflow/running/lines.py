@@ -59,7 +59,8 @@ def finished_line(state: RunState, label: str, seconds: float) -> str:
 
 def all_done_line(state: RunState) -> str:
     """The line after the last job."""
-    return f"All {state.total} jobs are done, in {duration(state.seconds)}."
+    what = "The job is" if state.total == 1 else f"All {state.total} jobs are"
+    return f"{what} done, in {duration(state.seconds)}."
 
 
 def last_message(log: str) -> str:
