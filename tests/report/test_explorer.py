@@ -18,6 +18,7 @@ from headstyle.report.explorer import legend, page, pairs
 from headstyle.report.explorer.pairs import PairLooker
 from headstyle.report.explorer.scenes import scene_comparison
 from headstyle.report.explorer.splats import packed_splats
+from headstyle.report.explorer.subjects import fitting_sizes
 from headstyle.report.sheets import Avatar, Subject
 from PIL import Image
 from study import ROOT
@@ -34,11 +35,16 @@ def made(tmp_path_factory) -> tuple[Path, dict]:
 
 
 @pytest.fixture(scope="module")
-def looker(made) -> PairLooker:
+def scene(made) -> tuple[Subject, Avatar, Path]:
     folder = made[0] / "results" / "A"
     subject = Subject("A", folder / "masks/masks.json", folder / "views", folder / "baseline")
     avatar = Avatar("P4_low", folder / "avatars/P4_low", "P4", "", "", "low")
-    return PairLooker(scene_comparison(subject, avatar, folder / "adjacency.csv"), SETTING)
+    return subject, avatar, folder / "adjacency.csv"
+
+
+@pytest.fixture(scope="module")
+def looker(scene) -> PairLooker:
+    return PairLooker(scene_comparison(*scene), SETTING)
 
 
 class TestContents:
@@ -65,6 +71,29 @@ class TestContents:
             )
             mean = seen.difference[seen.reasons == pairs.COUNTS].mean()
             assert mean == pytest.approx(row["values"][1], rel=1e-3)
+
+    def test_arrows_start_on_pixels_that_are_compared(self, looker):
+        found = looker.kinds()
+        seen = {(pair.target, pair.source): pair for pair in looker.pairs(looker.positions)}
+        assert set(found) == {(i, i + 1) for i in range(4)}
+        heads = [pair.reasons != pairs.BACKGROUND for pair in seen.values()]
+        percent = 100 / np.sqrt(np.mean([head.sum() for head in heads]))
+        for pair, disagreement in found.items():
+            arrows = disagreement.arrows
+            columns, rows = (arrows[:, :2] * SIZE).astype(int).T
+            head = seen[pair].reasons != pairs.BACKGROUND
+            assert head[rows, columns].mean() > 0.9
+            # Displacements that cancel within a cell make the mean arrow shorter, never longer.
+            lengths = percent * np.linalg.norm(arrows[:, 2:] * SIZE, axis=1)
+            assert 0 < lengths.mean() < 1.2 * disagreement.kinds[1]
+
+    def test_a_smaller_share_of_the_page_makes_smaller_pictures(self, scene):
+        subject, avatar, adjacency = scene
+        large, small = (
+            fitting_sizes(subject, [avatar], adjacency, SETTING, most) for most in (10**7, 10**5)
+        )
+        assert small.pair_px < large.pair_px
+        assert small.splats < large.splats
 
     def test_packed_splats_keep_their_numbers(self):
         splats = ball_splats(0)

@@ -32,8 +32,12 @@ function toggleKeys() {
 }
 
 function onKey(event) {
-  const isField = event.target.matches("input, select, textarea");
-  if (event.ctrlKey || event.metaKey || event.altKey || (isField && event.key !== "Escape")) return;
+  const { key, target } = event;
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (target.matches("input, select, textarea") && key !== "Escape") return;
+  // What has the focus keeps the keys that move or press it.
+  if (key.startsWith("Arrow") && target.closest(".matrix, canvas, [role=slider]")) return;
+  if (key === " " && target.matches("button, a")) return;
   const acts = {
     "/": () => find("search").focus(),
     "[": () => stepAvatar(-1),
@@ -41,16 +45,14 @@ function onKey(event) {
     "?": toggleKeys,
     x: swapPair,
     t: toggleTurn,
-    Escape: () => event.target.blur(),
+    Escape: () => target.blur(),
     ArrowRight: () => stepView(1),
     ArrowLeft: () => stepView(-1),
     " ": togglePlay,
   };
-  const isOther = event.target.matches("button, a, canvas, [role=slider]") && [" ", "ArrowRight", "ArrowLeft"].includes(event.key);
-  const inMatrix = event.target.closest(".matrix") && event.key.startsWith("Arrow");
-  if (!acts[event.key] || inMatrix || (isOther && event.key === " ") || event.target.matches("canvas, [role=slider]") && isOther) return;
+  if (!acts[key]) return;
   event.preventDefault();
-  acts[event.key]();
+  acts[key]();
 }
 
 function start() {
@@ -58,7 +60,6 @@ function start() {
   setTheme(matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
   find("theme").addEventListener("click", () => setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark"));
   find("keys-button").addEventListener("click", toggleKeys);
-  document.addEventListener("keydown", onKey);
   for (const link of document.querySelectorAll("[data-part]")) {
     // The fragment of the address holds the state, so a link must not overwrite it.
     link.addEventListener("click", (event) => {
@@ -83,6 +84,7 @@ function start() {
   startPair();
   startViews();
   startSplats();
+  document.addEventListener("keydown", onKey);
 }
 
 start();
