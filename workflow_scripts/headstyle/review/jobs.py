@@ -16,6 +16,7 @@ STAGES = (
     *("score_renders", "measure_consistency", "map_inconsistency", "summarize", "judge_baseline"),
     *("draw_stages", "draw_avatars", "film_scene", "film_beside_baseline", "plot_study"),
     *("study_beside_reference", "write_table_pages", "write_overview", "calibrate_metrics"),
+    *("explore_subject", "write_explorer"),
     *("calibrate_trained", "evaluate_baseline", "full_evaluation", "export_splats"),
     *("export_scene", "export_turntable", "export_table", "plot_costs"),
 )

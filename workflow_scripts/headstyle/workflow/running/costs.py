@@ -16,7 +16,7 @@ RELATIVE_COSTS: Mapping[str, float] = {
     "draw_stages": 2,
     "estimate_poses": 10,
     "evaluate_baseline": 10,
-    "explore_subject": 10,
+    "explore_subject": 30,
     "export_scene": 2,
     "export_splats": 1,
     "export_table": 1,
