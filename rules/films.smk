@@ -19,7 +19,7 @@ rule film_scene:
     benchmark:
         f"{R}/benchmarks/{{subject}}/film_scene/{{scene}}.tsv"
     wildcard_constraints:
-        scene="|".join(FILMED),
+        scene=any_of(FILMED),
     conda:
         "../envs/calibration.yaml"
     threads: share_of_cores(len(SUBJECTS) * len(FILMED))

@@ -285,7 +285,7 @@ rule explore_subject:
 
 rule write_explorer:
     input:
-        subjects=expand(rules.explore_subject.output.content, subject=SUBJECTS),
+        subjects=of_subjects("explorer.json"),
         avatars=rules.summarize.output.avatars,
     output:
         page=report(

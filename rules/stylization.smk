@@ -125,5 +125,10 @@ rule sweep_strengths:
 # `snakemake --cores all strength_sweep`.
 rule strength_sweep:
     input:
-        expand(rules.sweep_strengths.output, subject=SUBJECTS, prompt=PROMPTS),
+        expand(
+            f"{R}/{{subject}}/strength_sweep/{{prompt}}.{{kind}}",
+            subject=SUBJECTS,
+            prompt=PROMPTS,
+            kind=["jpg", "csv"],
+        ),
     localrule: True
