@@ -338,7 +338,7 @@ def measure(
         params=SimpleNamespace(
             labels=labels, metrics=dict(SETTINGS) | changes, instruction=None, seed=0
         ),
-        wildcards=SimpleNamespace(subject="A", scene=scene),
+        wildcards=Files(subject="A", scene=scene),
         log=[str(folder / "log.txt")],
         rule="measure_consistency",
         threads=1,

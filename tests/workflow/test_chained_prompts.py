@@ -1,6 +1,7 @@
 """A prompt may start from the avatar of another one: what is planned, and what is refused."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -46,12 +47,14 @@ def test_an_avatar_of_an_avatar_waits_for_it_and_is_made_by_its_own_job(tmp_path
     study.write_settings()
     rows = ["prompt\ttext\tafter", "first\tRed hair\t", "second\tA painting\tfirst"]
     (tmp_path / "mine.tsv").write_text("\n".join(rows) + "\n")
-    plan = study.snakemake("--dry-run", "results/A/avatars/second_low/splats.ply")
-    [reason] = [line for line in plan.splitlines() if "avatars/second_low/splats.ply;" in line]
-    waits_for = reason.partition("Input files updated by another job:")[2]
-    assert "results/A/avatars/first_low/splats.ply" in waits_for
-    assert "results/A/avatars/first_low/renders" in waits_for
-    assert jobs(plan)["stylize_avatar"] == 2
+    target = "results/A/avatars/second_low/splats.ply"
+    assert jobs(study.snakemake("--dry-run", target))["stylize_avatar"] == 2
+    graph = study.snakemake(target, "--dag")
+    number = {
+        prompt: re.search(rf"(\d+)\[.*stylize_avatar.*prompt: {prompt}", graph)[1]
+        for prompt in ("first", "second")
+    }
+    assert f"{number['first']} -> {number['second']}" in graph
 
 
 def test_its_photographs_and_its_start_are_the_earlier_avatar(tmp_path):
