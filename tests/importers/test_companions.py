@@ -15,10 +15,10 @@ from headstyle.importers.cameras.polycam import Polycam
 from headstyle.importers.companions import (
     masks_of_data_set,
     points_of_data_set,
-    resized_depth,
 )
 from headstyle.importers.images import SUFFIXES
 from headstyle.importers.listing import list_files
+from headstyle.importers.pinholes import resized_depth
 from headstyle.importers.points import start_points
 from headstyle.importers.scenes import SceneFiles, read_scene
 from headstyle.importers.settings import ForeignScene, check_foreign, foreign_files

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,25 +16,22 @@ from headstyle.base.tables.ply import Table, read_ply_tables
 from headstyle.importers.cameras import companions_of, find_cameras
 from headstyle.importers.colmap_models import read_points
 from headstyle.importers.listing import match_files
-from headstyle.importers.pinholes import PixelMap, undistort_depth
 
 logger = logging.getLogger("headstyle")
 
 _POINTS = Origin("add it, or take its name out of the data set", "export the data set again")
 _COLORS = (("red", "green", "blue"), ("r", "g", "b"))
 _GRAY = 128
-# Small maps have sides of whole pixels.
-_SHAPE_TOLERANCE = 0.01
 
 
 @dataclass(frozen=True)
-class DepthFiles:
-    """Depth maps of views, and their unit."""
+class ViewFiles:
+    """What a data set brings for views: files in the views' order."""
 
-    files: dict[str, Path]
-    """By view."""
-    scale: float
-    """World units per unit of the files."""
+    masks: list[Path]
+    depths: list[Path]
+    depth_scale: float
+    """World units per unit of the depth files."""
 
 
 def masks_of_data_set(path: str | Path | None, images: Mapping[str, str | Path]) -> dict[str, Path]:
@@ -51,16 +47,17 @@ def masks_of_data_set(path: str | Path | None, images: Mapping[str, str | Path])
     return _files_of(path, companions_of(path).masks, images, "mask")
 
 
-def depths_of_data_set(
-    path: str | Path | None, images: Mapping[str, str | Path]
-) -> DepthFiles | None:
-    """The depth map of each view that has a frame in a data set; None where it names no depth.
+def files_of_data_set(
+    path: str | Path, images: Mapping[str, str | Path], *, masks: bool, depths: bool
+) -> ViewFiles:
+    """The masks and depth maps of the views, where they are wanted and the data set names any.
 
     The arguments and errors are those of `masks_of_data_set`.
     """
     found = companions_of(path)
-    files = _files_of(path, found.depths, images, "depth map")
-    return DepthFiles(files, found.depth_scale) if files else None
+    own_masks = _files_of(path, found.masks if masks else {}, images, "mask")
+    own_depths = _files_of(path, found.depths if depths else {}, images, "depth map")
+    return ViewFiles([*own_masks.values()], [*own_depths.values()], found.depth_scale)
 
 
 def points_of_data_set(
@@ -88,39 +85,6 @@ def points_of_data_set(
         colors = _colors(vertices)
     kept = np.isfinite(positions).all(axis=1)
     return positions[kept] * found.points_scale, colors[kept]
-
-
-def resized_mask(mask: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    """A mask of the same view at another size, as `resized_depth`; each pixel is a mean."""
-    if not _is_of_shape(mask, size):
-        return mask
-    return np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
-
-
-def resized_depth(depth: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    """A depth map of the same view at another size.
-
-    Bilinear on a surface; from the nearest pixel where one surface hides another.
-
-    Args:
-        depth: Shape `(h, w)`.
-        size: Width and height that are wanted. A map of another shape stays as it is, for the
-            reader of the scene to tell.
-    """
-    height, width = depth.shape
-    if not _is_of_shape(depth, size):
-        return depth
-    columns = (np.arange(size[0]) + 0.5) * width / size[0] - 0.5
-    rows = (np.arange(size[1]) + 0.5) * height / size[1] - 0.5
-    pixel_map: PixelMap = np.stack(np.meshgrid(columns, rows), axis=-1).astype(np.float32)
-    return undistort_depth(depth, pixel_map)
-
-
-def _is_of_shape(values: NDArray[np.float32], size: tuple[int, int]) -> bool:
-    """Whether a map has the shape of an image of this size, but another size."""
-    height, width = values.shape
-    same_shape = abs(width / height / (size[0] / size[1]) - 1) <= _SHAPE_TOLERANCE
-    return same_shape and size != (width, height)
 
 
 def _files_of(

@@ -19,6 +19,8 @@ PixelMap = NDArray[np.float32]
 
 # Neighboring depths that differ by more, relative to the pixel's, lie on different surfaces.
 _DEPTH_JUMP = 0.02
+# Small maps have sides of whole pixels.
+_SHAPE_TOLERANCE = 0.01
 
 
 class Undistortion:
@@ -30,6 +32,7 @@ class Undistortion:
     def __init__(self, cameras: Cameras, distorted: Mapping[str, Lens]) -> None:
         self._cameras = cameras
         self._distorted = distorted
+        self._sizes: list[tuple[int, int]] = [(w, h) for w, h in cameras.sizes.tolist()]
         self._last: tuple[Lens, PixelMap | None] | None = None
 
     def images(self, pictures: Sequence[Picture], paths: Sequence[Path]) -> list[RgbaImage]:
@@ -38,22 +41,26 @@ class Undistortion:
         return [self._moved(i, p.rgba(), undistort_image) for i, p in enumerate(pictures)]
 
     def masks(
-        self, masks: Sequence[NDArray[np.float32]], paths: Sequence[Path]
+        self, masks: Sequence[NDArray[np.float32]], paths: Sequence[Path], *, resized: bool = False
     ) -> list[NDArray[np.float32]]:
-        """The masks, `(H, W)` each."""
+        """The masks, `(H, W)` each; resized are those of another size."""
+        if resized:
+            masks = [resized_mask(i, size) for i, size in zip(masks, self._sizes, strict=False)]
         self._check_sizes(masks, paths)
         return [self._moved(i, mask, undistort_mask) for i, mask in enumerate(masks)]
 
     def depths(
-        self, depths: Sequence[NDArray[np.float32]], paths: Sequence[Path]
+        self, depths: Sequence[NDArray[np.float32]], paths: Sequence[Path], *, resized: bool = False
     ) -> list[NDArray[np.float32]]:
-        """The depth maps, `(H, W)` each."""
+        """The depth maps, `(H, W)` each; resized are those of another size."""
+        if resized:
+            depths = [resized_depth(z, size) for z, size in zip(depths, self._sizes, strict=False)]
         self._check_sizes(depths, paths)
         return [self._moved(i, depth, undistort_depth) for i, depth in enumerate(depths)]
 
     def _check_sizes(self, arrays: Sequence[NDArray[Any]], paths: Sequence[Path]) -> None:
-        for array, path, size in zip(arrays, paths, self._cameras.sizes.tolist(), strict=False):
-            found = [array.shape[1], array.shape[0]]
+        for array, path, size in zip(arrays, paths, self._sizes, strict=False):
+            found = (array.shape[1], array.shape[0])
             if found != size:
                 raise InputError(
                     f"{path} is {found[0]}x{found[1]} px but the render is {size[0]}x{size[1]} px;"
@@ -119,6 +126,39 @@ def undistort_depth(depth: NDArray[np.float32], pixel_map: PixelMap) -> NDArray[
     smooth = ((highest - lowest) <= _DEPTH_JUMP * depth).astype(np.float32)
     is_smooth = _remap(smooth, pixel_map, cv2.INTER_NEAREST) > 0
     return np.where(is_smooth, _remap(depth, pixel_map, cv2.INTER_LINEAR), nearest)
+
+
+def resized_mask(mask: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """A mask of the same view at another size, as `resized_depth`; each pixel is a mean."""
+    if not _is_of_shape(mask, size):
+        return mask
+    return np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
+
+
+def resized_depth(depth: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """A depth map of the same view at another size.
+
+    Bilinear on a surface; from the nearest pixel where one surface hides another.
+
+    Args:
+        depth: Shape `(h, w)`.
+        size: Width and height that are wanted. A map of another shape stays as it is, for
+            `Undistortion` to tell.
+    """
+    height, width = depth.shape
+    if not _is_of_shape(depth, size):
+        return depth
+    columns = (np.arange(size[0]) + 0.5) * width / size[0] - 0.5
+    rows = (np.arange(size[1]) + 0.5) * height / size[1] - 0.5
+    pixel_map: PixelMap = np.stack(np.meshgrid(columns, rows), axis=-1).astype(np.float32)
+    return undistort_depth(depth, pixel_map)
+
+
+def _is_of_shape(values: NDArray[np.float32], size: tuple[int, int]) -> bool:
+    """Whether a map has the shape of an image of this size, but another size."""
+    height, width = values.shape
+    same_shape = abs(width / height / (size[0] / size[1]) - 1) <= _SHAPE_TOLERANCE
+    return same_shape and size != (width, height)
 
 
 def _remap(values: NDArray[np.float32], pixel_map: PixelMap, how: int) -> NDArray[np.float32]:

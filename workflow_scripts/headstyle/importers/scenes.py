@@ -26,12 +26,7 @@ from headstyle.importers.agreement import (
     check_explained,
     check_matches,
 )
-from headstyle.importers.companions import (
-    depths_of_data_set,
-    masks_of_data_set,
-    resized_depth,
-    resized_mask,
-)
+from headstyle.importers.companions import files_of_data_set
 from headstyle.importers.depths import DEPTH_SUFFIXES, Depth, read_depths
 from headstyle.importers.given_poses import read_scene_cameras
 from headstyle.importers.images import SUFFIXES as IMAGE_SUFFIXES
@@ -125,19 +120,26 @@ def read_scene(
     # Which file is whose.
     views = list_views(files.renders, IMAGE_SUFFIXES, f"{prefix}renders")
     before_files = files_of_views(files.unedited, views, _IMAGES, f"{prefix}unedited")
+    mask_files = files_of_views(files.masks, views, _MASKS, f"{prefix}masks")
+    depth_files = files_of_views(files.depths, views, _DEPTHS, f"{prefix}depths")
+    brought = files_of_data_set(
+        files.cameras, views, masks=not mask_files, depths=not (depth_files or before_files)
+    )
+    _check_depths_are_known([*depth_files, *brought.depths, *before_files], prefix)
     # What the files hold.
     pictures = [read_picture(path) for path in views.values()]
     before = [read_picture(path) for path in before_files]
     sizes = {view: picture.size for view, picture in zip(views, pictures, strict=True)}
     found = read_scene_cameras(files.cameras, sizes, files.camera_axes, views)
-    masks, mask_files = _masks(files, views, sizes, prefix)
-    depths, depth_files = _depths(files, views, sizes, prefix)
+    masks = read_masks(mask_files or brought.masks)
+    scale = files.depth_scale or (brought.depth_scale if brought.depths else None)
+    depths = read_depths(depth_files or brought.depths, scale, f"{prefix}depth_scale")
     # The same, as pinholes show it.
     pinholes = Undistortion(found.cameras, found.distorted)
     renders = pinholes.images(pictures, [*views.values()])
     unedited = pinholes.images(before, before_files)
-    masks = pinholes.masks(masks, mask_files)
-    depths = pinholes.depths(depths, depth_files)
+    masks = pinholes.masks(masks, mask_files or brought.masks, resized=not mask_files)
+    depths = pinholes.depths(depths, depth_files or brought.depths, resized=not depth_files)
     # What is foreground, and what is compared.
     _tell_unused(found.unused, len(views))
     surface = [(depth > 0).astype(np.float32) for depth in depths]
@@ -160,43 +162,13 @@ def read_scene(
     return ForeignScene(found.cameras, renders, depths or None, unedited or None, pairs, explained)
 
 
-def _masks(
-    files: SceneFiles,
-    views: Mapping[str, Path],
-    sizes: Mapping[str, tuple[int, int]],
-    prefix: str,
-) -> tuple[list[NDArray[np.float32]], list[Path]]:
-    """Each view's mask and its file, from the folder that is named or from the data set."""
-    if files.masks is not None:
-        paths = files_of_views(files.masks, views, _MASKS, f"{prefix}masks")
-        return read_masks(paths), paths
-    paths = list(masks_of_data_set(files.cameras, views).values())
-    masks = read_masks(paths)
-    return [resized_mask(mask, sizes[v]) for mask, v in zip(masks, views, strict=False)], paths
-
-
-def _depths(
-    files: SceneFiles,
-    views: Mapping[str, Path],
-    sizes: Mapping[str, tuple[int, int]],
-    prefix: str,
-) -> tuple[list[Depth], list[Path]]:
-    """Each view's depth and its file, as `_masks`; nothing where a fit is to give it."""
-    key = f"{prefix}depth_scale"
-    if files.depths is not None:
-        paths = files_of_views(files.depths, views, _DEPTHS, f"{prefix}depths")
-        return read_depths(paths, files.depth_scale, key), paths
-    if files.unedited is not None:
-        return [], []
-    found = depths_of_data_set(files.cameras, views)
-    if found is None:
+def _check_depths_are_known(files: Sequence[Path], prefix: str) -> None:
+    """Raise an InputError where neither depth maps nor views to fit splats to are given."""
+    if not files:
         raise InputError(
             f"{prefix}depths is null: name a folder of depth maps, or in {prefix}unedited the views"
             " before the edit, to which splats are fitted for their depth"
         )
-    paths = list(found.files.values())
-    depths = read_depths(paths, files.depth_scale or found.scale, key)
-    return [resized_depth(d, sizes[v]) for d, v in zip(depths, views, strict=False)], paths
 
 
 def _tell_unused(unused: Sequence[str], used: int) -> None:
