@@ -1,7 +1,7 @@
 """Which avatars are trained: each scene with its ladders and traps."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -196,11 +196,6 @@ def trained_settings(config: Mapping[str, Any]) -> TrainedSettings:
         stylization=laid_over(config["stylization"], section["stylization"]),
         metrics={**config["metrics"], "names": list(section["metrics"])},
     )
-
-
-def scaled(views: EditedViews, rig: RigSettings, factor: float) -> EditedViews:
-    """The same views with cameras of larger frames; the images stay as they are."""
-    return views if factor == 1 else replace(views, cameras=rig.cameras(factor))
 
 
 def unknown_names(settings: TrainedSettings) -> list[str]:

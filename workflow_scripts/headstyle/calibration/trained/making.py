@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from headstyle.avatars.schedules import all_edits, make_schedule
 from headstyle.base.cameras import Cameras
 from headstyle.base.devices import use_threads
 from headstyle.base.embedded import embedded_file
@@ -95,7 +96,8 @@ def make_rung(
     row |= strengths.iloc[:, 1:].mean().to_dict()
     if trap.frames == 1:
         row |= distance_to_truth(images, views.edited)
-        last = edits(1)
+        schedule = make_schedule(scene.sections(trap)["stylization"])
+        last = edits(max(edit.cycle for edit in all_edits(schedule, len(cameras))))
         own = _scores(scene, last, unedited, depths, cameras, kept, device)
         row |= {f"edits_{name}": value for name, value in own.items()}
     return row | {"train_s": trained, "seconds": time.monotonic() - started}
