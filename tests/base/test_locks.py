@@ -15,8 +15,9 @@ import os, sys, time
 from headstyle.base.locks import claim_folder
 claim = claim_folder(sys.argv[1])
 child = os.fork() if sys.argv[2] == "forks" else None
-# A child says so, too: before it runs, it has not let go of what it inherits.
-print(child, flush=True)
+# A child says so, too: before it runs, it has not let go of what it inherits. Each line is one
+# write, so that the two do not mix.
+os.write(1, f"{child}\\n".encode())
 time.sleep(600)
 """
 
