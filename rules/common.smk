@@ -45,7 +45,7 @@ from headstyle.workflow.snakemake_internals import (
     rule_names,
     runs_on_this_machine,
 )
-from headstyle.workflow.stylization_plan import write_plan
+from headstyle.workflow.stylization_plan import turn, write_plan
 from headstyle.review import plans
 from headstyle.base.locks import claim_folder
 from headstyle.importers.cameras import readable_companions
@@ -295,6 +295,11 @@ def avatar_start_splats(wildcards):
 def avatar_start_renders(wildcards):
     """The renders of the scene that an avatar starts from."""
     return f"{avatar_start(wildcards)}/renders"
+
+
+def avatar_turn(wildcards):
+    """Priority of an avatar's job."""
+    return turn(f"{wildcards.prompt}_{wildcards.strength}", AVATARS)
 
 
 def avatar_strength(wildcards):

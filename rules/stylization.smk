@@ -64,6 +64,7 @@ rule stylize_avatar:
         f"{R}/logs/{{subject}}/stylize_avatar_{{prompt}}_{{strength}}.log",
     benchmark:
         f"{R}/benchmarks/{{subject}}/stylize_avatar_{{prompt}}_{{strength}}.tsv"
+    priority: avatar_turn
     conda:
         "../envs/stylization.yaml"
     threads: share_of_cores(len(SUBJECTS) * len(AVATARS))

@@ -39,3 +39,16 @@ def write_plan(path: str | Path, jobs: Sequence[PlannedJob], avatars: Sequence[s
     write_json(
         path, sorted(entries, key=lambda entry: place[f"{entry['prompt']}_{entry['strength']}"])
     )
+
+
+def turn(avatar: str, avatars: Sequence[str]) -> int:
+    """Priority of an avatar's job: all subjects' first avatars precede anybody's second, and so on.
+
+    Jobs of one subject share its avatars, and each loads the weights. So where jobs run side by
+    side, they should be of different subjects first.
+
+    Args:
+        avatar: Prompt and strength, as `P1_low`.
+        avatars: Those of each subject. Others have the priority 0.
+    """
+    return len(avatars) - avatars.index(avatar) if avatar in avatars else 0
