@@ -1,14 +1,16 @@
 """Train the unstylized splats of one subject on its views, or take known ones.
 
 Input:  cameras   views/cameras.json; beside it the views' images and points.npz
-        known     a file of known splats to start from; may be missing
+        known     a file of known splats to start from, or of a training's state to go on from; may
+                  be missing
 Output: splats    splats.ply, 3DGS layout
         renders   folder of {view}.png, RGBA with straight alpha
         depth     folder of {view}.npz: median, expected (z, 0 = no surface)
         history   iteration, loss, psnr, splats, seconds
         metrics   metrics.json: PSNR and SSIM over the foreground, held-out views apart
 
-The scenes of `save_iterations` lie beside the splats as iterations/{iteration}.ply.
+The scenes of `save_iterations` lie beside the splats as iterations/{iteration}.ply, the states of
+`checkpoint_iterations` as iterations/{iteration}.safetensors.
 
 While it trains, its state lies in the folder {output folder}.checkpoint, from which an interrupted
 training goes on.
@@ -28,6 +30,7 @@ from headstyle.rendering.devices import best_device
 from headstyle.rendering.splat_files import read_splats
 from headstyle.rendering.splats import to_splats, write_ply
 from headstyle.training import baseline
+from headstyle.training.checkpoints import STATE_SUFFIX
 from headstyle.training.trainer import TrainingSettings
 from headstyle.workflow.stage import stage
 
@@ -45,8 +48,10 @@ if __name__ == "__main__":
             section["holdout"] = held_out_views(snakemake.params.given_poses, cameras.names)
         settings = TrainingSettings.from_config(section)
         images = read_views(folder, cameras)
-        start = None
-        if path := snakemake.input.get("known"):
+        path, start, state = snakemake.input.get("known"), None, None
+        if path and Path(path).suffix.lower() == STATE_SUFFIX:
+            state = path
+        elif path:
             known = read_splats(path)
             arrays = {name: value.detach().numpy() for name, value in known.items()}
             kept = in_foreground(path, arrays["means"].astype(float), cameras, images)
@@ -60,12 +65,14 @@ if __name__ == "__main__":
                 checkpoints=results.with_name(f"{results.name}.checkpoint"),
                 start=start,
                 saved_scenes=results / "iterations",
+                state=state,
             )
             splats, exposures, history = trainer.splats, trainer.exposures, trainer.history
             kept_iteration = trainer.kept_iteration or settings.iterations
         elif start is None:
             raise InputError(
-                "baseline.iterations is 0, but the subject has no known splats; name their file in"
+                "baseline.iterations is 0, but the subject has no known splats (the state of a"
+                " training is none); name their file in"
                 " the column splats of the subjects table, or train some iterations"
             )
         else:

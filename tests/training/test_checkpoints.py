@@ -201,3 +201,50 @@ def test_a_checkpoint_with_a_flipped_bit_is_not_resumed(tmp_path):
     path.write_bytes(content)
     with pytest.raises(ValueError, match="checksum"):
         read_state(path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"refine": EVENTFUL, "max_splats": 300, "exposure_rate": 0.01, "dropout": 0.1},
+        {"refine": EVENTFUL, "max_splats": 300, "strategy": "mcmc", "selection_every": 2},
+    ],
+    ids=["default", "mcmc"],
+)
+def test_a_training_goes_on_from_a_saved_state_as_if_it_never_stopped(ball, tmp_path, changes):
+    chosen = settings(iterations=30, checkpoint_iterations=[17], **changes)
+    expected = train_on_views(*ball, chosen, seed=3, saved_scenes=tmp_path)
+    found = train_on_views(*ball, chosen, seed=3, state=tmp_path / "17.safetensors")
+    assert bytes_of(found) == bytes_of(expected)
+    assert [row.loss for row in found.history] == [row.loss for row in expected.history]
+
+
+def test_a_saved_state_goes_on_to_more_iterations_than_were_planned(ball, tmp_path):
+    short = settings(iterations=10, checkpoint_iterations=[10])
+    train_on_views(*ball, short, seed=3, saved_scenes=tmp_path)
+    longer = settings(iterations=16)
+    found = train_on_views(*ball, longer, seed=3, state=tmp_path / "10.safetensors")
+    assert [row.iteration for row in found.history] == list(range(1, 17))
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"iterations": 10}, "set baseline.iterations above 10"),
+        ({"holdout": 2}, "other views or cameras"),
+        ({"sh_degree": 2}, "another baseline.sh_degree"),
+        ({"exposure_rate": 0.01}, "another baseline.exposure_rate"),
+    ],
+)
+def test_a_state_that_another_training_cannot_go_on_from_is_told(ball, tmp_path, changes, told):
+    short = settings(iterations=10, checkpoint_iterations=[10])
+    train_on_views(*ball, short, seed=3, saved_scenes=tmp_path)
+    other = settings(**{"iterations": 16, **changes})
+    with pytest.raises(InputError, match=told):
+        train_on_views(*ball, other, seed=3, state=tmp_path / "10.safetensors")
+
+
+def test_a_file_that_is_no_state_is_told(ball, tmp_path):
+    (tmp_path / "7.safetensors").write_bytes(b"ply\n")
+    with pytest.raises(InputError, match=r"7\.safetensors is no state of a training"):
+        train_on_views(*ball, settings(), seed=3, state=tmp_path / "7.safetensors")

@@ -23,7 +23,13 @@ from headstyle.base.tables.rows import write_cells
 from headstyle.losses.photometric import color_corrected, foreground_scores, psnr
 from headstyle.rendering.renderer import Splats, render_views
 from headstyle.rendering.splats import splats_from_points, to_splats, write_ply
-from headstyle.training.checkpoints import Checkpoints, task_digest
+from headstyle.training.checkpoints import (
+    STATE_SUFFIX,
+    Checkpoints,
+    go_on_from,
+    save_training,
+    task_digest,
+)
 from headstyle.training.exposure import Exposures, exposed
 from headstyle.training.selection import Selection, split_for_selection, split_views
 from headstyle.training.trainer import (
@@ -52,6 +58,7 @@ def train_on_views(
     checkpoints: str | Path | None = None,
     start: Splats | None = None,
     saved_scenes: str | Path | None = None,
+    state: str | Path | None = None,
 ) -> SplatTrainer:
     """Train a scene from sparse points, or from a known scene, on all views that are not held out.
 
@@ -66,18 +73,23 @@ def train_on_views(
         checkpoints: Folder of the checkpoint. An interrupted training continues from it, and a
             complete training removes it.
         start: A scene to start from in place of the points; its number of splats is kept at first.
-        saved_scenes: Folder for `{iteration}.ply` of `settings.save_iterations`.
+        saved_scenes: Folder for `{iteration}.ply` of `settings.save_iterations`, and for
+            `{iteration}.safetensors` of `settings.checkpoint_iterations`.
+        state: One of the latter, to go on from. If no setting changed, the result has the bytes of
+            the training that saved it.
 
     Returns:
         The trainer after its last iteration, with the chosen splats and the history.
 
     Raises:
-        InputError: the scene diverged, or too few views or points are left.
+        InputError: the scene diverged, too few views or points are left, or as `go_on_from`.
     """
     trainer, selection = prepare_training(
         cameras, images, points, colors, settings, seed, device, start
     )
     known = [] if start is None else [scene_digest(start)]
+    if state is not None:
+        known.append(go_on_from(state, trainer, selection))
     task = task_digest(cameras, images, points, colors, settings, seed, device, __version__, *known)
     saved = Checkpoints(checkpoints, settings.checkpoint_every_s, task)
     saved.resume(trainer, selection)
@@ -151,6 +163,8 @@ def _iterate(
         selection.look(trainer.splats, iteration, last, trainer.exposures)
         if scenes and iteration in trainer.settings.save_iterations:
             write_ply(scenes / f"{iteration}.ply", trainer.splats)
+        if scenes and iteration in trainer.settings.checkpoint_iterations:
+            save_training(scenes / f"{iteration}{STATE_SUFFIX}", trainer, selection)
         if not last:
             saved.write_when_due(trainer, selection)
 

@@ -1,4 +1,7 @@
-"""Checkpoints of a training: everything that its next iterations depend on, in one file.
+"""States of a training: everything that its next iterations depend on, in one file.
+
+A checkpoint is written every so many seconds, for a training that is interrupted. A saved state is
+written after chosen iterations, for a later training that goes on from it.
 
 The file has the safetensors format. The tensors `splats.*` are the scene, and `moments.*` are
 Adam's state. The metadata holds the rest of the state as JSON. One file is written in one step, so
@@ -8,10 +11,11 @@ tensors and metadata always belong together.
 import hashlib
 import json
 import logging
+import math
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +27,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from headstyle.base.cameras import Cameras
+from headstyle.base.errors import InputError
 from headstyle.base.files import whole_file
 from headstyle.training.selection import Selection
 from headstyle.training.settings import TrainingSettings
@@ -31,6 +36,8 @@ from headstyle.training.trainer import HistoryRow, SplatTrainer
 logger = logging.getLogger("headstyle")
 
 FILE = "training.safetensors"
+STATE_SUFFIX = ".safetensors"
+"""Of files with a training's state, unlike those that hold splats alone."""
 UNREADABLE = (OSError, SafetensorError, KeyError, TypeError, ValueError)
 """What `read_state` raises for a file that is missing or damaged."""
 
@@ -77,11 +84,7 @@ class Checkpoints:
         if self.folder is None or time.monotonic() - self._written < self.every_s:
             return
         if trainer.broken_tensor() is None:
-            tensors, described = state_of(trainer)
-            described |= {"task": self.task, "selection": selection.described()}
-            tensors |= selection.tensors()
-            with whole_file(self.folder / FILE) as partial:
-                write_state(partial, tensors, described)
+            save_training(self.folder / FILE, trainer, selection, task=self.task)
             self.iteration = trainer.iteration
         self._written = time.monotonic()
 
@@ -95,6 +98,75 @@ class Checkpoints:
         """Delete the folder: the training is complete."""
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def save_training(
+    path: str | Path, trainer: SplatTrainer, selection: Selection, **more: str
+) -> None:
+    """Write the state of a training and of its selection; `more` is kept beside it."""
+    tensors, described = state_of(trainer)
+    tensors |= selection.tensors()
+    described |= {"selection": selection.described(), "views": _views_digest(trainer), **more}
+    # A training that started from a known scene uses all of its harmonics.
+    described["sh_degree_every"] = trainer.settings.sh_degree_every
+    with whole_file(path) as partial:
+        write_state(partial, tensors, described)
+
+
+def go_on_from(path: str | Path, trainer: SplatTrainer, selection: Selection) -> str:
+    """Put a new training into a saved state, so that it goes on as that training would have.
+
+    Iterations count on from the saved ones. Settings may differ; they count from here on.
+
+    Returns:
+        The checksum of the state.
+
+    Raises:
+        InputError: the file cannot be read, is of other training views or other cameras, of another
+            degree of harmonics, with or without exposures unlike this training, of another kind of
+            device, or this training ends before it.
+    """
+    try:
+        tensors, described = read_state(path)
+        views, iteration = described["views"], described["iteration"]
+    except UNREADABLE as error:
+        raise InputError(
+            f"{path} is no state of a training ({error}); name a file that"
+            " baseline.checkpoint_iterations saved, or splats as PLY"
+        ) from None
+    settings = trainer.settings
+    if views != _views_digest(trainer):
+        raise InputError(
+            f"{path} is the state of a training on other views or cameras, so that it cannot go on"
+            " here; train anew, or start from the splats of that iteration (PLY)"
+        )
+    degree = math.isqrt(tensors["splats.shN"].shape[1] + 1) - 1
+    for key, saved, found in (
+        ("sh_degree", degree, trainer.sh_degree),
+        ("exposure_rate", "exposures" in tensors, trainer.exposures is not None),
+    ):
+        if saved != found:
+            raise InputError(
+                f"{path} is the state of a training with another baseline.{key}; set {key} as it"
+                " was, or start from the splats of that iteration (PLY)"
+            )
+    if iteration >= settings.iterations:
+        raise InputError(
+            f"{path} is the state after iteration {iteration}, and baseline.iterations is"
+            f" {settings.iterations}; set baseline.iterations above {iteration}"
+        )
+    try:
+        restore(trainer, tensors, described)
+    except (RuntimeError, TypeError):  # A generator's state belongs to one kind of device.
+        raise InputError(
+            f"{path} was saved on another kind of device than {trainer.device.type}; go on there,"
+            " or start from the splats of that iteration (PLY)"
+        ) from None
+    if described["sh_degree_every"] == 0:
+        trainer.settings = replace(settings, sh_degree_every=0)
+    selection.restore(tensors, described["selection"])
+    logger.info("going on after iteration %d from %s", iteration, path)
+    return _checksum(tensors, json.dumps(described))
 
 
 def write_state(
@@ -175,6 +247,15 @@ def task_digest(
         digest.update(np.ascontiguousarray(array).tobytes())
     for image in images:
         digest.update(np.ascontiguousarray(image).tobytes())
+    return digest.hexdigest()
+
+
+def _views_digest(trainer: SplatTrainer) -> str:
+    """Digest of the training views: their names, cameras and order."""
+    cameras = trainer.cameras
+    digest = hashlib.sha256(json.dumps(cameras.names).encode())
+    for array in (cameras.sizes, cameras.intrinsics, cameras.world_to_camera):
+        digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
 
 

@@ -99,6 +99,8 @@ class TrainingSettings:
     """Seconds between checkpoints; 0 for none."""
     save_iterations: tuple[int, ...] = ()
     """Iterations after which the scene is saved as a file of its own."""
+    checkpoint_iterations: tuple[int, ...] = ()
+    """Iterations after which the training's state is saved, from which another one may go on."""
     cuda_graphs: bool = False
     """Whether a GPU replays recorded iterations where possible."""
 
@@ -112,7 +114,8 @@ class TrainingSettings:
         section = dict(config)
         section["refine"] = RefineSettings(**section["refine"])
         section["learning_rates"] = LearningRates(**section["learning_rates"])
-        section["save_iterations"] = tuple(section.get("save_iterations", ()))
+        for key in ("save_iterations", "checkpoint_iterations"):
+            section[key] = tuple(section.get(key, ()))
         if not isinstance(section["holdout"], int):
             section["holdout"] = tuple(section["holdout"])
         settings = cls(**section)

@@ -389,7 +389,8 @@ def check_subject(row: Row, table: str) -> None:
         path = row.get(column)
         if path and path != "none" and not Path(path).exists():
             raise InputError(f"{where}: {column} {path} does not exist; correct the path")
-    if row.get("splats") and not row.get("poses"):
+    is_state = row.get("splats", "").endswith(".safetensors")  # Of the subject's own training.
+    if row.get("splats") and not row.get("poses") and not is_state:
         raise InputError(
             f"{where}: the column splats needs the column poses, as splats lie in the world of"
             " their cameras"
