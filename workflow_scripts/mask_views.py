@@ -70,6 +70,7 @@ if __name__ == "__main__":
             failed |= {v: entry for v, entry in found.items() if isinstance(entry, InputError)}
             check_enough_left(failed, total, params.go_on, params.min_views)
             views = {v: entry for v, entry in found.items() if isinstance(entry, dict)}
+            masker.check_polarity(views)
             reasons = failed | frameless
             left_out = {view: str(reason) for view, reason in sorted(reasons.items())}
             content = {"steps": masker.steps, "views": views, "left_out": left_out}

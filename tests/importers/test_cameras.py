@@ -225,6 +225,19 @@ def test_a_byte_order_mark_is_no_fault_and_a_fault_of_the_users_file_is_not_ours
         assert "delete" not in str(error.value)
 
 
+def test_null_in_a_transforms_file_means_that_nothing_is_told(tmp_path):
+    content = frames()
+    path = write_json(tmp_path / "transforms.json", content)
+    expected = read_scene_cameras(path, SIZES)
+    nothing = dict.fromkeys(("camera_model", "k1", "p1", "w", "cy", "ply_file_path"))
+    content |= nothing | {"aabb_scale": None}
+    for frame in content["frames"]:
+        frame |= {"fl_x": None, "mask_path": None, "camera_model": None}
+    found = read_scene_cameras(write_json(path, content), SIZES)
+    np.testing.assert_array_equal(found.cameras.intrinsics[:, 0], expected.cameras.intrinsics[:, 0])
+    assert find_cameras(path)[0].maker == "nerfstudio"
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -406,6 +419,24 @@ def test_text_models_keep_names_with_spaces_and_need_no_points(tmp_path):
         for with_points in (True, False):
             folders.append(tmp_path / f"root {len(folders)}")
             colmap_text(folders[-1] / place, with_points)
+    expected = {name: float(i) for i, name in enumerate(NAMES, start=1)}
+    assert in_own_process(all_names_and_depths, folders) == [expected] * len(folders)
+
+
+def test_text_models_need_no_lines_of_features(tmp_path):
+    folder = colmap_text(tmp_path / "model")
+    whole = (folder / "images.txt").read_text(encoding="utf-8")
+    variants = {
+        "without": whole.replace("\n\n", "\n"),
+        "no last line": whole.rstrip("\n"),
+        "spaces": whole.replace("\n\n", "  \n   \n"),
+        "windows": whole.replace("\n", "\r\n"),
+        "features": whole.replace("\n\n", "\n1.5 2.5 -1 3 4 -1\n"),
+    }
+    folders = []
+    for name, text in variants.items():
+        folders.append(colmap_text(tmp_path / name))
+        (folders[-1] / "images.txt").write_bytes(text.encode())
     expected = {name: float(i) for i, name in enumerate(NAMES, start=1)}
     assert in_own_process(all_names_and_depths, folders) == [expected] * len(folders)
 

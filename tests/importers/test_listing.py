@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from headstyle.base.errors import InputError
 from headstyle.importers.listing import (
+    images_below,
     list_files,
     look_alikes,
     match_files,
@@ -58,6 +59,31 @@ def test_files_in_the_folder_go_first_and_a_shared_folder_is_no_part_of_a_name(t
     assert names == ["images_1", "images_2", "more_1"]
     make(tmp_path / "root", "3.png")
     assert list(list_files(tmp_path / "root", SUFFIXES, "").files) == ["3"]
+
+
+@pytest.mark.parametrize("mask", ["{}_mask.png", "mask_{}.png", "{}.jpg.png", "{}_MASK.png"])
+def test_a_mask_beside_its_image_is_no_view_and_is_told(tmp_path, mask):
+    make(tmp_path, "1.jpg", "2.jpg", "my_mask.jpg", mask.format(1), mask.format(2))
+    found = list_files(tmp_path, SUFFIXES, "")
+    assert list(found.files) == ["1", "2", "my_mask"]
+    assert found.left_out == (f"2 masks (to use them, name {tmp_path} as the masks)",)
+
+
+def test_what_images_were_made_from_is_no_second_set_of_views(tmp_path):
+    make(tmp_path, "input/1.jpg", "images/1.jpg", "images_2/1.png", "sparse/0/cameras.bin")
+    found = list_files(tmp_path, SUFFIXES, "")
+    assert found.files == {"1": tmp_path / "images/1.jpg"}
+    assert found.left_out == ("1 in the folder images_2", "1 in the folder input")
+    assert images_below(tmp_path, SUFFIXES) == [tmp_path / "images/1.jpg"]
+    make(tmp_path / "other", "input/1.jpg", "input/2.jpg")
+    assert list(list_files(tmp_path / "other", SUFFIXES, "").files) == ["1", "2"]
+
+
+def test_thumbnails_and_records_of_systems_are_passed_over_in_silence(tmp_path):
+    make(tmp_path, "DCIM/1.jpg", "DCIM/@eaDir/1.jpg/THUMB_XL.jpg", "__MACOSX/DCIM/._1.jpg")
+    make(tmp_path, "DCIM/1.AAE", "DCIM/1.xmp", "DCIM/Thumbs.db", "DCIM/.DS_Store", "DCIM/1.THM")
+    found = list_files(tmp_path, SUFFIXES, "")
+    assert (list(found.files), found.left_out) == (["1"], ())
 
 
 def test_links_to_folders_are_followed_once(tmp_path):

@@ -214,6 +214,19 @@ def test_faults_of_metashapes_file_are_told(tmp_path):
     assert "sensor '7' is missing" in refusal(path)
 
 
+def test_chunks_that_are_switched_off_do_not_count_and_a_label_stands_once(tmp_path):
+    path, whole = tmp_path / "a.xml", metashape()
+    chunk = whole[whole.index("<chunk") : whole.index("</document>")]
+    off = chunk.replace('enabled="true"', 'enabled="false"')
+    path.write_text(whole.replace("</document>", off + "</document>"))
+    read_image_1(path)
+    camera = whole[whole.index('<camera id="0"') : whole.index("</group>")]
+    path.write_text(whole.replace("</group>", camera + "</group>"))
+    assert "a.xml has 2 cameras called 'IMG_1'; give the photographs different names" in refusal(
+        path
+    )
+
+
 def test_xml_that_defines_entities_is_refused_before_they_grow(tmp_path):
     laughs = "".join(f'<!ENTITY l{i + 1} "{f"&l{i};" * 10}">' for i in range(9))
     bomb = f'<!DOCTYPE document [<!ENTITY l0 "ha">{laughs}]>\n<document'
@@ -289,6 +302,23 @@ def test_rows_and_keyframes_that_lack_something_are_named(tmp_path):
     del content["t_12"]
     keyframe.write_text(json.dumps(content))
     assert "is not the camera of the keyframe 'IMG_1' (t_12 is missing)" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(("separator", "point"), [(";", "."), (";", ","), ("\t", ",")])
+def test_rows_are_read_with_the_separators_of_spreadsheets(tmp_path, separator, point):
+    write_reality_capture(tmp_path)
+    path = tmp_path / "rc.csv"
+    expected = pose_of_image_1(path)
+    text = path.read_text().replace(",", separator).replace(".", point)
+    path.write_text(text.replace("#cameras 1\n", ""))
+    np.testing.assert_array_equal(pose_of_image_1(path), expected)
+    path.write_text(text + text.splitlines()[-1])
+    assert "has 2 cameras called 'IMG_1'" in refusal(path)
+
+
+def pose_of_image_1(path: Path) -> np.ndarray:
+    kind, place = find_cameras(path)
+    return kind.read(place, {"IMG_1": SIZE})["IMG_1"].world_to_camera
 
 
 def test_a_file_that_is_far_too_large_is_not_read(tmp_path, monkeypatch):

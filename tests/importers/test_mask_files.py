@@ -135,6 +135,7 @@ def test_a_mask_without_foreground_is_named():
             "{0}.tiff",
             "sub/{0}.png",
         ),
+        *("{0}-removebg-preview.png", "{0}_seg.png", "{0}_fg.png", "{0}.out.png", "{0}_no_bg.png"),
     ],
 )
 def test_masks_are_found_by_the_names_that_programs_give(tmp_path, name):
@@ -146,6 +147,14 @@ def test_masks_are_found_by_the_names_that_programs_give(tmp_path, name):
         Image.fromarray(truth()).save(path)
     expected = {view: folder / name.format(view) for view in views}
     assert find_masks(folder, views) == expected
+
+
+def test_a_mask_is_found_whose_word_stands_before_the_number(tmp_path):
+    for i in range(2):
+        Image.fromarray(truth()).save(tmp_path / f"frame_mask_000{i}.png")
+    views = {f"frame_000{i}": f"photos/frame_000{i}.jpg" for i in range(2)}
+    found = find_masks(tmp_path, views)
+    assert found == {v: tmp_path / f"frame_mask_{v[-4:]}.png" for v in views}
 
 
 def test_a_name_with_mask_goes_first_and_names_in_another_case_go_last(tmp_path):

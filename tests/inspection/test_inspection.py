@@ -51,6 +51,17 @@ def test_photographs_are_counted_by_size_and_what_is_wrong_is_named(photographs)
     assert said(found, "without mask") == "c, d"
 
 
+def test_masks_among_photographs_and_cameras_that_cannot_be_read_are_told(tmp_path):
+    for name in ("a.png", "b.png", "a_mask.png", "b_mask.png"):
+        Image.new("L", (60, 90), 9).save(tmp_path / name)
+    (tmp_path / "transforms.json").write_text('{"frames": [{}]}')
+    found = inspect_path(tmp_path)
+    assert found.title.endswith(": 2 photographs")
+    assert said(found, "masks") == f"2 of 2 views have one in {tmp_path}"
+    assert found.subject["masks"] == str(tmp_path)
+    assert "frame 0 has no file_path" in said(found, "cameras")
+
+
 def test_the_row_of_the_subjects_table_names_what_was_found(photographs, tmp_path, capsys):
     assert main(["inspect", str(photographs), "--out", str(tmp_path / "out")]) == 0
     assert "60x90 px" in capsys.readouterr().out

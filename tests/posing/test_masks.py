@@ -10,7 +10,11 @@ import pytest
 from headstyle.base.errors import InputError
 from headstyle.base.files import read_json
 from headstyle.importers.images import turn_upright
-from headstyle.posing.given_masks import masks_follow_stored_pixels, read_given_mask
+from headstyle.posing.given_masks import (
+    looks_inverted,
+    masks_follow_stored_pixels,
+    read_given_mask,
+)
 from headstyle.posing.masks import (
     ChromaKey,
     Masker,
@@ -142,6 +146,41 @@ def test_a_given_mask_of_another_size_is_named(tmp_path):
     given_mask(tmp_path / "a.png", 5, 4)
     with pytest.raises(InputError, match=r"a\.png is 4x5 px but its photograph is 4x6 px"):
         read_given_mask(tmp_path / "a.png", PhotographInfo(4, 6, 1, None))
+
+
+@pytest.mark.parametrize("size", [(120, 180), (60, 90), (41, 61), (43, 65)])
+def test_a_given_mask_of_another_scale_is_brought_to_the_photograph(tmp_path, size):
+    Image.new("L", (200, 300), 0).save(tmp_path / "a.png")
+    half = np.zeros((300, 200), np.uint8)
+    half[:, 100:] = 255
+    Image.fromarray(half).resize(size).save(tmp_path / "a.png")
+    Image.fromarray(half.T).resize(size[::-1]).save(tmp_path / "stored.png")
+    for name, orientation in (("a", 1), ("stored", 5)):
+        info = PhotographInfo(200, 300, orientation, None)
+        mask = read_given_mask(tmp_path / f"{name}.png", info)
+        assert mask.shape == half.shape
+        assert (mask.astype(int) - half)[:, np.abs(np.arange(200) - 99.5) > 10].any() == 0
+
+
+def test_masks_that_show_the_background_are_told_before_the_cameras_are_sought(tmp_path):
+    folder, given = photograph_folder(tmp_path), tmp_path / "given"
+    given.mkdir()
+    head = np.zeros((96, 64), np.uint8)
+    head[20:, 12:52] = 255
+    Image.fromarray(head).save(given / "a.png")
+    Image.fromarray(head).save(given / "b.png")
+    mask_stage(tmp_path, folder, given=str(given))
+    assert "inverted" not in str(read_json(tmp_path / "masks" / "masks.json"))
+    for view in ("a", "b"):
+        Image.fromarray(255 - head).save(given / f"{view}.png")
+    log = mask_stage(tmp_path, folder, given=str(given), succeeds=False)
+    assert "2 of 2 masks, such as" in log.splitlines()[-1]
+    assert "write the head white and the rest black" in log.splitlines()[-1]
+    # A whole photograph, and a head that fills it.
+    head[:] = 255
+    assert not looks_inverted(head)
+    head[0, :40] = 0
+    assert not looks_inverted(head)
 
 
 def test_a_given_mask_that_is_no_image_is_named(tmp_path):

@@ -55,6 +55,14 @@ def test_a_count_is_a_whole_number(value):
     assert f"baseline.iterations is {value!r}" in complaint({"baseline": {"iterations": value}})
 
 
+@pytest.mark.parametrize("section", ["poses", "baseline"])
+def test_a_key_with_nothing_behind_it_is_told_in_the_words_of_yaml(section):
+    changes = {"poses": {"camera_model": None}, "baseline": None}
+    said = complaint({section: changes[section]})
+    assert " is null or has nothing after its colon; remove it for the default" in said
+    assert "None" not in said
+
+
 @pytest.mark.parametrize(
     ("changes", "named"),
     [

@@ -4,7 +4,6 @@ Masks come in many kinds: white on black, 0 and 1, labels in the colors of a pal
 cutout, or RGBA whose alpha says nothing.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,16 +21,18 @@ from headstyle.importers.images import (
     opened_image,
     turn_upright,
 )
-from headstyle.importers.listing import files_everywhere, look_alikes, match_files
+from headstyle.importers.listing import (
+    MASK_MARKER,
+    files_everywhere,
+    is_marked,
+    look_alikes,
+    match_files,
+)
 
 Mask = NDArray[np.uint8]
 """Alpha, 0 to 255. Shape `(H, W)`."""
 MASK = Use("cannot be read as a mask", "replace it", may_be_float=True)
 
-MARKER = re.compile(
-    r"^(masks?|alpha|matte)[_. -]+|[_. -]+(masks?|alpha|matte|foreground)$", re.IGNORECASE
-)
-"""What a mask's name has before or after its view's."""
 # Colors of labels; a photograph has many more.
 _MOST_LABELS = 64
 # A gray image that went through JPEG in color has channels that differ by a few levels.
@@ -47,9 +48,10 @@ def find_masks(
 ) -> dict[str, Path]:
     """The mask of each view that has one, anywhere below a folder.
 
-    A mask is called as the view or its image, with or without `mask` before or after it, in any
-    case: `x.png`, `x_mask.png`, `x.jpg.png` (COLMAP), `x.jpg.mask.png`, `x.PNG`. Where a view has
-    one with `mask` in its name and one without, the former is taken.
+    A mask is called as the view or its image, with or without a word such as `mask` before, after
+    or within it, in any case: `x.png`, `x_mask.png`, `mask_x.png`, `x.jpg.png` (COLMAP),
+    `x.jpg.mask.png`, `x-removebg-preview.png`, `x.PNG`. Where a view has one with such a word in
+    its name and one without, the former is taken.
 
     Args:
         folder: Where to look.
@@ -61,14 +63,8 @@ def find_masks(
     """
     folder, where = Path(folder), key or str(folder)
     names = [str(path) for path in files_everywhere(folder, SUFFIXES)]
-    found = match_files(views, names, where, marker=MARKER, first=is_marked)
+    found = match_files(views, names, where, marker=MASK_MARKER, first=is_marked)
     return {view: Path(found[view]) for view in views if view in found}
-
-
-def is_marked(name: str) -> bool:
-    """Whether a file's name says that it is a mask."""
-    stem = Path(name).name.split(".")[0]
-    return bool(MARKER.search(stem) or re.search(r"[_. -]mask\.\w+$", name, re.IGNORECASE))
 
 
 def missing_mask(folder: str | Path, view: str) -> str:

@@ -31,8 +31,14 @@ from headstyle.importers.depths import DEPTH_SUFFIXES, Depth, read_depths
 from headstyle.importers.given_poses import read_scene_cameras
 from headstyle.importers.images import SUFFIXES as IMAGE_SUFFIXES
 from headstyle.importers.images import Picture, read_picture
-from headstyle.importers.listing import Naming, files_of_views, list_views
-from headstyle.importers.masks import MARKER, is_marked, read_masks
+from headstyle.importers.listing import (
+    MASK_MARKER,
+    Naming,
+    files_of_views,
+    is_marked,
+    list_views,
+)
+from headstyle.importers.masks import read_masks
 from headstyle.importers.pinholes import Undistortion
 
 logger = logging.getLogger("headstyle")
@@ -41,7 +47,7 @@ logger = logging.getLogger("headstyle")
 _MARKER = re.compile(r"^(depths?|z)[_. -]+|[_. -]+(depths?|z|rgb)$", re.IGNORECASE)
 _IMAGES = Naming(IMAGE_SUFFIXES, _MARKER)
 _DEPTHS = Naming(DEPTH_SUFFIXES, _MARKER)
-_MASKS = Naming(IMAGE_SUFFIXES, MARKER, is_marked)
+_MASKS = Naming(IMAGE_SUFFIXES, MASK_MARKER, is_marked)
 _MOST_NAMES = 8
 
 

@@ -12,11 +12,16 @@ from headstyle.base.cameras import Cameras
 from headstyle.base.errors import InputError
 from headstyle.importers.cameras import find_cameras
 from headstyle.importers.cameras.base import Companions, GivenPose
-from headstyle.importers.images import opened_image
+from headstyle.importers.images import SUFFIXES, opened_image
 from headstyle.importers.lenses import Lens, is_distorted, pinhole_matrix
-from headstyle.importers.listing import look_alikes, match_files, named_by_place, place_of
+from headstyle.importers.listing import (
+    images_below,
+    look_alikes,
+    match_files,
+    named_by_place,
+    place_of,
+)
 from headstyle.inspection.findings import Findings, counted, named, subject_name
-from headstyle.inspection.photographs import image_files
 
 # Views that differ by less than this in direction show the same parts of a head.
 NEAR_DEG = 40.0
@@ -60,6 +65,15 @@ def look_at_cameras(path: Path) -> Findings:
             "poses": str(path),
         }
     return found
+
+
+def knows_cameras(path: Path) -> bool:
+    """Whether a path holds cameras in a known format, damaged or not."""
+    try:
+        find_cameras(path)
+    except InputError:
+        return False
+    return True
 
 
 def overlap(cameras: Cameras) -> tuple[NDArray[np.bool_], int]:
@@ -112,7 +126,7 @@ def _tell_geometry(found: Findings) -> None:
 def _images_of(names: list[str], folder: Path) -> dict[str, Path]:
     """The image of each name that has one in the folder or the folder above it."""
     for place in (folder, folder.parent):
-        files = {path.relative_to(place).as_posix(): path for path in image_files(place)}
+        files = {path.relative_to(place).as_posix(): path for path in images_below(place, SUFFIXES)}
         matched = match_files({name: name for name in names}, files, str(place))
         if matched:
             return {name: files[file] for name, file in matched.items()}

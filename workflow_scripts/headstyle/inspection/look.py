@@ -5,7 +5,7 @@ from pathlib import Path
 from headstyle.base.errors import InputError
 from headstyle.importers.images import SUFFIXES
 from headstyle.importers.listing import VIDEO_SUFFIXES
-from headstyle.inspection.cameras import look_at_cameras
+from headstyle.inspection.cameras import knows_cameras, look_at_cameras
 from headstyle.inspection.findings import Findings
 from headstyle.inspection.photographs import (
     look_at_masks,
@@ -78,6 +78,8 @@ def _look_at_folder(path: Path) -> Findings:
             return made
         raise InputError(reasons[-1])
     found, *others = looks
+    if found.cameras is None and knows_cameras(path):
+        found.say("cameras", reasons[0])
     for other in others:
         found.say("beside", other.title)
         found.add(other)

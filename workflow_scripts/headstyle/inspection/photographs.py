@@ -7,7 +7,7 @@ from pathlib import Path
 from headstyle.base.errors import InputError
 from headstyle.importers.depths import DEPTH_SUFFIXES
 from headstyle.importers.images import SUFFIXES
-from headstyle.importers.listing import VIDEO_SUFFIXES, files_everywhere
+from headstyle.importers.listing import VIDEO_SUFFIXES, files_everywhere, is_marked
 from headstyle.importers.masks import find_masks
 from headstyle.inspection.findings import Findings, counted, named, subject_name
 from headstyle.posing.developing.sources import files_to_develop
@@ -91,7 +91,7 @@ def look_at_masks(folder: Path, images: Mapping[str, Path]) -> Findings:
         images: Their images by view.
     """
     found = Findings("")
-    for place in _folders_near(folder, _MASK_FOLDER):
+    for place in (*_folders_near(folder, _MASK_FOLDER), *_with_masks(images)):
         try:
             masks = find_masks(place, images)
         except InputError as error:
@@ -112,16 +112,16 @@ def look_at_masks(folder: Path, images: Mapping[str, Path]) -> Findings:
     return found
 
 
-def image_files(folder: Path) -> list[Path]:
-    """All images in a folder and below it but masks and depth, sorted."""
-    return [
-        path
-        for path in files_everywhere(folder, SUFFIXES)
-        if not any(
-            _MASK_FOLDER.fullmatch(part) or _DEPTH_FOLDER.fullmatch(part)
-            for part in path.relative_to(folder).parts[:-1]
-        )
+def _with_masks(images: Mapping[str, Path]) -> list[Path]:
+    """The folder of the images, where masks lie among them."""
+    places = {path.parent for path in images.values()}
+    known = set(images.values())
+    among = [
+        place
+        for place in places
+        if any(is_marked(p.name) and p not in known for p in files_everywhere(place, SUFFIXES))
     ]
+    return among if len(places) == 1 else []
 
 
 def _folders_near(folder: Path, kind: re.Pattern[str]) -> list[Path]:

@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+from PIL import Image as PillowImage
+
 from headstyle.base.errors import InputError
 from headstyle.importers.images import exif_orientation, opened_image, turn_upright
 from headstyle.importers.masks import (
@@ -14,6 +17,11 @@ from headstyle.importers.masks import (
     views_of,
 )
 from headstyle.posing.photographs import PhotographInfo
+
+INVERTED = "looks inverted"
+"""Flag of a given mask."""
+_WHITE_BORDER, _BLACK_MIDDLE = 0.9, 0.5
+"""Parts of the frame's border (but the lower one) and of its middle that are foreground."""
 
 
 def find_given_masks(
@@ -41,7 +49,7 @@ def find_given_masks(
 
 
 def read_given_mask(path: str | Path, photograph: PhotographInfo, stored: bool = False) -> Mask:
-    """Read a mask made elsewhere, and turn it upright where it follows the stored pixels.
+    """Read a mask made elsewhere, turned upright and at the size of its photograph.
 
     Args:
         path: An image, as `headstyle.importers.masks.read_mask_file` reads it.
@@ -49,19 +57,53 @@ def read_given_mask(path: str | Path, photograph: PhotographInfo, stored: bool =
         stored: What to take it for where its size fits both orientations.
 
     Raises:
-        InputError: the file cannot be read as a mask, or its size is not the photograph's.
+        InputError: the file cannot be read as a mask, or has another shape than the photograph.
     """
     mask = read_mask_file(path)
     size = (mask.shape[1], mask.shape[0])
-    fits_stored = size == photograph.stored_size
-    fits_upright = size == (photograph.width, photograph.height)
+    upright = (photograph.width, photograph.height)
+    fits_stored = _is_smaller_or_larger(size, photograph.stored_size)
+    fits_upright = _is_smaller_or_larger(size, upright)
     if not (fits_stored or fits_upright):
         raise InputError(
             f"{path} is {size[0]}x{size[1]} px but its photograph is"
-            f" {photograph.width}x{photograph.height} px; make the mask at the photograph's size"
+            f" {photograph.width}x{photograph.height} px; make the mask at the photograph's size,"
+            " or smaller in both sides alike"
         )
     turn = stored if fits_stored and fits_upright else fits_stored
-    return turn_upright(mask, photograph.exif_orientation) if turn else mask
+    mask = turn_upright(mask, photograph.exif_orientation) if turn else mask
+    if mask.shape == upright[::-1]:
+        return mask
+    resized = PillowImage.fromarray(mask).resize(upright, PillowImage.Resampling.BILINEAR)
+    return np.asarray(resized)
+
+
+def looks_inverted(mask: Mask) -> bool:
+    """Whether a mask is white along the frame and black in the middle, where heads are."""
+    foreground = mask > 127
+    height, width = foreground.shape
+    border = np.concatenate([foreground[0], foreground[:, 0], foreground[:, -1]])
+    middle = foreground[height // 4 : -(height // 4), width // 4 : -(width // 4)]
+    return bool(border.mean() > _WHITE_BORDER and middle.mean() < _BLACK_MIDDLE)
+
+
+def check_polarity(inverted: Sequence[str], total: int, example: str | Path) -> None:
+    """Check that given masks do not show the background.
+
+    Args:
+        inverted: Views whose masks look inverted.
+        total: Number of views with a given mask.
+        example: The mask of one of them.
+
+    Raises:
+        InputError: more than half of the masks look inverted.
+    """
+    if len(inverted) > total / 2:
+        raise InputError(
+            f"{len(inverted)} of {total} masks, such as {example}, are white along the frame and"
+            " black in the middle, as if they showed the background; write the head white and the"
+            " rest black"
+        )
 
 
 def masks_follow_stored_pixels(
@@ -76,6 +118,14 @@ def masks_follow_stored_pixels(
         if info.exif_orientation >= 5 and info.width != info.height:
             with opened_image(path, MASK) as image:
                 size = image.size[::-1] if exif_orientation(image) >= 5 else image.size
-                if size == info.stored_size:
+                if _is_smaller_or_larger(size, info.stored_size):
                     return True
     return False
+
+
+def _is_smaller_or_larger(size: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether two sizes are equal or differ by one factor, but for rounding to whole pixels."""
+    if size[0] == other[0] or size[1] == other[1]:
+        return size == other
+    off = abs(size[0] * other[1] - size[1] * other[0])
+    return 2 * off <= max(sum(size), sum(other))

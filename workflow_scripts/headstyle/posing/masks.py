@@ -6,7 +6,7 @@ A mask is 8-bit alpha at the upright photograph's full size: 255 is foreground, 
 import math
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,10 @@ from headstyle.base.errors import InputError, first_line, result_in_folder
 from headstyle.base.images import UNREADABLE_IMAGE
 from headstyle.importers.masks import Mask, check_foreground, missing_mask
 from headstyle.posing.given_masks import (
+    INVERTED,
+    check_polarity,
     find_given_masks,
+    looks_inverted,
     masks_follow_stored_pixels,
     read_given_mask,
 )
@@ -328,13 +331,22 @@ class Masker:
         else:
             mask = make_mask(photograph.rgb, self.own_steps, self.key, self.matting)
         check_coverage(mask, self.min_coverage, self.given.get(view, path), view in self.given)
+        flags = mask_flags(mask) if self.steps else []
+        if view in self.given and looks_inverted(mask):
+            flags = [INVERTED]
         return mask, {
             "photograph": str(path),
             "width": info.width,
             "height": info.height,
             "coverage": round(coverage(mask), 6),
-            "flags": mask_flags(mask) if self.steps else [],
+            "flags": flags,
         }
+
+    def check_polarity(self, views: Mapping[str, Mapping[str, Any]]) -> None:
+        """Raise an InputError where most of the given masks look inverted, by their entries."""
+        inverted = [view for view, entry in views.items() if INVERTED in entry["flags"]]
+        if inverted:
+            check_polarity(inverted, len(views), self.given[inverted[0]])
 
     def write(self, folder: Path, view: str) -> dict[str, Any] | InputError:
         """Write {view}.png and return its entry of masks.json, or why there is no mask."""

@@ -339,6 +339,11 @@ def _sentences(error: jsonschema.ValidationError) -> list[str]:
         return [f"{_join(key, name)} is missing" for name in missing]
     if error.validator == "ascending":
         return [f"{key} is {found!r}; put the smaller number first"]
+    if found is None:
+        return [
+            f"{key} is null or has nothing after its colon; remove it for the default, or write"
+            f" what is allowed: {describe(schema)}"
+        ]
     return [f"{key} is {found!r}; allowed: {describe(schema)}"]
 
 

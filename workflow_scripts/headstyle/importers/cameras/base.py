@@ -2,7 +2,8 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -135,6 +136,16 @@ def check_bytes(path: Path) -> None:
             f"{path} has {size / 2**20:,.0f} MiB, more than the {MOST_BYTES / 2**20:,.0f} that"
             " cameras can take; name the file of cameras"
         )
+
+
+def check_names(names: Iterable[str], place: Path) -> None:
+    """Raise an InputError where two cameras have one name: nobody knows which is an image's."""
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise InputError(
+                f"{place} has {count} cameras called {name!r}; give the photographs different"
+                " names, also those in different folders, and export the cameras again"
+            )
 
 
 def read_json_of_user(path: Path) -> Any:

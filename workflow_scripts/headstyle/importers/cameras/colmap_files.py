@@ -1,5 +1,6 @@
 """The files of COLMAP models: where they are, whether they are whole, and pycolmap's reading."""
 
+import math
 import mmap
 import shutil
 import struct
@@ -63,7 +64,7 @@ def open_model(folder: str | Path) -> tuple[Any, dict[int, str]]:
     if suffix == "bin":
         _check_sizes(place)
     try:
-        with _with_points(place, suffix) as whole:
+        with _whole_copy(place, suffix) as whole:
             model = load_pycolmap().Reconstruction(whole)
     except Exception as error:
         raise InputError(
@@ -80,9 +81,14 @@ def open_model(folder: str | Path) -> tuple[Any, dict[int, str]]:
 
 
 @contextmanager
-def _with_points(place: Path, suffix: str) -> Iterator[Path]:
-    """The model's folder; without points3D, a copy of it with a file of no points."""
-    if (place / f"points3D.{suffix}").is_file():
+def _whole_copy(place: Path, suffix: str) -> Iterator[Path]:
+    """The model's folder, or a copy of it in which nothing is left out that pycolmap relies on.
+
+    Writers leave out points3D, or the lines of features in images.txt: then pycolmap would take
+    every second image for the features of the first.
+    """
+    images = _image_lines(place / "images.txt") if suffix == "txt" else []
+    if (place / f"points3D.{suffix}").is_file() and all(f is not None for _, f in images):
         yield place
         return
     with tempfile.TemporaryDirectory() as name:
@@ -90,21 +96,47 @@ def _with_points(place: Path, suffix: str) -> Iterator[Path]:
         for part in _FILES:
             if (place / f"{part}.{suffix}").is_file():
                 shutil.copy(place / f"{part}.{suffix}", copy)
-        (copy / f"points3D.{suffix}").write_bytes(bytes(8) if suffix == "bin" else b"")
+        if not (place / f"points3D.{suffix}").is_file():
+            (copy / f"points3D.{suffix}").write_bytes(bytes(8) if suffix == "bin" else b"")
+        if images:
+            text = "".join(f"{image}\n{features or ''}\n" for image, features in images)
+            (copy / "images.txt").write_text(text, encoding="utf-8", errors="surrogateescape")
         yield copy
+
+
+def _image_lines(path: Path) -> list[tuple[str, str | None]]:
+    """The line of each image in images.txt, and that of its features, None where there is none."""
+    lines = path.read_text(encoding="utf-8", errors="surrogateescape").split("\n")
+    lines = [line.strip() for line in lines if not line.startswith("#")]
+    found: list[tuple[str, str | None]] = []
+    waiting: str | None = None
+    # What follows the last newline is no line.
+    for line in lines if lines and lines[-1] else lines[:-1]:
+        if waiting is not None:
+            has_features = not line or _are_features(line)
+            found.append((waiting, line if has_features else None))
+            waiting = None if has_features else line
+        elif line:
+            waiting = line
+    return found if waiting is None else [*found, (waiting, None)]
+
+
+def _are_features(line: str) -> bool:
+    """Whether a line holds triples of numbers, as an image's line with its name does not."""
+    fields = line.split()
+    try:
+        return len(fields) % 3 == 0 and all(math.isfinite(float(field)) for field in fields)
+    except ValueError:
+        return False
 
 
 def _text_names(path: Path) -> dict[int, str]:
     """Each image's whole name by its number, from images.txt."""
     names = {}
-    lines = iter(path.read_text(encoding="utf-8", errors="surrogateescape").splitlines())
-    for line in lines:
-        if not line.strip() or line.startswith("#"):
-            continue
+    for image, _ in _image_lines(path):
         # Number, pose and camera, then the name to the end of the line.
-        fields = line.split(maxsplit=9)
-        names[int(fields[0])] = fields[9].strip()
-        next(lines, None)  # The image's features.
+        fields = image.split(maxsplit=9)
+        names[int(fields[0])] = fields[9]
     return names
 
 

@@ -23,6 +23,7 @@ from headstyle.importers.cameras.base import (
     GivenPose,
     Sizes,
     check_bytes,
+    check_names,
     number,
     positive,
     world_to_camera,
@@ -117,12 +118,11 @@ def _chunk(place: Path) -> tuple[Element, list[Element]]:
             " again"
         ) from None
     aligned = []
-    for chunk in root.iter("chunk"):
+    for chunk in filter(_is_enabled, root.iter("chunk")):
         cameras = [
             camera
             for camera in chunk.iterfind("cameras//camera")
-            if camera.find("transform") is not None
-            and camera.get("enabled", "true").lower() not in ("false", "0")
+            if camera.find("transform") is not None and _is_enabled(camera)
         ]
         if cameras:
             aligned.append((chunk, cameras))
@@ -130,7 +130,12 @@ def _chunk(place: Path) -> tuple[Element, list[Element]]:
         raise InputError(
             f"{place} holds {len(aligned)} chunks with aligned cameras; export those of one chunk"
         )
+    check_names((camera.get("label", "") for camera in aligned[0][1]), place)
     return aligned[0]
+
+
+def _is_enabled(element: Element) -> bool:
+    return element.get("enabled", "true").lower() not in ("false", "0")
 
 
 def _fault(error: Exception) -> str:

@@ -113,14 +113,14 @@ class Transforms(CameraFormat):
                     f"{path} is not a complete {self.maker} transforms.json (it has no list of"
                     " frames); export it again"
                 )
-            shared = {key: value for key, value in content.items() if key != "frames"}
+            shared = _told({**content, "frames": None})
             for index, frame in enumerate(content["frames"]):
                 if not isinstance(frame, dict) or not isinstance(frame.get("file_path"), str):
                     raise InputError(
                         f"{path} is not a complete {self.maker} transforms.json (frame {index} has"
                         " no file_path); export it again"
                     )
-                frames.append({**shared, **frame, "path": path})
+                frames.append({**shared, **_told(frame), "path": path})
         return frames
 
 
@@ -220,7 +220,12 @@ def first_content(path: Path) -> dict[str, Any]:
         content = read_json_of_user(files[0]) if files else None
     except InputError:
         return {}  # The format that is asked last tells what is wrong.
-    return content if isinstance(content, dict) else {}
+    return _told(content) if isinstance(content, dict) else {}
+
+
+def _told(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What an entry says: writers put null where they know nothing."""
+    return {key: value for key, value in entry.items() if value is not None}
 
 
 def _files(frames: Iterable[Mapping[str, Any]], keys: Iterable[str]) -> dict[str, Path]:

@@ -22,6 +22,7 @@ from headstyle.importers.cameras.base import (
     GivenPose,
     Sizes,
     check_bytes,
+    check_names,
     number,
     positive,
     world_to_camera,
@@ -78,7 +79,12 @@ class RealityCapture(CameraFormat):
 
 
 def _header(line: str) -> list[str]:
-    return [word.strip().lstrip("#").lower() for word in line.split(",")]
+    return [word.strip(' "').lstrip("#").lower() for word in line.split(_separator(line))]
+
+
+def _separator(line: str) -> str:
+    """What stands between columns: a comma, or what spreadsheets write instead."""
+    return max(",;\t", key=line.count)
 
 
 def _rows(place: Path) -> list[dict[str, str]]:
@@ -91,8 +97,10 @@ def _rows(place: Path) -> list[dict[str, str]]:
     while lines and not set(_NEEDED) <= set(_header(lines[0])):
         del lines[0]  # `#cameras 40` may stand before the header.
     header = _header(lines[0]) if lines else []
+    separator = _separator(lines[0]) if lines else ","
     rows = []
-    for number_of_line, values in enumerate(csv.reader(lines[1:]), start=1):
+    reader = csv.reader(lines[1:], delimiter=separator)
+    for number_of_line, values in enumerate(reader, start=1):
         if not values:
             continue
         if len(values) != len(header):
@@ -100,7 +108,11 @@ def _rows(place: Path) -> list[dict[str, str]]:
                 f"{place} has {len(values)} values for {len(header)} columns in its camera"
                 f" {number_of_line} ({values[0]!r}); export it again"
             )
-        rows.append(dict(zip(header, (value.strip() for value in values), strict=True)))
+        row = dict(zip(header, (value.strip() for value in values), strict=True))
+        if separator != ",":  # Where a comma may be the point of decimals.
+            row |= {key: row[key].replace(",", ".") for key in set(_COLUMNS[1:]) & set(row)}
+        rows.append(row)
+    check_names((row["name"] for row in rows), place)
     return rows
 
 

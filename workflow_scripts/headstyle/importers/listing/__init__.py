@@ -10,19 +10,30 @@ from headstyle.importers.listing.folders import (
     VIDEO_SUFFIXES,
     Listing,
     files_everywhere,
+    images_below,
     list_files,
     list_views,
 )
 from headstyle.importers.listing.matching import Naming, files_of_views, match_files
-from headstyle.importers.listing.names import look_alikes, named_by_place, place_of, safe_name
+from headstyle.importers.listing.names import (
+    MASK_MARKER,
+    is_marked,
+    look_alikes,
+    named_by_place,
+    place_of,
+    safe_name,
+)
 
 __all__ = [
+    "MASK_MARKER",
     "RAW_SUFFIXES",
     "VIDEO_SUFFIXES",
     "Listing",
     "Naming",
     "files_everywhere",
     "files_of_views",
+    "images_below",
+    "is_marked",
     "list_files",
     "list_views",
     "look_alikes",

@@ -10,7 +10,12 @@ from pathlib import Path
 
 from headstyle.base.errors import InputError
 from headstyle.importers.cameras import images_of_cameras, readable_companions
-from headstyle.importers.listing.names import named_by_place, place_of
+from headstyle.importers.listing.names import (
+    is_marked,
+    masked_name,
+    named_by_place,
+    place_of,
+)
 
 logger = logging.getLogger("headstyle")
 
@@ -21,12 +26,17 @@ VIDEO_SUFFIXES = (".mov", ".mp4", ".m4v", ".avi", ".mkv", ".webm", ".mts", ".3gp
 # What cameras and programs write beside photographs is no photograph, and needs no word.
 _SIDECARS = (
     *(".txt", ".tsv", ".csv", ".json", ".xmp", ".aae", ".xml", ".ini", ".db", ".md", ".html"),
-    *(".yaml", ".yml", ".pdf", ".zip", ".lrcat", ".pto"),
+    *(".yaml", ".yml", ".pdf", ".zip", ".lrcat", ".pto", ".thm", ".lrv", ".pp3", ".dop", ".on1"),
+    *(".log", ".url", ".lnk", ".gpx", ".kml"),
 )
 # Folders that people keep beside photographs; none of them holds photographs.
 _OTHER_FOLDERS = re.compile(
     r"(masks?|depths?|normals?|sparse|dense|colmap|truth|thumb(nail)?s|images_\d+)([_.-].*)?", re.I
 )
+# Beside `images`, these hold the same photographs as they were before.
+_BEFORE = re.compile(r"inputs?|raw|originals?|images?[_-](orig(inals?)?|raw)", re.I)
+# Folders of systems, with thumbnails and the like: `.x`, `@eaDir`, `#recycle`, `$RECYCLE.BIN`.
+_SYSTEM = (".", "@", "#", "$", "__MACOSX")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -44,7 +54,8 @@ def list_files(folder: str | Path, suffixes: Sequence[str], key: str) -> Listing
     """The files of a folder with one of the suffixes, by view.
 
     Files in the folder itself are taken; else those that the cameras of a data set name; else those
-    in the folders below, but for folders of masks, depth and the like. Hidden files do not count.
+    in the folders below, but for folders of masks, depth and the like, and for what `images` was
+    made from. Hidden files do not count, nor does a mask beside its image.
 
     Args:
         folder: Where to look.
@@ -71,9 +82,13 @@ def list_files(folder: str | Path, suffixes: Sequence[str], key: str) -> Listing
         companions = {os.path.abspath(path) for path in readable_companions(folder).files}
         below = [path for path in below if os.path.abspath(path) not in companions]
         chosen = [path for path in below if not _in_other_folder(path, folder)]
+        chosen = _without_originals(chosen, folder)
         found, rest = _split(chosen, suffixes)
         skipped, _ = _split(sorted(set(below) - set(chosen)), suffixes)
         notes, other = _below_notes(folder, skipped), other + rest
+    found, masks = _without_masks(found)
+    if masks:
+        notes.append(f"{len(masks)} masks (to use them, name {masks[0].parent} as the masks)")
     return Listing(_by_view(found, folder, suffixes, prefix), (*_notes(other), *notes))
 
 
@@ -92,6 +107,13 @@ def files_everywhere(folder: Path, suffixes: Sequence[str]) -> list[Path]:
     return _split(sorted([*_files_in(folder), *_files_below(folder)]), suffixes)[0]
 
 
+def images_below(folder: Path, suffixes: Sequence[str]) -> list[Path]:
+    """As `files_everywhere`, but without smaller copies, masks, depth and the like beside them."""
+    files = files_everywhere(folder, suffixes)
+    kept = [path for path in files if not _in_other_folder(path, folder)]
+    return _without_originals(kept, folder) or files
+
+
 def _files_in(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if not p.name.startswith(".") and not p.is_dir())
 
@@ -104,7 +126,7 @@ def _files_below(folder: Path) -> list[Path]:
         kept = []
         for name in sorted(folders):
             real = os.path.realpath(os.path.join(place, name))
-            if not name.startswith(".") and real not in seen:
+            if not name.startswith(_SYSTEM) and real not in seen:
                 seen.add(real)
                 kept.append(name)
         folders[:] = kept
@@ -115,6 +137,25 @@ def _files_below(folder: Path) -> list[Path]:
 
 def _in_other_folder(path: Path, folder: Path) -> bool:
     return any(_OTHER_FOLDERS.fullmatch(part) for part in path.relative_to(folder).parts[:-1])
+
+
+def _without_originals(paths: list[Path], folder: Path) -> list[Path]:
+    """What is left where `images` holds what another folder holds, too (3DGS's `input`)."""
+    tops = {path: path.relative_to(folder).parts[0] for path in paths}
+    if "images" not in tops.values():
+        return paths
+    return [path for path in paths if not _BEFORE.fullmatch(tops[path])]
+
+
+def _without_masks(paths: list[Path]) -> tuple[list[Path], list[Path]]:
+    """Images, and masks that lie beside an image that they are called after."""
+    images = {(path.parent, masked_name(path.name)) for path in paths if not is_marked(path.name)}
+    masks = [
+        path
+        for path in paths
+        if is_marked(path.name) and (path.parent, masked_name(path.name)) in images
+    ]
+    return [path for path in paths if path not in set(masks)], masks
 
 
 def _split(paths: Iterable[Path], suffixes: Sequence[str]) -> tuple[list[Path], list[Path]]:

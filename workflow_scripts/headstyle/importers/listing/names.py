@@ -7,6 +7,15 @@ from difflib import SequenceMatcher
 from pathlib import Path, PurePosixPath
 
 _SUFFIX = re.compile(r"\.(?=[0-9]*[A-Za-z])[A-Za-z0-9]{1,5}$")
+_MASK = (
+    r"(masks?|alpha|matte|matting|foreground|fg|segmentation|seg|silhouette|cutout|rgba"
+    r"|no[_-]?bg|removebg(-preview)?)"
+)
+MASK_MARKER = re.compile(rf"^{_MASK}[_. -]+|[_. -]+{_MASK}(?=[_. -]|$)", re.IGNORECASE)
+"""What a mask's name has before, after or within its view's."""
+_TWO_SUFFIXES = re.compile(
+    r"([_. -]mask|\.(jpe?g|png|tiff?|heic|heif|webp|bmp))\.\w+$", re.IGNORECASE
+)
 # Share of letters that two names have in common, to be told as look-alikes.
 _ALIKE = 0.4
 
@@ -46,6 +55,17 @@ def named_by_place(places: Sequence[str]) -> dict[str, str]:
             name = f"{safe_name(place)}-{number}"
         names[name] = place
     return dict(sorted(names.items()))
+
+
+def is_marked(name: str) -> bool:
+    """Whether a file's name says that it is a mask: `x_mask.png`, or `x.jpg.png` (COLMAP)."""
+    stem = PurePosixPath(name.replace("\\", "/")).name.split(".")[0]
+    return bool(MASK_MARKER.search(stem) or _TWO_SUFFIXES.search(name))
+
+
+def masked_name(name: str) -> str:
+    """What is left of a mask's file name without suffixes and marker: its view's, as a rule."""
+    return place_of(MASK_MARKER.sub("", place_of(name)))
 
 
 def look_alikes(views: Iterable[str], offered: Iterable[str], count: int = 3) -> str:
