@@ -35,7 +35,8 @@ gpu-test: $(INSTALLED)
 # Hours of kills and damaged files; KILLS says how many kills. The counts are printed.
 KILLS ?= 1000
 soak: $(INSTALLED)
-	HEADSTYLE_KILLS=$(KILLS) $(VENV)/bin/pytest -m soak -s tests/faults tests/slurm
+	HEADSTYLE_KILLS=$(KILLS) $(VENV)/bin/pytest -m soak -s tests/faults tests/slurm \
+		tests/workflow/test_data_set_folders.py
 
 check: $(INSTALLED)
 	$(VENV)/bin/ruff check .

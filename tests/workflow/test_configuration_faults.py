@@ -59,7 +59,7 @@ def test_a_count_is_a_whole_number(value):
 def test_a_key_with_nothing_behind_it_is_told_in_the_words_of_yaml(section):
     changes = {"poses": {"camera_model": None}, "baseline": None}
     said = complaint({section: changes[section]})
-    assert " is null or has nothing after its colon; remove it for the default" in said
+    assert " is null; remove the key for its default, or write " in said
     assert "None" not in said
 
 
@@ -196,6 +196,21 @@ def test_what_is_no_table_is_told_in_one_sentence(tmp_path, content, said):
     with pytest.raises(InputError, match=said) as caught:
         configuration.read_checked_rows(path, "subject", SCHEMAS / "subjects.schema.yaml")
     assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize("separator", [" ", ",", ";", "    "])
+def test_a_table_without_tabs_is_told_in_one_sentence(tmp_path, separator):
+    path = tmp_path / "subjects.tsv"
+    path.write_text("subject\tsource\nA\tprocedural\n".replace("\t", separator))
+    with pytest.raises(InputError, match=r"has one column, 'subject.*; separate its columns"):
+        configuration.read_checked_rows(path, "subject", SCHEMAS / "subjects.schema.yaml")
+
+
+def test_spaces_around_a_cell_do_not_count(tmp_path):
+    path = tmp_path / "subjects.tsv"
+    path.write_text("subject\tsource\tseed\nA \t procedural\t3\n")
+    rows = configuration.read_checked_rows(path, "subject", SCHEMAS / "subjects.schema.yaml")
+    assert rows == {"A": {"subject": "A", "source": "procedural", "seed": "3"}}
 
 
 def test_a_column_of_a_users_table_stands_once(tmp_path):

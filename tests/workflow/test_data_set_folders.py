@@ -1,4 +1,4 @@
-"""Data sets of others, from their folders to the tables: one head in four makers' formats."""
+"""Data sets of others, from their folders to tables and report: one head, four makers' formats."""
 
 import csv
 import math
@@ -168,17 +168,22 @@ WRITERS = {
 }
 
 
-def test_data_sets_go_from_their_folders_to_the_tables(tmp_path):
-    cameras, images = photograph_head()
-    study = Study.with_demo_settings(tmp_path, TINY)
+def study_of(folder: Path, subjects: Iterable[str], cameras: Cameras, images: Images) -> Study:
+    """A tiny study of one head in some makers' formats."""
+    study = Study.with_demo_settings(folder, TINY)
     table = ["subject\tsource\tseed\tphotographs\tmasks\tposes\trig\tpronoun\n"]
-    for subject, write in WRITERS.items():
-        folder = tmp_path / "data" / subject
-        write(folder, cameras, images)
+    for subject in subjects:
+        WRITERS[subject](folder / "data" / subject, cameras, images)
         masks = "" if subject in BRING_MASKS else f"data/{subject}/masks"
         row = (subject, "photographs", "", f"data/{subject}", masks, f"data/{subject}", "", "her")
         table.append("\t".join(row) + "\n")
-    (tmp_path / "config/mine.tsv").write_text("".join(table))
+    (folder / "config/mine.tsv").write_text("".join(table))
+    return study
+
+
+def test_data_sets_go_from_their_folders_to_the_tables(tmp_path):
+    cameras, images = photograph_head()
+    study = study_of(tmp_path, WRITERS, cameras, images)
     study.snakemake("results/tables/avatars.csv")
     for subject in WRITERS:
         folder = tmp_path / "results" / subject
@@ -195,6 +200,18 @@ def test_data_sets_go_from_their_folders_to_the_tables(tmp_path):
         rows = list(csv.DictReader(file))
     scenes = {(row["subject"], row["prompt"]) for row in rows if 0 < float(row["rmse"]) < 1}
     assert {(s, p) for s in WRITERS for p in ("none", "recolor")} <= scenes
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("subject", WRITERS)
+def test_a_data_set_goes_from_its_folder_to_the_report(tmp_path, subject):
+    study = study_of(tmp_path, [subject], *photograph_head())
+    study.snakemake()
+    study.snakemake("--report", "report.html")
+    report = (tmp_path / "report.html").read_text(encoding="utf-8")
+    for figure in ("overview.html", "adjacency.png", "explorer.html"):
+        assert figure in report
+    assert subject in report
 
 
 def sorted_rows(cameras: Cameras) -> np.ndarray:

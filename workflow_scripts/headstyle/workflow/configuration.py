@@ -32,6 +32,7 @@ RESERVED_PROMPTS = ("none", "photographs", "renders")
 """What the tables call scenes that are no avatars."""
 _LIBRARY = Path(__file__).parents[1]
 _LARGEST = 1 << 63
+_STATE = ".safetensors"
 _RATED = ("subject", "prompt", "strength", "quality")
 
 
@@ -208,7 +209,7 @@ def fill_in_declared(config: dict[str, Any]) -> None:
 def read_checked_rows(path: str | Path, key: str, schema_path: str | Path) -> dict[str, Row]:
     """Read a tab-separated table as {row key: row}; cells are text, empty where missing.
 
-    Cells may be quoted, and a quoted cell may hold quotes (doubled), tabs and newlines.
+    A quoted cell may hold quotes (doubled), tabs and newlines. Spaces at its ends do not count.
 
     Raises:
         InputError: the file is missing, a column is unknown or missing, a cell is not allowed, or
@@ -220,6 +221,7 @@ def read_checked_rows(path: str | Path, key: str, schema_path: str | Path) -> di
     schema = _read_schema(schema_path)
     table: dict[str, Row] = {}
     for number, row in enumerate(rows, start=2):
+        row = {column: cell.strip(" ") for column, cell in row.items()}
         problems = problems_of(row, schema)
         if problems:
             raise InputError(f"{path}, row {number}: " + "; ".join(problems))
@@ -319,7 +321,7 @@ def problems_of(content: Any, schema: dict[str, Any]) -> list[str]:
     """One sentence for everything in some content that a schema does not allow."""
     validator = _Validator(schema)
     errors = sorted(validator.iter_errors(content), key=lambda error: [str(p) for p in error.path])
-    return [line for error in errors for line in _sentences(error)]
+    return list(dict.fromkeys(line for error in errors for line in _sentences(error)))
 
 
 def _sentences(error: jsonschema.ValidationError) -> list[str]:
@@ -335,15 +337,11 @@ def _sentences(error: jsonschema.ValidationError) -> list[str]:
             if name not in known
         ]
     if error.validator == "required":
-        missing = [name for name in wanted if name not in found]
-        return [f"{_join(key, name)} is missing" for name in missing]
+        return [f"{_join(key, name)} is missing" for name in wanted if name not in found]
     if error.validator == "ascending":
         return [f"{key} is {found!r}; put the smaller number first"]
     if found is None:
-        return [
-            f"{key} is null or has nothing after its colon; remove it for the default, or write"
-            f" what is allowed: {describe(schema)}"
-        ]
+        return [f"{key} is null; remove the key for its default, or write {describe(schema)}"]
     return [f"{key} is {found!r}; allowed: {describe(schema)}"]
 
 
@@ -394,8 +392,8 @@ def check_subject(row: Row, table: str) -> None:
         path = row.get(column)
         if path and path != "none" and not Path(path).exists():
             raise InputError(f"{where}: {column} {path} does not exist; correct the path")
-    is_state = row.get("splats", "").endswith(".safetensors")  # Of the subject's own training.
-    if row.get("splats") and not row.get("poses") and not is_state:
+    # The state of a training is of the subject's own.
+    if not row.get("poses") and not (row.get("splats") or _STATE).endswith(_STATE):
         raise InputError(
             f"{where}: the column splats needs the column poses, as splats lie in the world of"
             " their cameras"

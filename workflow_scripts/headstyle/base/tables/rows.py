@@ -48,10 +48,13 @@ def read_rows(
         delimiter: As in `read_cells`.
 
     Raises:
-        InputError: as `read_cells`; or a column is missing or stands twice, or a cell stands
-            beyond the last column.
+        InputError: as `read_cells`; or a column is missing or stands twice, a cell stands beyond
+            the last column, or the columns are separated by something else.
     """
     header, *lines = read_cells(path, origin, delimiter) or [[]]
+    if len(header) == 1 and any(other in header[0] for other in "\t,; "):
+        wanted = "tabs" if (delimiter or delimiter_of(Path(path))) == "\t" else "commas"
+        raise InputError(f"{path} has one column, {header[0]!r}; separate its columns by {wanted}")
     if twice := [name for name in header if name and header.count(name) > 1]:
         raise InputError(f"{path} has the column {twice[0]} twice; {origin.if_wrong}")
     if missing := [name for name in columns if name not in header]:
