@@ -86,6 +86,15 @@ def test_thumbnails_and_records_of_systems_are_passed_over_in_silence(tmp_path):
     assert (list(found.files), found.left_out) == (["1"], ())
 
 
+def test_an_archive_is_told_where_nothing_is_unpacked(tmp_path):
+    make(tmp_path, "head.zip")
+    assert list_files(tmp_path, SUFFIXES, "").left_out == (
+        "1 .zip (an archive: unpack it, and name the folder)",
+    )
+    make(tmp_path, "1.jpg")
+    assert list_files(tmp_path, SUFFIXES, "").left_out == ()
+
+
 def test_links_to_folders_are_followed_once(tmp_path):
     make(tmp_path / "real", "1.png")
     root = tmp_path / "root"

@@ -62,6 +62,20 @@ def test_masks_among_photographs_and_cameras_that_cannot_be_read_are_told(tmp_pa
     assert "frame 0 has no file_path" in said(found, "cameras")
 
 
+def test_copies_and_folders_of_photographs_are_told(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (4, 90, 60, 3), dtype=np.uint8)
+    for place, kept in (("anna", 2), ("ben", 4)):
+        (tmp_path / place).mkdir()
+        for i in range(kept):
+            Image.fromarray(noise[i]).save(tmp_path / place / f"{i}.png")
+    found = inspect_path(tmp_path)
+    assert said(found, "folders") == "2 in anna, 4 in ben"
+    assert said(found, "copies") == "ben/0.png of anna/0.png; ben/1.png of anna/1.png"
+    (tmp_path / "head.zip").touch()
+    with pytest.raises(InputError, match=r"head\.zip is an archive; unpack it"):
+        inspect_path(tmp_path / "head.zip")
+
+
 def test_the_row_of_the_subjects_table_names_what_was_found(photographs, tmp_path, capsys):
     assert main(["inspect", str(photographs), "--out", str(tmp_path / "out")]) == 0
     assert "60x90 px" in capsys.readouterr().out

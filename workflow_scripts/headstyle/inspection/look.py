@@ -4,7 +4,7 @@ from pathlib import Path
 
 from headstyle.base.errors import InputError
 from headstyle.importers.images import SUFFIXES
-from headstyle.importers.listing import VIDEO_SUFFIXES
+from headstyle.importers.listing import ARCHIVE_SUFFIXES, VIDEO_SUFFIXES
 from headstyle.inspection.cameras import knows_cameras, look_at_cameras
 from headstyle.inspection.findings import Findings
 from headstyle.inspection.photographs import (
@@ -41,6 +41,8 @@ def _look_at_file(path: Path) -> Findings:
         return look_at_splats(path)
     if suffix in SUFFIXES:
         raise InputError(f"{path} is one image; name the folder of the photographs")
+    if suffix in ARCHIVE_SUFFIXES:
+        raise InputError(f"{path} is an archive; unpack it, and name the folder")
     if suffix in VIDEO_SUFFIXES and (made := look_at_sources(path)):
         return made
     found = look_at_cameras(path)

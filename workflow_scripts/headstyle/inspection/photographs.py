@@ -1,7 +1,9 @@
 """A look at a folder of photographs: headers only, so that hundreds take a moment."""
 
+import hashlib
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from headstyle.base.errors import InputError
@@ -40,11 +42,13 @@ def look_at_photographs(folder: Path) -> Findings:
         f"{folder}: {len(listing.files)} photographs",
         pictures={view: listing.files[view] for view in infos},
     )
+    found.say("folders", _folders(folder, listing.files.values()))
     found.say("formats", counted(path.suffix.lower() for path in listing.files.values()))
     found.say("sizes", counted(f"of {info.width}x{info.height} px" for info in infos.values()))
     found.say("orientation", counted(_orientation(info) for info in infos.values()))
     found.say("focal length", _focal_lengths(infos))
     found.say("alpha", _with_alpha(infos))
+    found.say("copies", _copies(folder, listing.files.values()))
     found.say("cannot be read", "; ".join(problems[:3]) + _more(problems, 3))
     found.say("left out", ", ".join(listing.left_out))
     found.subject = {
@@ -129,6 +133,28 @@ def _folders_near(folder: Path, kind: re.Pattern[str]) -> list[Path]:
     beside = folder.parent if folder.name.lower() in ("images", "photographs", "rgb") else folder
     places = [*folder.iterdir(), *(beside.iterdir() if beside != folder else ())]
     return sorted(path for path in places if path.is_dir() and kind.fullmatch(path.name))
+
+
+def _folders(folder: Path, files: Iterable[Path]) -> str:
+    """The folders of photographs where there are several: of other heads, maybe, or other sizes."""
+    counts = Counter(path.parent.relative_to(folder).as_posix() for path in files)
+    told = [f"{count} in {place}" for place, count in sorted(counts.items())]
+    return ", ".join(told[:6]) + _more(told, 6) if len(told) > 1 else ""
+
+
+def _copies(folder: Path, files: Iterable[Path]) -> str:
+    """How many files have the bytes of another one."""
+    by_size: dict[int, list[Path]] = {}
+    for path in files:
+        by_size.setdefault(path.stat().st_size, []).append(path)
+    alike = [path for paths in by_size.values() if len(paths) > 1 for path in paths]
+    first: dict[bytes, Path] = {}
+    copies = []
+    for path in alike:
+        digest = hashlib.sha256(path.read_bytes()).digest()
+        if first.setdefault(digest, path) != path:
+            copies.append(" of ".join(str(p.relative_to(folder)) for p in (path, first[digest])))
+    return "; ".join(copies[:3]) + _more(copies, 3)
 
 
 def _orientation(info: PhotographInfo) -> str:

@@ -6,6 +6,7 @@ results can be called after it.
 """
 
 from headstyle.importers.listing.folders import (
+    ARCHIVE_SUFFIXES,
     RAW_SUFFIXES,
     VIDEO_SUFFIXES,
     Listing,
@@ -25,6 +26,7 @@ from headstyle.importers.listing.names import (
 )
 
 __all__ = [
+    "ARCHIVE_SUFFIXES",
     "MASK_MARKER",
     "RAW_SUFFIXES",
     "VIDEO_SUFFIXES",

@@ -23,10 +23,11 @@ RAW_SUFFIXES = (
     *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw", ".raw"),
 )
 VIDEO_SUFFIXES = (".mov", ".mp4", ".m4v", ".avi", ".mkv", ".webm", ".mts", ".3gp")
+ARCHIVE_SUFFIXES = (".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz")
 # What cameras and programs write beside photographs is no photograph, and needs no word.
 _SIDECARS = (
     *(".txt", ".tsv", ".csv", ".json", ".xmp", ".aae", ".xml", ".ini", ".db", ".md", ".html"),
-    *(".yaml", ".yml", ".pdf", ".zip", ".lrcat", ".pto", ".thm", ".lrv", ".pp3", ".dop", ".on1"),
+    *(".yaml", ".yml", ".pdf", ".lrcat", ".pto", ".thm", ".lrv", ".pp3", ".dop", ".on1"),
     *(".log", ".url", ".lnk", ".gpx", ".kml"),
 )
 # Folders that people keep beside photographs; none of them holds photographs.
@@ -89,6 +90,8 @@ def list_files(folder: str | Path, suffixes: Sequence[str], key: str) -> Listing
     found, masks = _without_masks(found)
     if masks:
         notes.append(f"{len(masks)} masks (to use them, name {masks[0].parent} as the masks)")
+    if found:  # An archive beside photographs is what they were unpacked from.
+        other = [path for path in other if path.suffix.lower() not in ARCHIVE_SUFFIXES]
     return Listing(_by_view(found, folder, suffixes, prefix), (*_notes(other), *notes))
 
 
@@ -203,6 +206,8 @@ def _notes(paths: Sequence[Path]) -> list[str]:
             reason = " (RAW: develop them to JPEG or TIFF)"
         elif suffix in VIDEO_SUFFIXES:
             reason = " (video: to use its frames, name it as the subject's photographs)"
+        if suffix in ARCHIVE_SUFFIXES:
+            reason = " (an archive: unpack it, and name the folder)"
         notes.append(f"{count} {suffix or 'without suffix'}{reason}")
     return notes
 

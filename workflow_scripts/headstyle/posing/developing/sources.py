@@ -7,7 +7,7 @@ from typing import Any
 
 from headstyle.base.errors import InputError
 from headstyle.importers.images import SUFFIXES
-from headstyle.importers.listing import RAW_SUFFIXES, VIDEO_SUFFIXES, list_files
+from headstyle.importers.listing import ARCHIVE_SUFFIXES, RAW_SUFFIXES, VIDEO_SUFFIXES, list_files
 
 
 def files_to_develop(path: str | Path) -> list[Path]:
@@ -30,6 +30,8 @@ def files_to_develop(path: str | Path) -> list[Path]:
     if path.is_file():
         if path.suffix.lower() in VIDEO_SUFFIXES:
             return [path]
+        if path.suffix.lower() in ARCHIVE_SUFFIXES:
+            raise InputError(f"{path} is an archive; unpack it, and name the folder")
         raise InputError(
             f"{path} is no video ({', '.join(VIDEO_SUFFIXES)}); set the subject's photographs to a"
             " video or to a folder of photographs"
