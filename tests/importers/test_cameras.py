@@ -423,6 +423,17 @@ def test_text_models_keep_names_with_spaces_and_need_no_points(tmp_path):
     assert in_own_process(all_names_and_depths, folders) == [expected] * len(folders)
 
 
+def test_of_numbered_models_the_largest_is_taken_and_told(tmp_path, caplog):
+    for place in ("alike/sparse/0", "alike/sparse/1", "a/sparse/0", "a/sparse/1", "a/sparse/10"):
+        colmap_text(tmp_path / place)
+    with (tmp_path / "a/sparse/10/images.txt").open("a") as file:
+        file.write("9 1 0 0 0 0 0 9 1 more.png\n\n")
+    assert find_cameras(tmp_path / "alike")[1] == tmp_path / "alike/sparse/0"
+    assert find_cameras(tmp_path / "a")[1] == tmp_path / "a/sparse/10"
+    assert "a/sparse holds 3 models; the largest is taken, 10" in caplog.text
+    assert find_cameras(tmp_path / "a/sparse/1")[1] == tmp_path / "a/sparse/1"
+
+
 def test_text_models_need_no_lines_of_features(tmp_path):
     folder = colmap_text(tmp_path / "model")
     whole = (folder / "images.txt").read_text(encoding="utf-8")

@@ -77,6 +77,8 @@ def test_what_images_were_made_from_is_no_second_set_of_views(tmp_path):
     assert images_below(tmp_path, SUFFIXES) == [tmp_path / "images/1.jpg"]
     make(tmp_path / "other", "input/1.jpg", "input/2.jpg")
     assert list(list_files(tmp_path / "other", SUFFIXES, "").files) == ["1", "2"]
+    make(tmp_path / "deeper", "head/input/1.jpg", "head/images/1.jpg", "head/more/2.jpg")
+    assert list(list_files(tmp_path / "deeper", SUFFIXES, "").files) == ["images_1", "more_2"]
 
 
 def test_thumbnails_and_records_of_systems_are_passed_over_in_silence(tmp_path):

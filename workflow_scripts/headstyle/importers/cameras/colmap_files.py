@@ -1,5 +1,6 @@
 """The files of COLMAP models: where they are, whether they are whole, and pycolmap's reading."""
 
+import logging
 import math
 import mmap
 import shutil
@@ -7,11 +8,14 @@ import struct
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from headstyle.base.errors import InputError, first_line
 from headstyle.importers.lenses import load_pycolmap
+
+logger = logging.getLogger("headstyle")
 
 PLACES = (
     *(".", "0", "sparse/0", "sparse", "colmap/sparse/0", "colmap/sparse"),
@@ -30,12 +34,34 @@ _SENSOR, _SENSOR_POSE = 8, 56
 
 
 def find_model(folder: Path) -> Path | None:
-    """The folder of the model at or below a folder."""
+    """The folder of the model at or below a folder; of the models 0, 1, ... the largest."""
     for place in PLACES:
         candidate = folder / place
-        if any((candidate / f"cameras.{suffix}").is_file() for suffix in _SUFFIXES):
-            return folder if place == "." else candidate
+        if _has_model(candidate):
+            if place == ".":
+                return folder
+            return _largest_beside(candidate) if candidate.name == "0" else candidate
     return None
+
+
+def _has_model(folder: Path) -> bool:
+    return any((folder / f"cameras.{suffix}").is_file() for suffix in _SUFFIXES)
+
+
+@cache  # So that it is told once.
+def _largest_beside(first: Path) -> Path:
+    """The largest of the models that COLMAP numbers, as it does where photographs fall apart."""
+    numbered = [path for path in first.parent.iterdir() if path.name.isdigit() and _has_model(path)]
+    sizes = {
+        path: max((f.stat().st_size for f in path.glob("images.*")), default=0) for path in numbered
+    }
+    largest = max(sorted(sizes, key=lambda path: int(path.name)), key=sizes.__getitem__)
+    if len(numbered) > 1:
+        logger.warning(
+            "%s holds %d models; the largest is taken, %s, as their worlds differ",
+            *(first.parent, len(numbered), largest.name),
+        )
+    return largest
 
 
 def open_model(folder: str | Path) -> tuple[Any, dict[int, str]]:

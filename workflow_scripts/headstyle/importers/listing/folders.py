@@ -36,8 +36,8 @@ _OTHER_FOLDERS = re.compile(
 )
 # Beside `images`, these hold the same photographs as they were before.
 _BEFORE = re.compile(r"inputs?|raw|originals?|images?[_-](orig(inals?)?|raw)", re.I)
-# Folders of systems, with thumbnails and the like: `.x`, `@eaDir`, `#recycle`, `$RECYCLE.BIN`.
-_SYSTEM = (".", "@", "#", "$", "__MACOSX")
+# Folders of systems, with thumbnails or what was deleted.
+_SYSTEM = ("@eadir", "@tmp", "#recycle", "#snapshot", "$recycle.bin", "__macosx", "lost+found")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -129,7 +129,8 @@ def _files_below(folder: Path) -> list[Path]:
         kept = []
         for name in sorted(folders):
             real = os.path.realpath(os.path.join(place, name))
-            if not name.startswith(_SYSTEM) and real not in seen:
+            hidden = name.startswith(".") or name.lower() in _SYSTEM
+            if not hidden and real not in seen:
                 seen.add(real)
                 kept.append(name)
         folders[:] = kept
@@ -144,10 +145,17 @@ def _in_other_folder(path: Path, folder: Path) -> bool:
 
 def _without_originals(paths: list[Path], folder: Path) -> list[Path]:
     """What is left where `images` holds what another folder holds, too (3DGS's `input`)."""
-    tops = {path: path.relative_to(folder).parts[0] for path in paths}
-    if "images" not in tops.values():
-        return paths
-    return [path for path in paths if not _BEFORE.fullmatch(tops[path])]
+    places = {path: path.relative_to(folder).parts[:-1] for path in paths}
+    with_images = {
+        parts[:i] for parts in places.values() for i in range(len(parts)) if parts[i] == "images"
+    }
+    return [
+        path
+        for path, parts in places.items()
+        if not any(
+            parts[:i] in with_images and _BEFORE.fullmatch(part) for i, part in enumerate(parts)
+        )
+    ]
 
 
 def _without_masks(paths: list[Path]) -> tuple[list[Path], list[Path]]:
