@@ -109,7 +109,10 @@ def test_links_to_folders_are_followed_once(tmp_path):
 
 def test_files_that_differ_by_their_suffix_are_both_named(tmp_path):
     make(tmp_path, "left/1.png", "left/1.jpg", "right/1.png")
-    with pytest.raises(InputError, match=r"key: .*left/1\.png and 1\.jpg have the same stem"):
+    with pytest.raises(InputError, match=r"key: .*left/1\.png and 1\.jpg have the same stem; "):
+        list_files(tmp_path, SUFFIXES, "key")
+    make(tmp_path, "left/2.png", "left/2.jpg")
+    with pytest.raises(InputError, match=r"same stem, as do 1 more pairs; .* one of each pair"):
         list_files(tmp_path, SUFFIXES, "key")
 
 

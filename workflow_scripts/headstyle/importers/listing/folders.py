@@ -182,6 +182,7 @@ def _by_view(
     paths: Sequence[Path], folder: Path, suffixes: Sequence[str], prefix: str
 ) -> dict[str, Path]:
     places: dict[str, Path] = {}
+    pairs: list[tuple[Path, Path]] = []
     for path in paths:
         if not path.exists():
             raise InputError(f"{prefix}{path} is a broken link; fetch the file or remove the link")
@@ -191,11 +192,15 @@ def _by_view(
             )
         place = place_of(Path(os.path.relpath(path, folder)).as_posix(), suffixes)
         if place in places:
-            raise InputError(
-                f"{prefix}{path} and {places[place].name} have the same stem; rename or remove one"
-                " of them"
-            )
+            pairs.append((path, places[place]))
         places[place] = path
+    if pairs:
+        path, other = pairs[0]
+        more = f", as do {len(pairs) - 1} more pairs" if len(pairs) > 1 else ""
+        raise InputError(
+            f"{prefix}{path} and {other.name} have the same stem{more}; rename or remove one of"
+            f" {'each pair' if more else 'them'}"
+        )
     # A folder that all views lie in says nothing about any of them.
     shared = os.path.commonpath([os.path.dirname(place) for place in places]) if places else ""
     short = {place.removeprefix(shared).lstrip("/"): path for place, path in places.items()}
