@@ -4,7 +4,13 @@ import cv2
 import numpy as np
 import pytest
 from headstyle.base.errors import InputError
-from headstyle.importers.masks import check_foreground, find_masks, read_mask_file
+from headstyle.importers.masks import (
+    check_foreground,
+    find_masks,
+    looks_inverted,
+    read_mask_file,
+    read_masks,
+)
 from PIL import ExifTags, Image
 
 SHAPE = (64, 48)
@@ -115,6 +121,20 @@ def test_a_mask_that_can_be_read_in_two_ways_is_named(tmp_path, made, said):
     Image.fromarray(made()).save(tmp_path / "a.png")
     with pytest.raises(InputError, match=rf"a\.png .*{said}.*; "):
         read_mask_file(tmp_path / "a.png")
+
+
+def test_most_masks_that_show_the_background_are_told(tmp_path):
+    whole, cut = np.full(SHAPE, 255, np.uint8), truth()
+    cut[:, :20] = 255  # A head that the frame cuts.
+    for name, mask in (("a", 255 - truth()), ("b", 255 - truth()), ("c", truth())):
+        Image.fromarray(mask).save(tmp_path / f"{name}.png")
+    assert [looks_inverted(mask) for mask in (255 - truth(), truth(), whole, cut)] == [
+        *(True, False, False, False),
+    ]
+    paths = [tmp_path / f"{name}.png" for name in "abc"]
+    with pytest.raises(InputError, match=r"2 of 3 masks, such as .*a\.png, .*write the head white"):
+        read_masks(paths)
+    assert len(read_masks(paths[1:])) == 2
 
 
 def test_a_mask_without_foreground_is_named():

@@ -42,6 +42,11 @@ _DARKEST_MASK = 32
 # Alpha and brightness may differ in soft edges.
 _SAME_SHARE = 0.01
 
+INVERTED = "looks inverted"
+"""Flag of a given mask."""
+_WHITE_BORDER, _BLACK_MIDDLE = 0.9, 0.5
+"""Parts of the frame's border (but the lower one) and of its middle that are foreground."""
+
 
 def find_masks(
     folder: str | Path, views: Mapping[str, str | Path], key: str = ""
@@ -116,14 +121,48 @@ def read_masks(paths: Sequence[Path]) -> list[NDArray[np.float32]]:
     """Masks in [0, 1], shape `(H, W)`.
 
     Raises:
-        InputError: as `read_mask_file`, or a mask has no foreground.
+        InputError: as `read_mask_file`, a mask has no foreground, or most look inverted.
     """
     masks = []
+    inverted = []
     for path in paths:
         mask = read_mask_file(path)
         check_foreground(mask, path)
+        if looks_inverted(mask):
+            inverted.append(path)
         masks.append(mask.astype(np.float32) / np.float32(255))
+    if inverted:
+        check_polarity(len(inverted), len(paths), inverted[0])
     return masks
+
+
+def looks_inverted(mask: Mask) -> bool:
+    """Whether a mask is white along the frame and black in the middle, where heads are."""
+    foreground = mask > 127
+    height, width = foreground.shape
+    border = np.concatenate([foreground[0], foreground[:, 0], foreground[:, -1]])
+    y, x = height // 4, width // 4
+    middle = foreground[y : height - y, x : width - x]
+    return bool(border.mean() > _WHITE_BORDER and middle.mean() < _BLACK_MIDDLE)
+
+
+def check_polarity(inverted: int, total: int, example: str | Path) -> None:
+    """Check that given masks do not show the background.
+
+    Args:
+        inverted: Number of masks that look inverted.
+        total: Number of all masks.
+        example: The mask of one of them.
+
+    Raises:
+        InputError: more than half of the masks look inverted.
+    """
+    if inverted > total / 2:
+        raise InputError(
+            f"{inverted} of {total} masks, such as {example}, are white along the frame and"
+            " black in the middle, as if they showed the background; write the head white and the"
+            " rest black"
+        )
 
 
 def check_foreground(mask: Mask, path: str | Path) -> None:

@@ -18,11 +18,6 @@ from headstyle.importers.masks import (
 )
 from headstyle.posing.photographs import PhotographInfo
 
-INVERTED = "looks inverted"
-"""Flag of a given mask."""
-_WHITE_BORDER, _BLACK_MIDDLE = 0.9, 0.5
-"""Parts of the frame's border (but the lower one) and of its middle that are foreground."""
-
 
 def find_given_masks(
     folder: str | Path, views: Sequence[str] | Mapping[str, Path], all_needed: bool = True
@@ -76,34 +71,6 @@ def read_given_mask(path: str | Path, photograph: PhotographInfo, stored: bool =
         return mask
     resized = PillowImage.fromarray(mask).resize(upright, PillowImage.Resampling.BILINEAR)
     return np.asarray(resized)
-
-
-def looks_inverted(mask: Mask) -> bool:
-    """Whether a mask is white along the frame and black in the middle, where heads are."""
-    foreground = mask > 127
-    height, width = foreground.shape
-    border = np.concatenate([foreground[0], foreground[:, 0], foreground[:, -1]])
-    middle = foreground[height // 4 : -(height // 4), width // 4 : -(width // 4)]
-    return bool(border.mean() > _WHITE_BORDER and middle.mean() < _BLACK_MIDDLE)
-
-
-def check_polarity(inverted: Sequence[str], total: int, example: str | Path) -> None:
-    """Check that given masks do not show the background.
-
-    Args:
-        inverted: Views whose masks look inverted.
-        total: Number of views with a given mask.
-        example: The mask of one of them.
-
-    Raises:
-        InputError: more than half of the masks look inverted.
-    """
-    if len(inverted) > total / 2:
-        raise InputError(
-            f"{len(inverted)} of {total} masks, such as {example}, are white along the frame and"
-            " black in the middle, as if they showed the background; write the head white and the"
-            " rest black"
-        )
 
 
 def masks_follow_stored_pixels(

@@ -19,12 +19,16 @@ from PIL import Image as PillowImage
 from headstyle.base.embedded import embedded_file
 from headstyle.base.errors import InputError, first_line, result_in_folder
 from headstyle.base.images import UNREADABLE_IMAGE
-from headstyle.importers.masks import Mask, check_foreground, missing_mask
-from headstyle.posing.given_masks import (
+from headstyle.importers.masks import (
     INVERTED,
+    Mask,
+    check_foreground,
     check_polarity,
-    find_given_masks,
     looks_inverted,
+    missing_mask,
+)
+from headstyle.posing.given_masks import (
+    find_given_masks,
     masks_follow_stored_pixels,
     read_given_mask,
 )
@@ -346,7 +350,7 @@ class Masker:
         """Raise an InputError where most of the given masks look inverted, by their entries."""
         inverted = [view for view, entry in views.items() if INVERTED in entry["flags"]]
         if inverted:
-            check_polarity(inverted, len(views), self.given[inverted[0]])
+            check_polarity(len(inverted), len(views), self.given[inverted[0]])
 
     def write(self, folder: Path, view: str) -> dict[str, Any] | InputError:
         """Write {view}.png and return its entry of masks.json, or why there is no mask."""
