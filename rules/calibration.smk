@@ -36,7 +36,7 @@ rule calibrate_metrics:
     params:
         captures=CALIBRATED,
         calibration=config["calibration"],
-        metrics=config["metrics"],
+        metrics=MEASURED,
         folder=f"{R}/calibration",
         assets=page_assets(),
         library=library_digest("calibrate_metrics"),
@@ -66,7 +66,7 @@ rule calibrate_trained:
         calibration=config["calibration"]["trained"],
         baseline=config["baseline"],
         stylization=config["stylization"],
-        metrics=config["metrics"],
+        metrics=MEASURED,
         folder=f"{R}/calibration_trained",
         library=library_digest("calibrate_trained"),
     message:

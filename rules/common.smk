@@ -50,6 +50,7 @@ from headstyle.review import plans
 from headstyle.base.locks import claim_folder
 from headstyle.importers.cameras import readable_companions
 from headstyle.importers.settings import braced_files, check_foreign, plain_files
+from headstyle.consistency.external.settings import check_external
 from headstyle.consistency.metrics import available_metrics
 from headstyle.posing.photographs import list_photographs
 from headstyle.posing.developing.sources import files_to_develop
@@ -94,6 +95,9 @@ def read_study():
         available_metrics(),
         "headstyle/consistency/metrics",
     )
+    for entry in config["metrics"]["external"].values():
+        entry["path"] = configuration.find_table(entry["path"], HOME)
+    check_external(config["metrics"]["external"], available_metrics())
     chosen = {name: config["strengths"][name] for name in study["strengths"]}
     check_editing(config["editing"], study["prompts"], chosen)
     check_stylization(config["stylization"], config["editing"])
@@ -143,6 +147,10 @@ PROMPTS = config["study"]["prompts"]
 STRENGTHS = config["study"]["strengths"]
 TABLES = ["avatars", "views", "thresholds", "strengths", "agreement"]
 AVATARS = [f"{prompt}_{strength}" for prompt in PROMPTS for strength in STRENGTHS]
+# Metrics that were computed elsewhere, the section without them, and all columns of the tables.
+EXTERNAL = config["metrics"]["external"]
+MEASURED = {key: value for key, value in config["metrics"].items() if key != "external"}
+TABLED = [*config["metrics"]["names"], *EXTERNAL]
 needs = Needs.of_study(config, photographs)
 PROCEDURAL = [s for s in SUBJECTS if subjects[s]["source"] == "procedural"]
 

@@ -36,7 +36,7 @@ def measured_outputs():
         *expand(f"{R}/plots/{{page}}.html", page=STUDY_PAGES),
         *expand(
             f"{R}/plots/{{metric}}.{{figure}}.png",
-            metric=config["metrics"]["names"],
+            metric=TABLED,
             figure=STUDY_FIGURES,
         ),
         *expand(f"{R}/{{subject}}/adjacency.png", subject=SUBJECTS),

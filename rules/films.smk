@@ -30,7 +30,7 @@ rule film_scene:
     params:
         labels=lambda wildcards: [wildcards.subject, *scene_labels(wildcards)],
         frames=FRAMES,
-        metrics=config["metrics"],
+        metrics=MEASURED,
         library=library_digest("film_scene"),
     message:
         "Filming {wildcards.subject}, {wildcards.scene}"

@@ -77,7 +77,7 @@ use rule measure_consistency as measure_renders with:
     params:
         labels=["renders", "none"],
         instruction=foreign_scene("instruction"),
-        metrics=config["metrics"],
+        metrics=MEASURED,
         seed=config["seed"],
         library=library_digest("measure_consistency"),
     message:
@@ -103,7 +103,7 @@ use rule measure_renders as measure_unedited with:
         # The unedited views serve as the baseline: a scene's excess is its score minus theirs.
         labels=["none", "none"],
         instruction=None,
-        metrics=config["metrics"],
+        metrics=MEASURED,
         seed=config["seed"],
         library=library_digest("measure_consistency"),
     message:
@@ -115,6 +115,7 @@ rule score_renders:
         pairs=foreign_tables("pairs"),
         views=foreign_tables("views"),
         notes=[f"{R}/foreign/{name}/import.json" for name in FOREIGN],
+        external=[entry["path"] for entry in EXTERNAL.values()],
     output:
         scores=f"{R}/foreign/scores.csv",
         page=report(
@@ -136,6 +137,8 @@ rule score_renders:
         runtime="20m",
     params:
         metrics=config["metrics"]["names"],
+        external=EXTERNAL,
+        elsewhere=SUBJECTS if EXTERNAL else [],
         confidence=config["summary"]["confidence"],
         bootstrap_resamples=config["summary"]["bootstrap_resamples"],
         seed=config["seed"],

@@ -29,7 +29,7 @@ rule measure_consistency:
     params:
         labels=scene_labels,
         instruction=scene_instruction,
-        metrics=config["metrics"],
+        metrics=MEASURED,
         seed=config["seed"],
         library=library_digest("measure_consistency"),
     message:
@@ -46,8 +46,15 @@ rule summarize:
             for scene in SCENES
         ],
         ratings=RATINGS,
+        pairs=[
+            f"{R}/{subject}/{scene}/consistency/pairs.csv"
+            for subject in SUBJECTS
+            for scene in SCENES
+            if EXTERNAL
+        ],
+        external=[entry["path"] for entry in EXTERNAL.values()],
     output:
-        **{table: study_table(table) for table in TABLES},
+        **{table: study_table(table) for table in [*TABLES, *(["external"] if EXTERNAL else [])]},
     log:
         f"{R}/logs/summarize.log",
     benchmark:
@@ -61,6 +68,8 @@ rule summarize:
         runtime="30m",
     params:
         metrics=config["metrics"]["names"],
+        external=EXTERNAL,
+        elsewhere=list(FOREIGN) if EXTERNAL else [],
         strength_prompts=config["summary"]["strength_prompts"],
         confidence=config["summary"]["confidence"],
         bootstrap_resamples=config["summary"]["bootstrap_resamples"],

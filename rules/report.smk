@@ -108,11 +108,7 @@ rule plot_study:
         views=rules.summarize.output.views,
         prompts=PROMPTS_TABLE,
     output:
-        figures=[
-            study_figure(metric, figure)
-            for metric in config["metrics"]["names"]
-            for figure in STUDY_FIGURES
-        ],
+        figures=[study_figure(metric, figure) for metric in TABLED for figure in STUDY_FIGURES],
     log:
         f"{R}/logs/plot_study.log",
     benchmark:
@@ -125,7 +121,8 @@ rule plot_study:
         mem_mb=2_000,
         runtime="20m",
     params:
-        metrics=config["metrics"]["names"],
+        metrics=TABLED,
+        external=EXTERNAL,
         library=library_digest("plot_study"),
     message:
         "Plotting the study's figures"
@@ -155,6 +152,7 @@ rule write_table_pages:
         runtime="20m",
     params:
         subjects=SUBJECTS,
+        external=EXTERNAL,
         # The script reads the settings itself. Here a digest keeps Snakemake's messages short.
         settings=settings_digest(),
         assets=page_assets(),
@@ -200,6 +198,7 @@ rule write_overview:
     params:
         subjects=SUBJECTS,
         metrics=FIRST_METRICS,
+        external=EXTERNAL,
         note=editor_note(config["editing"]),
         least_psnr=config["summary"]["least_psnr"],
         # Number of rows in the picture.
@@ -274,7 +273,7 @@ rule explore_subject:
     params:
         prompts=PROMPTS,
         strengths=STRENGTHS,
-        metrics=config["metrics"],
+        metrics=MEASURED,
         max_bytes=explorer_bytes() // len(SUBJECTS),
         library=library_digest("explore_subject"),
     message:
@@ -306,7 +305,8 @@ rule write_explorer:
         mem_mb=2_000,
         runtime="20m",
     params:
-        metrics=config["metrics"]["names"],
+        metrics=TABLED,
+        external=EXTERNAL,
         assets=page_assets(),
         library=library_digest("write_explorer"),
     message:

@@ -30,9 +30,7 @@ rule check_models:
         prompts={f"{p} of {s}": instruction(s, p) for s in SUBJECTS for p in PROMPTS},
         # A number cannot name weights.
         metrics={
-            key: value
-            for key, value in config["metrics"].items()
-            if not isinstance(value, (int, float))
+            key: value for key, value in MEASURED.items() if not isinstance(value, (int, float))
         },
         masks=keys_of("masks", "steps", "matting_model", "matting_weights"),
         needs_matting=needs_matting(),
@@ -114,7 +112,7 @@ rule sweep_strengths:
         editing=prompt_editing,
         strengths=[strength_values(config["editing"], config["strengths"], s) for s in STRENGTHS],
         sweep=config["strength_sweep"],
-        metrics=config["metrics"],
+        metrics=MEASURED,
         seed=config["seed"],
         library=library_digest("sweep_strengths"),
     message:

@@ -13,6 +13,7 @@ from headstyle.base.tables.frames import read_table
 from headstyle.report import plots
 from headstyle.report.figures import write_figure
 from headstyle.report.instructions import read_prompts
+from headstyle.report.labels import add_external
 from headstyle.workflow.stage import stage
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ _STUDY = result_of("summarize")
 
 if __name__ == "__main__":
     with stage(snakemake) as log:
+        add_external(snakemake.params.external)
         avatars = read_table(snakemake.input.avatars, _STUDY)
         views = read_table(snakemake.input.views, _STUDY)
         names = {p: row.get("name", "") for p, row in read_prompts(snakemake.input.prompts).items()}

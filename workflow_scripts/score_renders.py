@@ -3,11 +3,13 @@
 Input:  pairs   all scenes' pairs.csv: of the renders, and of the unedited views where given
         views   the same scenes' views.csv
         notes   import.json of each scene
+        external   the files of metrics that were computed elsewhere, if there are any
 Output: scores  scores.csv: scene, shown, depth, agreement, views, view_pairs, empty_pairs,
                 overlap, and per metric mean, spread, interval and excess over the unedited views
         page    the same as a page, with the views
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +17,11 @@ import pandas as pd
 from headstyle.base.errors import InputError
 from headstyle.base.files import read_json
 from headstyle.base.tables.frames import write_table
+from headstyle.consistency.external.joining import join_external
+from headstyle.consistency.external.settings import external_metrics
 from headstyle.consistency.statistics import avatar_scores, read_scores
 from headstyle.report.foreign_page import scene_page, scene_table, scene_warnings
+from headstyle.report.labels import add_external
 from headstyle.report.pages import write_page
 from headstyle.workflow.stage import stage
 
@@ -36,9 +41,15 @@ if __name__ == "__main__":
             pd.concat([read_scores(path) for path in tables], ignore_index=True)
             for tables in (paths.pairs, paths.views)
         )
+        # Of other methods' scenes, a metric that was computed elsewhere may have some only.
+        external = [replace(m, partial=True) for m in external_metrics(params.external)]
+        add_external(params.external)
+        views, _, gaps = join_external(external, views, pairs, params.elsewhere)
+        for sentence in gaps:
+            log.warning("%s", sentence)
         avatars = avatar_scores(
             views,
-            params.metrics,
+            [*params.metrics, *(metric.name for metric in external)],
             level=params.confidence,
             resamples=params.bootstrap_resamples,
             seed=params.seed,

@@ -2,17 +2,22 @@
 
 Input:  views       all views.csv: of baselines, floors and avatars
         ratings     optional: subject, prompt, strength, quality
+        pairs       all pairs.csv, and
+        external    the files of metrics that were computed elsewhere, if there are any
 Output: avatars     per scene: mean over its views, spread, interval, excess, quality
         views       all views in one table
         thresholds  mean of each metric per quality rating
         strengths   low against high strength
         agreement   rank correlation of each metric with quality
+        external    the pairs' values of metrics that were computed elsewhere, if there are any
 """
 
 from typing import TYPE_CHECKING
 
 import pandas as pd
 from headstyle.base.tables.frames import write_table
+from headstyle.consistency.external.joining import join_external
+from headstyle.consistency.external.settings import external_metrics
 from headstyle.consistency.statistics import (
     agreement,
     avatar_scores,
@@ -29,8 +34,15 @@ if TYPE_CHECKING:
 if __name__ == "__main__":
     with stage(snakemake) as log:
         paths, params = snakemake.input, snakemake.params
-        metrics = params.metrics
+        external = external_metrics(params.external)
+        metrics = [*params.metrics, *(metric.name for metric in external)]
         views = pd.concat([read_scores(path) for path in paths.views], ignore_index=True)
+        if external:
+            pairs = pd.concat([read_scores(path) for path in paths.pairs], ignore_index=True)
+            views, joined, gaps = join_external(external, views, pairs, params.elsewhere)
+            for sentence in gaps:
+                log.warning("%s", sentence)
+            write_table(snakemake.output.external, joined)
         ratings = read_ratings(paths.ratings) if paths.get("ratings") else None
         avatars = avatar_scores(
             views,

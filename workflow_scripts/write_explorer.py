@@ -11,6 +11,7 @@ from headstyle.base.errors import result_of
 from headstyle.base.files import read_json
 from headstyle.base.tables.rows import read_rows
 from headstyle.report.explorer.page import explorer_page
+from headstyle.report.labels import add_external
 from headstyle.report.pages import write_page
 from headstyle.workflow.stage import stage
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 if __name__ == "__main__":
     with stage(snakemake) as log:
+        add_external(snakemake.params.external)
         paths = snakemake.input
         page = explorer_page(
             "headstyle explorer",

@@ -17,6 +17,7 @@ from headstyle.base.tables.rows import read_rows
 from headstyle.report.contact_sheets import write_sheet
 from headstyle.report.instructions import read_prompts
 from headstyle.report.judging.baseline import baseline_note
+from headstyle.report.labels import add_external
 from headstyle.report.overview import overview_page
 from headstyle.report.pages import write_page
 from headstyle.report.sheets import stacked_strips
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 if __name__ == "__main__":
     with stage(snakemake) as log:
+        add_external(snakemake.params.external)
         paths, params = snakemake.input, snakemake.params
         subjects = {
             name: {"strip": strip, "poses": read_json(poses), "baseline": read_json(baseline)}

@@ -14,6 +14,7 @@ import yaml
 from headstyle.base.errors import result_of
 from headstyle.base.tables.rows import read_rows
 from headstyle.report import summaries
+from headstyle.report.labels import add_external
 from headstyle.report.pages import settings_rows, table_page, write_page
 from headstyle.workflow.stage import stage
 
@@ -29,6 +30,7 @@ def read_yaml(path: str) -> dict[str, Any]:
 
 if __name__ == "__main__":
     with stage(snakemake) as log:
+        add_external(snakemake.params.external)
         paths, params = snakemake.input, snakemake.params
         pages = dict(snakemake.output.items())
         study = result_of("summarize")

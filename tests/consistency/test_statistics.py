@@ -201,6 +201,7 @@ def summarize(folder: Path, **inputs) -> dict[str, pd.DataFrame]:
     return run_stage(
         *("summarize", folder, TABLES, {"views": paths} | inputs),
         metrics=["rmse", "ciede2000"],
+        external={},
         strength_prompts=["P2", "P4"],
         confidence=0.95,
         bootstrap_resamples=200,

@@ -51,6 +51,35 @@ SETTINGS = (
         {"type": "number", "minimum": 0, "exclusiveMaximum": 1},
         meaning="Alpha above which a pixel is foreground, from 0 to 1.",
     ),
+    Setting(
+        "external",
+        {},
+        {
+            "type": "object",
+            "propertyNames": {"pattern": "^[a-z][a-z0-9_]*$"},
+            "additionalProperties": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["path", "direction"],
+                "properties": {
+                    "path": {"type": "string", "minLength": 1},
+                    "direction": {"enum": ["lower", "higher"]},
+                    "label": {"type": "string", "maxLength": 60, "pattern": "^[^$]*$"},
+                    "unit": {"type": "string", "maxLength": 30, "pattern": "^[^$]*$"},
+                    "range": {
+                        "type": "array",
+                        "minItems": 2,
+                        "maxItems": 2,
+                        "items": {"type": "number"},
+                    },
+                    "symmetric": {"type": "boolean"},
+                    "partial": {"type": "boolean"},
+                },
+            },
+        },
+        meaning="Metrics that were computed elsewhere, as {name: {path: CSV, direction: lower or "
+        "higher}}; optionally label, unit, range, symmetric and partial. See docs/metrics.md.",
+    ),
 )
 
 

@@ -1,6 +1,8 @@
 """Labels of the tables' columns for readers: names, units and meanings."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 INK, SOFT_INK = "#1b2733", "#5d6b7a"
 """Colors of text, and of text that stands back, on pictures and figures; as in `page.css`."""
@@ -146,6 +148,21 @@ _PARTS = {
     "_excess": ("excess", "difference from the same pairs before the edit"),
     "_ceiling": ("ceiling", "score of shuffled views: no consistency at all"),
 }
+
+
+def add_external(entries: Mapping[str, Mapping[str, Any]]) -> None:
+    """Give the metrics that were computed elsewhere their labels, for the rest of this process.
+
+    Args:
+        entries: The config's section `metrics.external`.
+    """
+    for name, entry in entries.items():
+        METRICS[name] = Label(
+            entry.get("label") or name,
+            entry.get("unit", ""),
+            "computed outside headstyle",
+            entry["direction"] == "higher",
+        )
 
 
 def metric_label(metric: str) -> Label:
