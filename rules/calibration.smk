@@ -73,3 +73,66 @@ rule calibrate_trained:
         "Calibrating the metrics on avatars that were trained on edits of known inconsistency"
     script:
         "../workflow_scripts/calibrate_trained.py"
+
+
+# `snakemake --cores all metric_kit`: what is in `kit` may be given away.
+rule metric_kit:
+    output:
+        kit=f"{R}/metric_kit/kit/kit.json",
+        sums=f"{R}/metric_kit/kit/SHA256SUMS",
+        levels=f"{R}/metric_kit/hidden/levels.csv",
+        ours=f"{R}/metric_kit/hidden/ours.csv",
+    log:
+        f"{R}/logs/metric_kit.log",
+    benchmark:
+        f"{R}/benchmarks/metric_kit.tsv"
+    conda:
+        "../envs/calibration.yaml"
+    threads: available_cores(workflow)
+    resources:
+        gpu=1,
+        mem_mb=per_thread(2_500),
+        runtime=with_attempt(300),
+    params:
+        metric_kit=config["metric_kit"],
+        calibration=config["calibration"],
+        baseline=config["baseline"],
+        stylization=config["stylization"],
+        metrics=MEASURED,
+        folder=f"{R}/metric_kit",
+        library=library_digest("metric_kit"),
+    message:
+        "Writing the kit to certify metrics with"
+    script:
+        "../workflow_scripts/metric_kit.py"
+
+
+# `snakemake --cores 1 certify`.
+rule certify:
+    input:
+        levels=rules.metric_kit.output.levels,
+        ours=rules.metric_kit.output.ours,
+        answers=config["certify"]["csv"] or [],
+    output:
+        page=f"{R}/tables/certificate.html",
+        table=f"{R}/tables/certificate.tsv",
+    log:
+        f"{R}/logs/certify.log",
+    benchmark:
+        f"{R}/benchmarks/certify.tsv"
+    localrule: True
+    conda:
+        "../envs/calibration.yaml"
+    threads: 1
+    resources:
+        mem_mb=2_000,
+        runtime="20m",
+    params:
+        certify=config["certify"],
+        folder=f"{R}/metric_kit",
+        assets=page_assets(),
+        library=library_digest("certify"),
+    message:
+        "Judging a metric by the values that it gave to the kit"
+    script:
+        "../workflow_scripts/certify.py"

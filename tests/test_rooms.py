@@ -36,7 +36,7 @@ ALLOWED = {
         *("base", "capture", "rendering", "losses", "training", "avatars", "consistency"),
         *("report", "workflow"),
     ],
-    "commands": ["base", "exporters", "inspection", "workflow", "review"],
+    "commands": ["base", "exporters", "inspection", "workflow", "review", "calibration"],
 }
 MOST_FILES = 14
 MOST_LINES = 400

@@ -23,6 +23,7 @@ LADDER_NAMES: Mapping[str, str] = {
     "misplaced_features": "features misplaced",
     "style_strength": "style strength",
     "geometry": "geometry jitter",
+    "left_unedited": "views left unedited",
     "all": "mean of all",
 }
 HALF_NAMES: Mapping[str, str] = {"held_out": "held-out heads and captures", "fit": "fit half"}

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from headstyle import __version__
 from headstyle.base.errors import InputError
-from headstyle.commands import diff, export, inspect, status, verify, view
+from headstyle.commands import certify, diff, export, inspect, status, verify, view
 
-COMMANDS = (inspect, status, diff, view, export, verify)
+COMMANDS = (inspect, status, diff, view, export, verify, certify)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -47,14 +47,14 @@ def read_table(path: str | Path, origin: Origin, columns: Sequence[str] = ()) ->
 
 
 def write_table(path: str | Path, table: pd.DataFrame) -> None:
-    """Write a data frame as CSV without its index, whole or not at all.
+    """Write a data frame as CSV or TSV without its index, whole or not at all.
 
     A name that a spreadsheet would run as a formula gets an apostrophe before it.
     """
     names = [name for name in NAME_COLUMNS if name in table]
     table = table.assign(**{name: table[name].map(_defused) for name in names})
     with whole_file(path) as partial:
-        table.to_csv(partial, index=False, lineterminator="\n")
+        table.to_csv(partial, sep=delimiter_of(Path(path)), index=False, lineterminator="\n")
 
 
 def _defused(name: object) -> object:
