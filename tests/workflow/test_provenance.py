@@ -1,5 +1,7 @@
 """Editing a library module reruns the stages that use it, and no others."""
 
+import json
+
 import pytest
 from headstyle.workflow.provenance import library_digest
 
@@ -113,3 +115,35 @@ def test_a_name_taken_through_a_door_is_followed_and_others_are_not(scripts):
     assert library_digest(scripts / "stage.py") == before
     (room / "first.py").write_text("one = 3\n")
     assert library_digest(scripts / "stage.py") != before
+
+
+def test_what_was_read_before_is_not_read_again(scripts, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    before = library_digest(scripts / "stage.py")
+    with monkeypatch.context() as patch:
+        patch.setattr("ast.parse", lambda text: pytest.fail(f"read again: {text!r}"))
+        assert library_digest(scripts / "stage.py") == before
+    # The same bytes mean another module where they lie in another package.
+    (scripts / "headstyle" / "unused.py").write_text("from .sibling import x\n")
+    (scripts / "headstyle" / "used.py").write_text("from headstyle import unused\n")
+    (scripts / "headstyle" / "sibling.py").write_text("x = 3\n")
+    with_sibling = library_digest(scripts / "stage.py")
+    (scripts / "headstyle" / "sibling.py").write_text("x = 4\n")
+    assert library_digest(scripts / "stage.py") != with_sibling
+
+
+@pytest.mark.parametrize("damaged", ["", "[1]", "{", '{"KEY": 1}', '{"KEY": [1, [2], 3, 4]}'])
+def test_damage_to_what_is_kept_changes_no_digest(scripts, tmp_path, monkeypatch, damaged):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    before = library_digest(scripts / "stage.py")
+    [kept] = (tmp_path / "cache" / "headstyle").iterdir()
+    key = next(iter(json.loads(kept.read_text())))
+    kept.write_text(damaged.replace("KEY", key))
+    assert library_digest(scripts / "stage.py") == before
+
+
+def test_without_a_folder_to_keep_it_in_the_digest_is_the_same(scripts, tmp_path, monkeypatch):
+    before = library_digest(scripts / "stage.py")
+    (tmp_path / "cache").write_text("no folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert library_digest(scripts / "stage.py") == before

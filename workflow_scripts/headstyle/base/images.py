@@ -4,7 +4,6 @@ import struct
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
@@ -57,6 +56,9 @@ def composite(image: RgbaImage, background: tuple[float, float, float] = (0, 0, 
 
 def resize_rgba(image: RgbaImage, width: int, height: int) -> RgbaImage:
     """Resize with an area filter. Colors are premultiplied, so that hidden ones do not bleed in."""
+    # Most who read this module resize nothing, Snakemake at each start among them.
+    import cv2
+
     alpha = image[..., 3:]
     premultiplied = np.concatenate([image[..., :3] * alpha, alpha], axis=2)
     resized = cv2.resize(premultiplied, (width, height), interpolation=cv2.INTER_AREA)

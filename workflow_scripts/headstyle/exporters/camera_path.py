@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
 
 from headstyle.base.cameras import Cameras
 
@@ -86,6 +85,9 @@ def _short_way(centers: NDArray[np.float64], places: list[int]) -> list[int]:
 
 def _along(points: NDArray[np.float64], frames: int) -> NDArray[np.float64]:
     """Points at equal steps of their first three coordinates along a closed spline."""
+    # The rules read this module's constants at each start of Snakemake, which needs no SciPy.
+    from scipy.interpolate import CubicSpline
+
     closed = np.concatenate([points, points[:1]])
     steps = np.linalg.norm(np.diff(closed[:, :3], axis=0), axis=1)
     if steps.sum() == 0:

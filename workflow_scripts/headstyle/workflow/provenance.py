@@ -3,13 +3,23 @@
 The digest is of what the code says: its syntax tree without comments, docstrings and what only
 type checkers read. Where a module lies does not count, so that moving a file redoes no results. An
 import of one of our modules stands for that module's own code.
+
+What a module says is kept in the user's cache folder by the bytes of its file, as reading all of
+them anew would take half of Snakemake's start.
 """
 
 import ast
 import hashlib
+import json
+import os
+import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+from headstyle.base.files import whole_file
 
 
 def library_digest(script: str | Path) -> str:
@@ -30,7 +40,7 @@ class _Source:
     """What a module says."""
 
     code: str
-    """Its syntax tree without imports of our packages."""
+    """Digest of its syntax tree without imports of our packages."""
     imports: tuple[tuple[str, tuple[str, ...]], ...]
     """Of our packages: the dotted module, and the names taken from it."""
     looks_for_modules: bool
@@ -47,16 +57,17 @@ class Library:
         self._root = root
         self._ours = frozenset(path.parent.name for path in root.glob("*/__init__.py"))
         # A run asks for the digests of all its stages, which share most modules.
+        self._kept = _Kept()
         self._read = cache(self._read_module)
         self._files = cache(self._files_of)
         self._imported = cache(self._imported_by)
-        self._own_code = cache(self._digest_of_code)
         self._digest = cache(self._digest_of_module)
 
     def digest(self, script: Path) -> str:
         """Digest of all modules of our packages that a stage script uses, 16 hex digits."""
         modules = [module for module in self.modules(script) if not self._is_empty(module)]
         digests = sorted(map(self._digest, modules))
+        self._kept.write()
         return hashlib.sha256("".join(digests).encode()).hexdigest()[:16]
 
     def modules(self, script: Path) -> list[Path]:
@@ -74,7 +85,7 @@ class Library:
         source = self._read(module)
         digest = hashlib.sha256(source.code.encode())
         meant = sorted(
-            f"{part} of {self._own_code(file)}"
+            f"{part} of {self._read(file).code}"
             for name, taken in source.imports
             for part in taken
             for file in [*self._files(name), *self._files(f"{name}.{part}")][-1:]
@@ -85,10 +96,7 @@ class Library:
     def _is_empty(self, module: Path) -> bool:
         """Whether a module does nothing, as the `__init__.py` of most folders."""
         source = self._read(module)
-        return source.code == ast.dump(ast.Module([], [])) and not source.imports
-
-    def _digest_of_code(self, module: Path) -> str:
-        return hashlib.sha256(self._read(module).code.encode()).hexdigest()
+        return source.code == _EMPTY and not source.imports
 
     def _imported_by(self, module: Path) -> frozenset[Path]:
         """Files of our packages that importing a module runs, anywhere in it."""
@@ -114,14 +122,21 @@ class Library:
 
     def _read_module(self, module: Path) -> _Source:
         package = module.parent.relative_to(self._root).parts
+        text = module.read_bytes()
+        place = "\0".join((*package, "", *sorted(self._ours), ""))
+        key = hashlib.sha256(place.encode() + text).hexdigest()
+        if (kept := self._kept.source(key)) is not None:
+            return kept
         stripped = _Stripped(package, self._ours)
-        tree = stripped.visit(ast.parse(module.read_text(encoding="utf-8")))
-        return _Source(
-            ast.dump(tree),
+        tree = stripped.visit(ast.parse(text))
+        source = _Source(
+            _digest_of_tree(tree),
             tuple(sorted(stripped.imports)),
             stripped.looks_for_modules,
             tuple(sorted(stripped.door.items())),
         )
+        self._kept.add(key, source)
+        return source
 
     def _files_of(self, name: str) -> tuple[Path, ...]:
         """Files that importing a dotted name runs: the packages on the way, and the module."""
@@ -129,6 +144,68 @@ class Library:
         place = self._root.joinpath(*name.split("."))
         own = (place / "__init__.py", place.with_suffix(".py"))
         return (*(self._files(above) if above else ()), *filter(Path.is_file, own))
+
+
+def _digest_of_tree(tree: ast.AST) -> str:
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+_EMPTY = _digest_of_tree(ast.Module([], []))
+
+
+class _Kept:
+    """What modules said when they were read before, in a file of the user's cache folder.
+
+    Its name depends on this module and on Python, and its keys on the modules' bytes: nothing in it
+    is ever out of date. Where the folder cannot be used, every module is read anew.
+    """
+
+    MOST = 5000
+    """Modules kept; beyond that, only those of the present library."""
+
+    def __init__(self) -> None:
+        own = Path(__file__).read_bytes() + sys.version.encode()
+        name = f"sources-{hashlib.sha256(own).hexdigest()[:16]}.json"
+        self._path: Path | None = None
+        self._before: dict[str, Any] = {}
+        self._asked: dict[str, Any] = {}
+        self._is_new = False
+        # Without a home or with a damaged file nothing is kept.
+        with suppress(OSError, RuntimeError, ValueError):
+            folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headstyle"
+            self._path = folder / name
+            before = json.loads(self._path.read_bytes())
+            self._before = before if isinstance(before, dict) else {}
+
+    def source(self, key: str) -> _Source | None:
+        """What is kept under a key, or None."""
+        try:
+            code, imports, looks, door = kept = self._before[key]
+            source = _Source(
+                str(code),
+                tuple((str(name), tuple(taken)) for name, taken in imports),
+                bool(looks),
+                tuple((str(name), str(module)) for name, module in door),
+            )
+        except (KeyError, TypeError, ValueError):
+            return None
+        self._asked[key] = kept
+        return source
+
+    def add(self, key: str, source: _Source) -> None:
+        """Keep what a module says, from the next `write` on."""
+        self._asked[key] = (source.code, source.imports, source.looks_for_modules, source.door)
+        self._is_new = True
+
+    def write(self) -> None:
+        """Write the file if there is anything new to keep."""
+        if not self._is_new or self._path is None:
+            return
+        self._is_new = False
+        kept = {**self._before, **self._asked}
+        # A full disk, a folder of others, or another process that writes: then next time.
+        with suppress(OSError), whole_file(self._path) as partial:
+            partial.write_text(json.dumps(self._asked if len(kept) > self.MOST else kept))
 
 
 class _Stripped(ast.NodeTransformer):
