@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import scipy  # Its parts are loaded when they are asked for.
 from numpy.typing import NDArray
-from scipy import stats
 
 from headstyle.base.errors import InputError, Origin, given_by, result_of
 from headstyle.base.study import BASELINE, FLOOR, NOT_AVATARS, SCENE_KEYS
@@ -218,7 +218,7 @@ def agreement(avatars: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
         ranked = len(both) > 1 and (both.nunique() > 1).all()
         correlations = [
             value
-            for test in (stats.spearmanr, stats.kendalltau)
+            for test in (scipy.stats.spearmanr, scipy.stats.kendalltau)
             for value in (test(both[metric], both["quality"]) if ranked else (np.nan, np.nan))
         ]
         rows.append(dict(zip(columns, [metric, len(both), *correlations], strict=True)))
@@ -245,7 +245,7 @@ def _paired(low: NDArray[np.float64], high: NDArray[np.float64]) -> dict[str, fl
     if len(nonzero) == 0:
         test = (0.0, 1.0, 0.0)
     else:
-        statistic, p = stats.wilcoxon(nonzero)
-        ranks = stats.rankdata(np.abs(nonzero))
+        statistic, p = scipy.stats.wilcoxon(nonzero)
+        ranks = scipy.stats.rankdata(np.abs(nonzero))
         test = (statistic, p, float((ranks * np.sign(nonzero)).sum() / ranks.sum()))
     return result | dict(zip(names, [difference.mean(), *quartiles, *test], strict=True))

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from headstyle.base.errors import InputError, first_line
+from headstyle.losses.squeeze_lpips import SqueezeLpips
 
 # Names of the backbones' files, both on torchvision's site and in torch's cache.
 BACKBONES = {
@@ -99,21 +100,21 @@ def load_network(net: str, backbone: Path) -> torch.nn.Module:
 
 
 def load_mini(path: Path) -> torch.nn.Module:
-    """The lpips package's network of the squeeze kind with headstyle's weights.
+    """The network of LPIPS of the squeeze kind with headstyle's weights.
 
     Raises:
         InputError: the file does not hold them.
     """
-    network = package_network("squeeze")
+    network = SqueezeLpips()
     try:
         state = {name: tensor.float() for name, tensor in load_file(path).items()}
-        missing, unexpected = network.load_state_dict(state, strict=False)
+        missing, unexpected = network.load_state_dict(state, strict=False, assign=True)
     except (OSError, RuntimeError, SafetensorError) as error:
         reason = first_line(error)
         raise InputError(
             f"{path} cannot be read ({reason}); get it from the repository again"
         ) from None
-    # The package lists its linear heads under two names.
+    # As in the package, the linear heads have two names, and the scaling is no weight.
     missing = [name for name in missing if not name.startswith(("lins.", "scaling_layer."))]
     if missing or unexpected:
         raise InputError(

@@ -10,9 +10,9 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import scipy  # Its parts are loaded when they are asked for.
 import torch
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 
 from headstyle.base.errors import InputError, Origin, first_line
 from headstyle.base.tables.ply import read_ply_tables, write_ply_tables
@@ -87,7 +87,7 @@ def splats_from_points(
 
 def neighbor_distances(points: NDArray[np.float64]) -> NDArray[np.float64]:
     """Root mean square distance of each point to its three nearest neighbors. Shape `(N,)`."""
-    distances, _ = KDTree(points).query(points, k=NEIGHBORS + 1)
+    distances, _ = scipy.spatial.KDTree(points).query(points, k=NEIGHBORS + 1)
     spacing = np.sqrt(np.mean(distances[:, 1:] ** 2, axis=1))
     # Several points at one place would become splats of size zero.
     return np.maximum(spacing, 1e-4 * np.median(spacing) + 1e-12)

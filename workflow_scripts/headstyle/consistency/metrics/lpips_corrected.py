@@ -2,13 +2,13 @@
 
 from typing import Any
 
-import lpips
 import torch
 from torch import Tensor
 
 from headstyle.consistency.metrics.lpips import Lpips
 from headstyle.consistency.pairs import PairBatch
 from headstyle.consistency.parts.filling import overlap_crops
+from headstyle.losses.squeeze_lpips import unit_features
 
 # The largest step between the features of the backbones [px].
 STRIDE = 32
@@ -33,7 +33,7 @@ def masked_lpips(network: Any, batch: PairBatch) -> Tensor:
     """Per layer the mean of its differences over the overlap, summed over layers.
 
     Args:
-        network: An `lpips.LPIPS`.
+        network: An `lpips.LPIPS` or a `SqueezeLpips`.
         batch: The pairs.
 
     Returns:
@@ -48,7 +48,7 @@ def masked_lpips(network: Any, batch: PairBatch) -> Tensor:
         inside = crops.overlap.to(crops.target.dtype)
         total = torch.zeros(len(crops.rows), dtype=torch.float64, device=values.device)
         for head, *pair in zip(network.lins, *features, strict=True):
-            first, second = (lpips.normalize_tensor(layer) for layer in pair)
+            first, second = (unit_features(layer) for layer in pair)
             differences = head((first - second).square()).double()
             # The weight of a cell is the share of it that lies in the overlap.
             weight = torch.nn.functional.interpolate(inside, differences.shape[2:], mode="area")
