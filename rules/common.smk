@@ -35,6 +35,7 @@ from headstyle.editing.registry import (
 from headstyle.base.errors import InputError
 from headstyle.workflow.needs import Needs, per_thread, with_attempt
 from headstyle.workflow.planning.patterns import any_of
+from headstyle.workflow.planning.shortcuts import take_shortcuts
 from headstyle.workflow.failures import describe_failures, written_at
 from headstyle.workflow.running.lines import where_to_look
 from headstyle.workflow.snakemake_internals import (
@@ -54,6 +55,8 @@ from headstyle.consistency.external.settings import check_external
 from headstyle.consistency.metrics import available_metrics
 from headstyle.posing.photographs import list_photographs
 from headstyle.posing.developing.sources import files_to_develop
+
+take_shortcuts()
 
 SCHEMAS = HOME / "config" / "schemas"
 

@@ -1,0 +1,131 @@
+"""Answers that Snakemake works out again for each job, though they are the same for all of a rule.
+
+A study of 1,000 subjects has 50,000 jobs and more. Nothing here changes what is planned. Where a
+Snakemake lacks one of these places, it plans without that shortcut (`snakemake_internals` has the
+other internals that headstyle relies on).
+"""
+
+import gc
+import importlib
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import lru_cache, wraps
+from typing import Any
+
+REMEMBERED = 4096
+"""Answers kept per function; a workflow has about a hundred."""
+OBJECTS_BETWEEN_SEARCHES = 100_000
+"""Python searches for unused objects each time that many were made. Planning frees hardly any."""
+
+
+def take_shortcuts() -> list[str]:
+    """Make planning faster in this process; a second call does nothing.
+
+    Returns:
+        The dotted names of what was replaced in Snakemake, in this or an earlier call.
+    """
+    # Of 100 subjects' planning, the searches took a quarter.
+    gc.set_threshold(OBJECTS_BETWEEN_SEARCHES, 50, 100)
+    return list(_replaced())
+
+
+def _replaced() -> Iterator[str]:
+    with suppress(ImportError):
+        # Its parts import each other, so they cannot come first.
+        importlib.import_module("snakemake.api")
+    for place, shortcut in SHORTCUTS.items():
+        module_name, *path, name = place.split(":")[0], *place.split(":")[1].split(".")
+        with suppress(ImportError, AttributeError):
+            owner = importlib.import_module(module_name)
+            for part in path:
+                owner = getattr(owner, part)
+            slow = getattr(owner, name)
+            if not getattr(getattr(slow, "fget", slow), "is_shortcut", False):
+                fast = shortcut(slow)
+                getattr(fast, "fget", fast).is_shortcut = True
+                setattr(owner, name, fast)
+            yield place
+
+
+def _remembered(slow: Callable[..., Any]) -> Callable[..., Any]:
+    """For a function whose answer depends on its arguments alone."""
+    return wraps(slow)(lru_cache(REMEMBERED)(slow))
+
+
+def _script_checked_once(slow: Callable[..., Any]) -> Callable[..., Any]:
+    """Read a rule's script once, not for each of its jobs, to see that it is there."""
+    found: set[tuple[type, Any]] = set()
+
+    @wraps(slow)
+    def process_job(self: Any, job: Any) -> None:
+        key = (type(self), job.rule)
+        if key not in found:
+            slow(self, job)
+            if _is_fixed(job.rule.script):
+                found.add(key)
+
+    return process_job
+
+
+def _script_found_once(slow: Callable[..., Any]) -> Callable[..., Any]:
+    """Find a rule's script without the parameters of the job, where its name does not use them."""
+    files: dict[tuple[Any, str], Any] = {}
+
+    @wraps(slow)
+    def path_to_source_file(self: Any, path: Any) -> Any:
+        if not _is_fixed(path):
+            return slow(self, path)
+        key = (self.rule, str(path))
+        if key not in files:
+            files[key] = slow(self, path)
+        return files[key]
+
+    return path_to_source_file
+
+
+def _environment_named_once(slow: property) -> property:
+    """Name a job's conda environment without its parameters, once its rule knows it."""
+    from snakemake import rules
+
+    unknown = rules._NOT_CACHED
+
+    @wraps(slow.fget)  # type: ignore[arg-type]
+    def conda_env_spec(self: Any) -> Any:
+        known = self.rule._expanded_conda_env
+        return slow.fget(self) if known is unknown else known  # type: ignore[misc]
+
+    return property(conda_env_spec)
+
+
+def _producers_found_once(slow: Callable[..., Any]) -> Callable[..., Any]:
+    """Match a file with the rules' patterns once, not for each job that reads it."""
+
+    @wraps(slow)
+    def match_producers(self: Any, targetfile: Any) -> Any:
+        known = self.__dict__.setdefault("known_producers", {})
+        path = str(targetfile)
+        if path not in known:
+            # Few different sets stand for all files.
+            found = frozenset(slow(self, targetfile))
+            known[path] = self.__dict__.setdefault("sets", {}).setdefault(found, found)
+        return known[path]
+
+    return match_producers
+
+
+def _is_fixed(path: Any) -> bool:
+    """Whether a path holds neither wildcards nor parameters."""
+    return path is not None and "{" not in str(path)
+
+
+SHORTCUTS: dict[str, Callable[[Any], Any]] = {
+    "snakemake.sourcecache:parse_uri": _remembered,
+    "snakemake.common:get_function_params": _remembered,
+    "snakemake.rules:get_function_params": _remembered,
+    "snakemake.jobs:get_function_params": _remembered,
+    "snakemake.dag:ScriptProcessor.process_job": _script_checked_once,
+    "snakemake.jobs:Job._path_to_source_file": _script_found_once,
+    "snakemake.jobs:Job.conda_env_spec": _environment_named_once,
+    "snakemake.output_index:OutputIndex.match_producers": _producers_found_once,
+}
+"""What is replaced, as `module:name`, and by what."""
