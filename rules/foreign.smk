@@ -67,6 +67,7 @@ use rule measure_consistency as measure_renders with:
     output:
         pairs=f"{R}/foreign/{{subject}}/consistency/pairs.csv",
         views=f"{R}/foreign/{{subject}}/consistency/views.csv",
+        kinds=f"{R}/foreign/{{subject}}/consistency/kinds.npz",
     log:
         f"{R}/logs/foreign/{{subject}}/measure_renders.log",
     benchmark:
@@ -95,6 +96,7 @@ use rule measure_renders as measure_unedited with:
     output:
         pairs=f"{R}/foreign/{{subject}}/unedited/consistency/pairs.csv",
         views=f"{R}/foreign/{{subject}}/unedited/consistency/views.csv",
+        kinds=f"{R}/foreign/{{subject}}/unedited/consistency/kinds.npz",
     log:
         f"{R}/logs/foreign/{{subject}}/measure_unedited.log",
     benchmark:

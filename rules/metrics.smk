@@ -13,6 +13,7 @@ rule measure_consistency:
     output:
         pairs=f"{R}/{{subject}}/{{scene}}/consistency/pairs.csv",
         views=f"{R}/{{subject}}/{{scene}}/consistency/views.csv",
+        kinds=f"{R}/{{subject}}/{{scene}}/consistency/kinds.npz",
     log:
         f"{R}/logs/{{subject}}/measure_consistency/{{scene}}.log",
     benchmark:

@@ -255,6 +255,7 @@ rule explore_subject:
         inconsistency=of_avatars("inconsistency.ply"),
         pairs=of_avatars("consistency/pairs.csv"),
         views=of_avatars("consistency/views.csv"),
+        kinds=of_avatars("consistency/kinds.npz"),
         true_edits=true_edits,
         prompts=PROMPTS_TABLE,
         subjects=SUBJECTS_TABLE,

@@ -2,7 +2,7 @@
 
 Input:  cameras, adjacency      of the views
         renders, splats         of the baseline
-        edits, avatar_renders, avatar_depths, avatar_splats, inconsistency, pairs, views
+        edits, avatar_renders, avatar_depths, avatar_splats, inconsistency, pairs, views, kinds
                                 of every avatar
         true_edits              photographs of the true edits, where they are known
         masks, prompts, subjects   the index of masks, and the study's tables
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headstyle.base.files import write_json
+from headstyle.report.explorer.shown import study_subject
 from headstyle.report.explorer.subjects import explored_subject
 from headstyle.report.instructions import avatars_of
 from headstyle.report.sheets import Subject
@@ -30,9 +31,7 @@ if __name__ == "__main__":
             name, baseline.parent, paths.prompts, paths.subjects, params.prompts, params.strengths
         )
         content = explored_subject(
-            subject,
-            avatars,
-            Path(paths.adjacency),
+            study_subject(subject, avatars, Path(paths.adjacency)),
             params.metrics["names"],
             params.metrics,
             params.max_bytes,

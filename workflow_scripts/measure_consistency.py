@@ -11,6 +11,8 @@ Output: pairs      pairs.csv: subject, prompt, strength, target, source, overlap
                    their excess over the floor, their ceiling
         views      views.csv: subject, prompt, strength, view, neighbours, pairs used and left out,
                    strength and sharpness of the edit, and the same of the metrics
+        kinds      kinds.npz: how each pair disagrees by the headline score, see
+                   `headstyle.consistency.parts.kinds`; empty where that is not measured
 
 The baseline's rows carry prompt `none`, those of the floor (the photographs, warped with the
 baseline's depth) prompt `photographs`; both have strength `none`. The ceiling is what the scene
@@ -23,7 +25,13 @@ from typing import TYPE_CHECKING
 from headstyle.base.devices import keep_freed_memory
 from headstyle.base.seeds import derived_seed
 from headstyle.base.tables.frames import write_table
-from headstyle.consistency.measuring import measure, read_comparison, remarks, with_labels
+from headstyle.consistency.measuring import (
+    measure_with_kinds,
+    read_comparison,
+    remarks,
+    with_labels,
+)
+from headstyle.consistency.parts.kinds import write_kinds
 from headstyle.consistency.statistics import read_scores
 from headstyle.workflow.stage import stage
 
@@ -40,7 +48,7 @@ if __name__ == "__main__":
             splats=paths.get("splats"),
             instruction=params.instruction,
         )
-        pairs, views = measure(
+        pairs, views, kinds = measure_with_kinds(
             comparison,
             params.metrics,
             derived_seed(params.seed, subject),
@@ -52,3 +60,4 @@ if __name__ == "__main__":
             log.warning(remark)
         for table, path in ((pairs, snakemake.output.pairs), (views, snakemake.output.views)):
             write_table(path, with_labels(table, subject, *params.labels))
+        write_kinds(snakemake.output.kinds, kinds)

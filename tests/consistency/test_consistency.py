@@ -334,7 +334,7 @@ def measure(
             splats=str(folder / "splats.ply"),
             floor=changes.pop("floor", []),
         ),
-        output=Files(**files),
+        output=Files(**files, kinds=folder / scene / "kinds.npz"),
         params=SimpleNamespace(
             labels=labels, metrics=dict(SETTINGS) | changes, instruction=None, seed=0
         ),

@@ -5,9 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from analytic import cameras_around, photograph
-from headstyle.consistency.measuring import Comparison, ceiling, measure, remarks, with_labels
+from headstyle.consistency.measuring import (
+    Comparison,
+    ceiling,
+    measure,
+    measure_with_kinds,
+    remarks,
+    with_labels,
+)
 from headstyle.consistency.metrics import metric_class
+from headstyle.consistency.metrics.headline import headline
+from headstyle.consistency.parts.kinds import read_kinds, write_kinds
 from headstyle.consistency.scoring import SETTINGS, score
 from headstyle.consistency.statistics import EDIT_COLUMNS
 
@@ -109,3 +119,25 @@ def test_labels_come_first():
     table = with_labels(pd.DataFrame({"view": ["a", "b"]}), "A", "P4", "low")
     assert list(table.columns) == ["subject", "prompt", "strength", "view"]
     assert table.to_numpy().tolist() == [["A", "P4", "low", "a"], ["A", "P4", "low", "b"]]
+
+
+def test_the_kinds_of_a_pair_give_its_headline_score_and_survive_their_file(scene, tmp_path):
+    settings = METRICS | {"names": ("rmse", "headline")}
+    images = [image * np.float32([0.9**i] * 3 + [1]) for i, image in enumerate(scene.images)]
+    pairs, _, kinds = measure_with_kinds(replace(scene, images=images), settings, seed=1)
+    write_kinds(tmp_path / "kinds.npz", kinds)
+    found, index = read_kinds(tmp_path / "kinds.npz"), scene.cameras.index
+    places = [sorted(map(index, names)) for names in zip(pairs.target, pairs.source, strict=True)]
+    values = headline(torch.tensor(np.array([found[first, last].kinds for first, last in places])))
+    known = pairs["headline"].notna()
+    assert known.any()
+    assert values.numpy()[known] == pytest.approx(pairs["headline"][known], abs=1e-5)
+    assert {pair: found[pair].arrows.tolist() for pair in found} == {
+        pair: kinds[pair].arrows.tolist() for pair in kinds
+    }
+
+
+def test_without_the_headline_score_there_are_no_kinds(scene, tmp_path):
+    *_, kinds = measure_with_kinds(scene, METRICS, seed=1)
+    write_kinds(tmp_path / "kinds.npz", kinds)
+    assert read_kinds(tmp_path / "kinds.npz") == {}

@@ -11,12 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from explored_ball import EVIL, SETTING, SIZE, ball_splats, write_ball_explorer
+from headstyle.base.cameras import read_cameras
 from headstyle.base.images import read_rgba
 from headstyle.consistency.metrics.headline import STEPS
 from headstyle.consistency.parts.disagreement import TERMS
+from headstyle.consistency.parts.kinds import read_kinds
 from headstyle.report.explorer import legend, page, pairs
 from headstyle.report.explorer.pairs import PairLooker
-from headstyle.report.explorer.scenes import scene_comparison
+from headstyle.report.explorer.shown import ShownSubject, study_subject
 from headstyle.report.explorer.splats import packed_splats
 from headstyle.report.explorer.subjects import fitting_sizes
 from headstyle.report.sheets import Avatar, Subject
@@ -35,16 +37,16 @@ def made(tmp_path_factory) -> tuple[Path, dict]:
 
 
 @pytest.fixture(scope="module")
-def scene(made) -> tuple[Subject, Avatar, Path]:
+def scene(made) -> ShownSubject:
     folder = made[0] / "results" / "A"
     subject = Subject("A", folder / "masks/masks.json", folder / "views", folder / "baseline")
     avatar = Avatar("P4_low", folder / "avatars/P4_low", "P4", "", "", "low")
-    return subject, avatar, folder / "adjacency.csv"
+    return study_subject(subject, [avatar], folder / "adjacency.csv")
 
 
 @pytest.fixture(scope="module")
 def looker(scene) -> PairLooker:
-    return PairLooker(scene_comparison(*scene), SETTING)
+    return PairLooker(scene.comparison(scene.scenes[0]), SETTING)
 
 
 class TestContents:
@@ -87,11 +89,18 @@ class TestContents:
             lengths = percent * np.linalg.norm(arrows[:, 2:] * SIZE, axis=1)
             assert 0 < lengths.mean() < 1.2 * disagreement.kinds[1]
 
+    def test_kinds_that_the_metric_measured_are_those_that_the_page_would_compute(
+        self, scene, looker
+    ):
+        measured, computed = read_kinds(scene.scenes[0].tables / "kinds.npz"), looker.kinds()
+        assert set(measured) == set(computed)
+        for pair, found in measured.items():
+            assert found.kinds == pytest.approx(computed[pair].kinds, rel=1e-3, abs=1e-5)
+            assert found.arrows == pytest.approx(computed[pair].arrows, abs=1e-4)
+
     def test_a_smaller_share_of_the_page_makes_smaller_pictures(self, scene):
-        subject, avatar, adjacency = scene
-        large, small = (
-            fitting_sizes(subject, [avatar], adjacency, SETTING, most) for most in (10**7, 10**5)
-        )
+        cameras = read_cameras(scene.cameras)
+        large, small = (fitting_sizes(scene, cameras, SETTING, most) for most in (10**7, 10**5))
         assert small.pair_px < large.pair_px
         assert small.splats < large.splats
 

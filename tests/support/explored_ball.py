@@ -11,11 +11,13 @@ from headstyle.base.cameras import read_cameras
 from headstyle.base.images import write_image
 from headstyle.base.tables.frames import write_table
 from headstyle.base.tables.rows import read_rows
+from headstyle.consistency.metrics import load_metrics
+from headstyle.consistency.parts.kinds import write_kinds
 from headstyle.consistency.scoring import SETTINGS, score, view_means
 from headstyle.rendering.renderer import render_views
 from headstyle.rendering.splats import splats_from_points, write_ply
 from headstyle.report.explorer.page import explorer_page
-from headstyle.report.explorer.scenes import scene_comparison
+from headstyle.report.explorer.shown import ShownSubject, study_subject
 from headstyle.report.explorer.subjects import explored_subject
 from headstyle.report.sheets import Avatar, Subject
 
@@ -40,8 +42,11 @@ def ball_splats(seed: int):
     return splats
 
 
-def write_explored_ball(results: Path) -> tuple[Subject, list[Avatar], Path]:
-    """Write one subject, `A`, with two avatars of five views."""
+def write_explored_ball(results: Path) -> ShownSubject:
+    """Write one subject, `A`, with two avatars of five views.
+
+    The kinds of disagreement are measured of the first one only.
+    """
     write_fake_results(
         results, subjects=("A",), prompts=("P4",), strengths=("low", "high"), views=5, size=SIZE
     )
@@ -63,22 +68,31 @@ def write_explored_ball(results: Path) -> tuple[Subject, list[Avatar], Path]:
         for name, image, median, expected in render_views(splats, cameras):
             write_image(scene / "renders" / f"{name}.png", image)
             np.savez(scene / "depth" / f"{name}.npz", median=median, expected=expected)
-    for avatar in avatars:
-        comparison = scene_comparison(subject, avatar, folder / "adjacency.csv")
-        scores = score(
-            *(comparison.images, comparison.depths, comparison.cameras, comparison.pairs),
-            settings=SETTING,
+    shown = study_subject(subject, avatars, folder / "adjacency.csv")
+    for scene in shown.scenes:
+        found = shown.comparison(scene)
+        headline = load_metrics({**SETTING, "names": ("headline",)}, torch.device("cpu"))
+        metrics = load_metrics(SETTING, torch.device("cpu"))
+        scores, _ = (
+            score(
+                *(found.images, found.depths, found.cameras, found.pairs),
+                unedited=found.unedited,
+                settings=SETTING,
+                device="cpu",
+                metrics=chosen,
+            )
+            for chosen in (metrics, headline)
         )
-        (avatar.folder / "consistency").mkdir()
-        write_table(avatar.folder / "consistency" / "pairs.csv", scores)
-        write_table(avatar.folder / "consistency" / "views.csv", view_means(scores, METRICS))
-    return subject, avatars, folder / "adjacency.csv"
+        scene.tables.mkdir()
+        write_table(scene.tables / "pairs.csv", scores)
+        write_table(scene.tables / "views.csv", view_means(scores, METRICS))
+        write_kinds(scene.tables / "kinds.npz", headline[0].kinds if scene.name == "P4_low" else {})
+    return shown
 
 
 def write_ball_explorer(results: Path, path: Path) -> dict:
     """Write the explorer of these results; returns what was collected."""
-    subject, avatars, adjacency = write_explored_ball(results)
-    content = explored_subject(subject, avatars, adjacency, METRICS, SETTING, 3_000_000)
+    content = explored_subject(write_explored_ball(results), METRICS, SETTING, 3_000_000)
     # As it would be read from its file.
     content = json.loads(json.dumps(content, allow_nan=False))
     rows = read_rows(results / "tables" / "avatars.csv", None)

@@ -12,13 +12,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 
 from headstyle.base.adjacency import read_adjacency
 from headstyle.base.cameras import Cameras, read_cameras
 from headstyle.base.images import read_views
 from headstyle.consistency.edit_strength import edit_strength
-from headstyle.consistency.metrics import metric_class
+from headstyle.consistency.metrics import Metric, load_metrics, metric_class
+from headstyle.consistency.metrics.headline import Headline
+from headstyle.consistency.parts.kinds import Pair, PairKinds
 from headstyle.consistency.scoring import (
     adjacent_pairs,
     read_depths,
@@ -27,6 +30,7 @@ from headstyle.consistency.scoring import (
     with_references,
 )
 from headstyle.consistency.shuffling import shuffled_images
+from headstyle.rendering.devices import best_device
 from headstyle.rendering.renderer import Splats
 from headstyle.rendering.splats import read_ply
 
@@ -94,6 +98,18 @@ def measure(
     *,
     is_baseline: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The tables `pairs` and `views` of `measure_with_kinds`."""
+    return measure_with_kinds(comparison, settings, seed, floor, is_baseline=is_baseline)[:2]
+
+
+def measure_with_kinds(
+    comparison: Comparison,
+    settings: Mapping[str, Any],
+    seed: int,
+    floor: pd.DataFrame | None = None,
+    *,
+    is_baseline: bool = False,
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[Pair, PairKinds]]:
     """Score the pairs of a scene and average them per view.
 
     Args:
@@ -108,12 +124,18 @@ def measure(
             `{metric}_excess` and `{metric}_ceiling`. One row per pair.
         views: view, the counts of its pairs, the strength and sharpness of the edit (where the
             unedited views are known), and the means of the columns above. One row per camera.
+        kinds: How each pair disagrees, by the places of its views; empty where the headline score
+            is not measured.
 
     Raises:
         InputError: sizes, names or settings do not fit together.
     """
     names = settings["names"]
-    pairs = _score(comparison, comparison.images, settings)
+    metrics = load_metrics(settings, torch.device(best_device()))
+    pairs = _score(comparison, comparison.images, settings, metrics)
+    kinds = next((metric.kinds for metric in metrics if isinstance(metric, Headline)), {})
+    # Networks take memory, and the ceiling loads those that it needs.
+    del metrics
     if is_baseline:
         floor = pairs
     elif floor is None:
@@ -128,7 +150,7 @@ def measure(
             settings["foreground_alpha"],
         )
         views = _with_edit_strength(views, edits, settings["names"][0])
-    return pairs, views
+    return pairs, views, kinds
 
 
 def ceiling(comparison: Comparison, settings: Mapping[str, Any], seed: int) -> pd.DataFrame:
@@ -179,7 +201,10 @@ def _folder(path: str | Path) -> Path:
 
 
 def _score(
-    comparison: Comparison, images: Sequence[Any], settings: Mapping[str, Any]
+    comparison: Comparison,
+    images: Sequence[Any],
+    settings: Mapping[str, Any],
+    metrics: Sequence[Metric] | None = None,
 ) -> pd.DataFrame:
     return score(
         images,
@@ -190,6 +215,7 @@ def _score(
         splats=comparison.splats,
         instruction=comparison.instruction,
         settings=settings,
+        metrics=metrics,
     )
 
 

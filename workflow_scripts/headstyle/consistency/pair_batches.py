@@ -122,12 +122,12 @@ class PairWarper:
         return moved.to(self.scene.colors[0].device)
 
     def _surfaces(self, views: Sequence[int]) -> Surfaces:
-        depths, sound = self._sound
+        depths, sound = self.sound
         return Surfaces(*(_stack(images, views) for images in (self.scene.colors, depths, sound)))
 
     @cached_property
-    def _sound(self) -> tuple[list[Tensor], list[Tensor]]:
-        """Depth and soundness of each view's surface."""
+    def sound(self) -> tuple[list[Tensor], list[Tensor]]:
+        """Depth of each view, and where it can be trusted; see `sound_surface`. `(H, W)` each."""
         depths, sound = zip(
             *(
                 sound_surface(depth[None], foreground[None], self._settings["depth_jump"])

@@ -20,7 +20,7 @@ from headstyle.base.cameras import Cameras
 from headstyle.base.errors import InputError
 from headstyle.base.files import read_arrays
 from headstyle.base.settings import default_values, laid_over
-from headstyle.consistency.metrics import load_metrics, metric_class
+from headstyle.consistency.metrics import Metric, load_metrics, metric_class
 from headstyle.consistency.pair_batches import check_sizes, make_scene, pair_values
 from headstyle.consistency.settings import metric_settings
 from headstyle.importers.agreement import check_depths
@@ -48,6 +48,7 @@ def score(
     instruction: str | None = None,
     settings: Mapping[str, Any] = SETTINGS,
     device: str | torch.device | None = None,
+    metrics: Sequence[Metric] | None = None,
 ) -> pd.DataFrame:
     """Score pairs of views that any method rendered.
 
@@ -66,6 +67,7 @@ def score(
         settings: The metrics (`names`) and their settings: the config's `metrics` section or some
             of its keys. `SETTINGS` gives the other keys.
         device: Where to compute; by default a GPU if there is one.
+        metrics: The metrics, loaded for that device; by default those that the settings name.
 
     Returns:
         One row per pair. target and source; overlap, the pixels that the published metrics compare,
@@ -100,7 +102,7 @@ def score(
     unknown = {name for pair in pairs for name in pair} - set(cameras.names)
     if unknown:
         raise InputError(f"pairs name the view {min(unknown)!r}, which has no camera; remove it")
-    metrics = load_metrics(settings, device)
+    metrics = load_metrics(settings, device) if metrics is None else metrics
     scene = make_scene(
         renders, depths, cameras, settings["foreground_alpha"], device,
         unedited=unedited, splats=splats, instruction=instruction,

@@ -12,10 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from headstyle.base.cameras import Cameras
 from headstyle.consistency.metrics.base import Metric
 from headstyle.consistency.pairs import PairBatch, Scene
-from headstyle.consistency.parts.disagreement import TERMS, disagreements
+from headstyle.consistency.parts.disagreement import TERMS
 from headstyle.consistency.parts.headline_views import HeadViews, head_pairs, head_views
+from headstyle.consistency.parts.kinds import Pair, PairKinds, pair_kinds
 
 HEAD_PX = 96.0
 """Views are reduced until the head has this size."""
@@ -49,15 +51,19 @@ class Headline(Metric):
 
     def __init__(self, settings: Mapping[str, Any], device: torch.device) -> None:
         super().__init__(settings, device)
+        self._cameras: Cameras | None = None
         self._views: HeadViews | None = None
-        self._known: dict[tuple[int, int], float] = {}
+        self._known: dict[Pair, float] = {}
+        self.kinds: dict[Pair, PairKinds] = {}
+        """How each pair that was scored disagrees."""
 
     def prepare(self, scene: Scene) -> None:
         settings = self.settings
+        self._cameras = scene.cameras
         self._views = head_views(
             scene, HEAD_PX, settings["depth_jump"], settings["foreground_alpha"]
         )
-        self._known = {}
+        self._known, self.kinds = {}, {}
 
     def __call__(self, batch: PairBatch) -> Tensor:
         pairs = [(min(pair), max(pair)) for pair in zip(batch.targets, batch.sources, strict=True)]
@@ -67,13 +73,16 @@ class Headline(Metric):
         values = [self._known[pair] for pair in pairs]
         return torch.tensor(values, dtype=torch.float64, device=batch.target.device)
 
-    def _scores(self, pairs: list[tuple[int, int]]) -> Tensor:
-        assert self._views is not None, "prepare() comes first"
+    def _scores(self, pairs: list[Pair]) -> Tensor:
+        views, cameras = self._views, self._cameras
+        assert views is not None, "prepare() comes first"
+        assert cameras is not None, "prepare() comes first"
         first, second = zip(*pairs, strict=True)
         tolerance, round_trip = self.settings["depth_tolerance"], self.settings["round_trip_px"]
-        return headline(
-            disagreements(head_pairs(self._views, first, second, tolerance, round_trip))
-        )
+        heads = head_pairs(views, first, second, tolerance, round_trip)
+        values, found = pair_kinds(heads, first, views, cameras)
+        self.kinds.update(zip(pairs, found, strict=True))
+        return headline(values)
 
 
 def headline(found: Tensor) -> Tensor:

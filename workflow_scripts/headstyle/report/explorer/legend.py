@@ -23,6 +23,23 @@ class Reason:
     meaning: str
 
 
+@dataclass(frozen=True)
+class Words:
+    """What a page calls the things that it shows."""
+
+    scene: str
+    """One scene."""
+    edited: str
+    """The layer of a scene's renders."""
+    before: str
+    """The head before the edit."""
+    nothing: str
+    """A sentence for a page without scenes."""
+
+
+STUDY = Words("avatar", "avatar", "baseline", "This run has no avatars.")
+RENDERS = Words("scene", "renders", "before the edit", "No renders were scored.")
+
 # The same order as `headstyle.consistency.parts.disagreement.TERMS` and the steps of the headline
 # score; a test compares them. Its module needs torch, which the report's environment lacks.
 KINDS = (

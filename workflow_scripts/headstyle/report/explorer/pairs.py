@@ -8,26 +8,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
-from headstyle.base.cameras import Cameras
 from headstyle.consistency.measuring import Comparison
-from headstyle.consistency.metrics.headline import HEAD_PX
+from headstyle.consistency.metrics.headline import Headline
 from headstyle.consistency.pair_batches import PairWarper, batches, make_scene
-from headstyle.consistency.pairs import Scene
+from headstyle.consistency.pairs import PairBatch, Scene
 from headstyle.consistency.parts.color_difference import delta_e, lab_from_srgb
-from headstyle.consistency.parts.disagreement import disagreements, displacements, misplacement
-from headstyle.consistency.parts.headline_views import HeadPairs, head_pairs, head_views
-from headstyle.consistency.warping import relative_projections, sound_surface
+from headstyle.consistency.parts.kinds import Pair, PairKinds
+from headstyle.consistency.warping import relative_projections
 
 BACKGROUND, COUNTS, OCCLUDED, DEPTH_DISAGREES, SILHOUETTE = range(5)
 """What a pixel of the target is: beyond the head; compared; or the reason why it is left out."""
 REASONS = ("background", "counts", "occluded", "depth disagrees", "silhouette")
 _PAIRS_AT_ONCE = 32
-_CELLS = 9
-"""Arrows along the side of a head."""
-_LEAST_SHARE = 0.4
-"""Part of a cell that both views show, from which on it has an arrow."""
 
 
 @dataclass(frozen=True)
@@ -42,17 +35,6 @@ class SeenPair:
     """What each pixel is: a place in `REASONS`. Shape `(H, W)`."""
     difference: NDArray[np.float32]
     """Color difference of the compared pixels [dE00], 0 elsewhere. Shape `(H, W)`."""
-
-
-@dataclass(frozen=True)
-class Disagreement:
-    """How two views disagree by the headline score."""
-
-    kinds: list[float]
-    """Each kind of `headstyle.consistency.parts.disagreement.TERMS`, in its unit."""
-    arrows: NDArray[np.float32]
-    """Places in the view of lower index, and how far the other view shows their detail displaced:
-    x, y, dx, dy as fractions of the frame. Shape `(M, 4)`."""
 
 
 class PairLooker:
@@ -73,114 +55,70 @@ class PairLooker:
             torch.device("cpu"),
             unedited=comparison.unedited,
         )
+        self._warper = PairWarper(self._scene, settings)
         index = comparison.cameras.index
         self.positions = [(index(target), index(source)) for target, source in comparison.pairs]
 
     def pairs(self, positions: Sequence[tuple[int, int]]) -> Iterator[SeenPair]:
         """The pairs (target, source), in batches of views of one size."""
-        scene, warper = self._scene, PairWarper(self._scene, self._settings)
-        surfaces = [
-            sound_surface(depth[None], mask[None], self._settings["depth_jump"])
-            for depth, mask in zip(scene.depths, scene.foreground, strict=True)
-        ]
-        for rows in batches(positions, scene):
-            batch = warper.batch("corrected", [positions[row] for row in rows])
-            first, second = lab_from_srgb(batch.target), lab_from_srgb(batch.warped)
-            difference = delta_e(first, second).where(batch.overlap, 0)
+        for rows in batches(positions, self._scene):
+            batch = self._warper.batch("corrected", [positions[row] for row in rows])
+            difference = torch.zeros(batch.overlap.shape)
+            colors = (image[batch.overlap] for image in (batch.target, batch.warped))
+            difference[batch.overlap] = delta_e(*(lab_from_srgb(each) for each in colors))
             for i, row in enumerate(rows):
-                target, source = positions[row]
-                place, z = self._carried(target, source, surfaces[target][0][0])
-                reasons = _reasons(
-                    scene.foreground[target],
-                    surfaces[target][1][0],
-                    batch.overlap[i],
-                    _looked_up(surfaces[source][0][0], surfaces[source][1][0], place, z),
-                    z,
-                )
                 yield SeenPair(
-                    target,
-                    source,
+                    *positions[row],
                     batch.warped[i].numpy(),
-                    reasons.numpy(),
+                    self._reasons(*positions[row], batch.overlap[i]).numpy(),
                     difference[i].numpy(),
                 )
 
-    def kinds(self) -> dict[tuple[int, int], Disagreement]:
-        """How each pair disagrees, by the headline score.
+    def kinds(self) -> dict[Pair, PairKinds]:
+        """How each pair disagrees by the headline score, where the metrics did not measure it.
 
-        A pair has one value of each kind, whichever of its views is warped: the key is (lower
-        index, higher index).
+        A pair has one value of each kind, whichever of its views is warped.
         """
-        settings = self._settings
+        headline = Headline(self._settings, torch.device("cpu"))
+        headline.prepare(self._scene)
         pairs = sorted({(min(pair), max(pair)) for pair in self.positions})
-        views = head_views(
-            self._scene, HEAD_PX, settings["depth_jump"], settings["foreground_alpha"]
-        )
-        found: dict[tuple[int, int], Disagreement] = {}
+        nothing = torch.zeros(0)
         for start in range(0, len(pairs), _PAIRS_AT_ONCE):
-            some = pairs[start : start + _PAIRS_AT_ONCE]
-            first, second = zip(*some, strict=True)
-            tolerance, round_trip = settings["depth_tolerance"], settings["round_trip_px"]
-            heads = head_pairs(views, first, second, tolerance, round_trip)
-            fields = displacements(heads)
-            values = disagreements(heads, fields).tolist()
-            arrows = self._arrows(misplacement(fields), heads, views.cameras, first)
-            for pair, kinds, places in zip(some, values, arrows, strict=True):
-                found[pair] = Disagreement(kinds, places)
-        return found
+            first, second = zip(*pairs[start : start + _PAIRS_AT_ONCE], strict=True)
+            headline(PairBatch(nothing, nothing, nothing, None, first, second))
+        return headline.kinds
 
-    def _arrows(
-        self, field: Tensor, heads: HeadPairs, cameras: Cameras, targets: Sequence[int]
-    ) -> list[NDArray[np.float32]]:
-        """The mean displacement in each cell of a grid over the head, of each pair."""
-        cell = max(2, round(heads.head_px / _CELLS))
-        share = functional.avg_pool2d(heads.shared, cell)
-        moved = functional.avg_pool2d(field * heads.shared, cell) / share.clamp(min=1e-6)
-        arrows = []
-        for i, target in enumerate(targets):
-            # The head's views are cut from reduced frames, which only moves and scales the lens.
-            lens, whole = (rig.intrinsics[target] for rig in (cameras, self._scene.cameras))
-            scale = np.diag(lens)[:2] / np.diag(whole)[:2]
-            offset = scale * whole[:2, 2] - lens[:2, 2]
-            rows, columns = np.nonzero(share[i, 0].numpy() > _LEAST_SHARE)
-            starts = (np.stack([columns, rows], axis=1) + 0.5) * cell
-            frame = scale * self._scene.cameras.sizes[target]
-            steps = moved[i].numpy()[:, rows, columns].T
-            arrows.append(
-                np.concatenate([(starts + offset) / frame, steps / frame], axis=1, dtype=np.float32)
-            )
-        return arrows
+    def _reasons(self, target: int, source: int, overlap: Tensor) -> Tensor:
+        """What each pixel of the target is. Shape `(H, W)`, uint8.
 
-    def _carried(self, target: int, source: int, depth: Tensor) -> tuple[Tensor, Tensor]:
-        """Place (x, y) and depth in the source of the target's pixels. `(H, W, 2)`, `(H, W)`."""
+        A pixel is at the silhouette where either view's surface ends, jumps in depth or leaves the
+        frame. It is occluded where the source sees something nearer, and its depth disagrees where
+        the source sees something farther, or where the way back misses the pixel.
+        """
+        depths, sound = self._warper.sound
+        left_out = self._scene.foreground[target] & ~overlap
+        reasons = torch.full(overlap.shape, BACKGROUND, dtype=torch.uint8)
+        reasons[overlap] = COUNTS
+        reasons[left_out] = SILHOUETTE
+        y, x = torch.nonzero(left_out & sound[target], as_tuple=True)
+        place, expected = self._carried(target, source, x, y)
+        seen = _looked_up(depths[source], sound[source], place, expected)
+        found = torch.where(seen < expected, OCCLUDED, DEPTH_DISAGREES)
+        reasons[y, x] = found.where(seen > 0, SILHOUETTE).to(torch.uint8)
+        return reasons
+
+    def _carried(self, target: int, source: int, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Place (x, y) and depth in the source of some of the target's pixels. `(M, 2)`, `(M,)`."""
         matrix = relative_projections(self._scene.cameras, [source], [target])[0].float()
-        height, width = depth.shape
-        y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
-        rays = torch.stack([x, y, torch.ones_like(x)], dim=2)
-        moved = (depth[..., None] * rays) @ matrix[:, :3].T + matrix[:, 3]
-        return moved[..., :2] / moved[..., 2:], moved[..., 2]
+        rays = torch.stack([x + 0.5, y + 0.5, torch.ones(len(x))], dim=1)
+        points = self._warper.sound[0][target][y, x][:, None] * rays
+        moved = points @ matrix[:, :3].T + matrix[:, 3]
+        return moved[:, :2] / moved[:, 2:], moved[:, 2]
 
 
 def _looked_up(depth: Tensor, sound: Tensor, place: Tensor, z: Tensor) -> Tensor:
-    """The source's depth at each place, 0 where it cannot be trusted. Shape `(H, W)`."""
+    """The source's depth at each place, 0 where it cannot be trusted. Shape `(M,)`."""
     height, width = depth.shape
-    inside = (z > 0) & (place >= 0).all(dim=2) & (place < place.new_tensor([width, height])).all(2)
-    x, y = place.where(inside[..., None], 0).long().unbind(dim=2)
+    inside = (z > 0) & (place >= 0).all(dim=1) & (place < place.new_tensor([width, height])).all(1)
+    x, y = place.where(inside[:, None], 0).long().unbind(dim=1)
     return depth[y, x].where(inside & sound[y, x], 0)
-
-
-def _reasons(
-    foreground: Tensor, sound: Tensor, overlap: Tensor, seen: Tensor, expected: Tensor
-) -> Tensor:
-    """What each pixel of the target is. Shape `(H, W)`, uint8.
-
-    A pixel is at the silhouette where either view's surface ends, jumps in depth or leaves the
-    frame. It is occluded where the source sees something nearer, and its depth disagrees where the
-    source sees something farther, or where the way back misses the pixel.
-    """
-    reasons = torch.full(foreground.shape, DEPTH_DISAGREES, dtype=torch.uint8)
-    reasons[seen < expected] = OCCLUDED
-    reasons[~sound | (seen == 0)] = SILHOUETTE
-    reasons[overlap] = COUNTS
-    reasons[~foreground & ~overlap] = BACKGROUND
-    return reasons

@@ -1,4 +1,4 @@
-"""What the page shows of one subject and of one avatar: pictures, numbers and splats."""
+"""What the page shows of one subject and of one scene: pictures, numbers and splats."""
 
 import base64
 import io
@@ -16,12 +16,13 @@ from headstyle.base.cameras import Cameras
 from headstyle.base.errors import RESULT, result_of
 from headstyle.base.tables.ply import read_ply_tables
 from headstyle.base.tables.rows import read_rows
-from headstyle.consistency.measuring import Comparison, read_comparison
+from headstyle.consistency.measuring import Comparison
+from headstyle.consistency.parts.kinds import read_kinds
 from headstyle.rendering.splats import read_ply
 from headstyle.report import pictures
 from headstyle.report.explorer.pairs import COUNTS, PairLooker, SeenPair
+from headstyle.report.explorer.shown import ShownScene, ShownSubject
 from headstyle.report.explorer.splats import packed_splats
-from headstyle.report.sheets import Avatar, Subject
 
 MOST_DIFFERENCE = 10.0
 """Difference of the brightest color of a heat map [dE00]."""
@@ -44,68 +45,46 @@ class Sizes:
     """Quality of lossy pictures, 0 to 100."""
 
 
-def subject_content(subject: Subject, avatars: Sequence[Avatar], sizes: Sizes) -> dict[str, Any]:
-    """What all avatars of a subject share.
+def subject_content(subject: ShownSubject, names: Sequence[str], sizes: Sizes) -> dict[str, Any]:
+    """What all scenes of a subject share.
 
     Returns:
-        layers: the photographs and the renders of the baseline, one picture per view.
+        layers: the photographs and the views before the edit, one picture per view.
         truth: per prompt the photographs of the true edit, where it is known.
-        splats: the baseline.
+        splats: the head before the edit; null where it is not known.
     """
-    names = subject.cameras.names
-    truth = {avatar.prompt: avatar.true_edit for avatar in avatars if avatar.true_edit}
+    truth = {scene.prompt: scene.true_edit for scene in subject.scenes if scene.true_edit}
     return {
-        "layers": [
-            layer("photograph", subject.views, names, sizes),
-            layer("baseline", subject.baseline / "renders", names, sizes),
-        ],
+        "layers": [layer(name, folder, names, sizes) for name, folder in subject.layers],
         "truth": {
             prompt: layer("true edit", folder, names, sizes) for prompt, folder in truth.items()
         },
-        "splats": splats_content(subject.baseline / "splats.ply", sizes),
+        "splats": splats_content(subject.splats, sizes),
     }
 
 
-def avatar_content(
-    subject: Subject,
-    avatar: Avatar,
-    adjacency: Path,
+def scene_content(
+    subject: ShownSubject,
+    scene: ShownScene,
+    names: Sequence[str],
     metrics: Sequence[str],
     settings: Mapping[str, Any],
     sizes: Sizes,
 ) -> dict[str, Any]:
-    """What the page shows of one avatar.
+    """What the page shows of one scene.
 
     Returns:
         layers: the edits of some cycles and the renders, one picture per view.
         pairs: target, source, the metrics, the kinds of disagreement and the pictures.
         views: per view its metrics.
-        splats: the avatar.
+        splats: the scene; null where it is not known.
     """
-    names = subject.cameras.names
-    comparison = scene_comparison(subject, avatar, adjacency)
-    cycles = [
-        layer(f"edit, {folder.name.replace('cycle', 'cycle ')}", folder, names, sizes)
-        for folder in pictures.evenly_spaced(avatar.cycles, 3)
-    ]
-    tables = avatar.folder / "consistency"
     return {
-        "layers": [*cycles, layer("avatar", avatar.folder / "renders", names, sizes)],
-        "pairs": pairs_content(comparison, tables / "pairs.csv", metrics, settings, sizes),
-        "views": _by_view(tables / "views.csv", names, metrics),
-        "splats": splats_content(avatar.folder / "splats.ply", sizes),
+        "layers": [layer(name, folder, names, sizes) for name, folder in scene.layers],
+        "pairs": pairs_content(subject.comparison(scene), scene.tables, metrics, settings, sizes),
+        "views": _by_view(scene.tables / "views.csv", names, metrics),
+        "splats": splats_content(scene.splats, sizes),
     }
-
-
-def scene_comparison(subject: Subject, avatar: Avatar, adjacency: Path) -> Comparison:
-    """The views of an avatar and of its baseline, as `measure_consistency` reads them."""
-    return read_comparison(
-        subject.views / "cameras.json",
-        avatar.folder / "renders",
-        avatar.folder / "depth",
-        adjacency,
-        unedited=subject.baseline / "renders",
-    )
 
 
 def layer(name: str, folder: Path, names: Sequence[str], sizes: Sizes) -> dict[str, Any]:
@@ -120,17 +99,19 @@ def layer(name: str, folder: Path, names: Sequence[str], sizes: Sizes) -> dict[s
 
 def pairs_content(
     comparison: Comparison,
-    table: Path,
+    tables: Path,
     metrics: Sequence[str],
     settings: Mapping[str, Any],
     sizes: Sizes,
 ) -> list[dict[str, Any]]:
     """The pairs of one scene: their numbers and pictures."""
-    looker = PairLooker(comparison, settings)
-    kinds, names = looker.kinds(), comparison.cameras.names
+    looker, names = PairLooker(comparison, settings), comparison.cameras.names
+    kinds = read_kinds(tables / "kinds.npz") or looker.kinds()
     rows = {
         (row["target"], row["source"]): row
-        for row in read_rows(table, result_of("measure_consistency"), ["target", "source"])
+        for row in read_rows(
+            tables / "pairs.csv", result_of("measure_consistency"), ["target", "source"]
+        )
     }
     content = []
     for seen in looker.pairs(looker.positions):
@@ -171,8 +152,10 @@ def pair_pictures(seen: SeenPair, cameras: Cameras, sizes: Sizes) -> dict[str, s
     }
 
 
-def splats_content(path: Path, sizes: Sizes) -> dict[str, Any]:
+def splats_content(path: Path | None, sizes: Sizes) -> dict[str, Any] | None:
     """The splats of a scene, with their inconsistency where it was measured."""
+    if path is None:
+        return None
     measured = path.parent / f"{_INCONSISTENCY}.ply"
     values = None
     if measured.exists():

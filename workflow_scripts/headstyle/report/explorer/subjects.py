@@ -8,20 +8,19 @@ from typing import Any
 import numpy as np
 
 from headstyle.base.adjacency import meeting_point, read_adjacency
-from headstyle.base.cameras import Cameras
+from headstyle.base.cameras import Cameras, read_cameras
 from headstyle.base.errors import InputError
 from headstyle.rendering.splats import read_ply
 from headstyle.report import pictures
 from headstyle.report.explorer.pairs import PairLooker
 from headstyle.report.explorer.scenes import (
     Sizes,
-    avatar_content,
     layer,
     pair_pictures,
-    scene_comparison,
+    scene_content,
     subject_content,
 )
-from headstyle.report.sheets import Avatar, Subject
+from headstyle.report.explorer.shown import ShownSubject
 
 _LEVELS = ((512, 384), (512, 256), (384, 224), (320, 192), (256, 160), (192, 128), (128, 96))
 """Longest sides of views and of pairs' pictures, from large to small [px]."""
@@ -33,51 +32,50 @@ _SAMPLE = 3
 
 
 def explored_subject(
-    subject: Subject,
-    avatars: Sequence[Avatar],
-    adjacency: Path,
+    subject: ShownSubject,
     metrics: Sequence[str],
     settings: Mapping[str, Any],
     max_bytes: int,
 ) -> dict[str, Any]:
-    """What the page shows of a subject and its avatars.
+    """What the page shows of a subject and its scenes.
 
     Args:
         subject: The subject.
-        avatars: Its avatars, maybe none.
-        adjacency: The file `adjacency.csv`.
         metrics: Names of the metrics.
         settings: The config's `metrics` section.
         max_bytes: About what all of it may take in the page.
 
     Returns:
         name: The subject's name.
+        unedited: Whether its views before the edit are known.
         rig: Its cameras and which of them are adjacent.
-        avatars: Name and instruction of each avatar.
+        avatars: Name and instruction of each scene.
         shared: See `scenes.subject_content`.
-        content: See `scenes.avatar_content`, by the avatar's name.
+        content: See `scenes.scene_content`, by the scene's name.
 
     Raises:
         InputError: a file is missing or does not fit the others.
     """
-    sizes = fitting_sizes(subject, avatars, adjacency, settings, max_bytes)
+    cameras = read_cameras(subject.cameras)
+    sizes = fitting_sizes(subject, cameras, settings, max_bytes)
     return {
         "name": subject.name,
-        "rig": rig_content(subject.cameras, adjacency),
+        "unedited": subject.unedited is not None,
+        "rig": rig_content(cameras, subject.adjacency),
         "avatars": [
             {
-                "name": avatar.name,
-                "prompt": avatar.prompt,
-                "promptName": avatar.prompt_name,
-                "text": avatar.prompt_text,
-                "strength": avatar.strength,
+                "name": scene.name,
+                "prompt": scene.prompt,
+                "promptName": scene.prompt_name,
+                "text": scene.text,
+                "strength": scene.strength,
             }
-            for avatar in avatars
+            for scene in subject.scenes
         ],
-        "shared": subject_content(subject, avatars, sizes),
+        "shared": subject_content(subject, cameras.names, sizes),
         "content": {
-            avatar.name: avatar_content(subject, avatar, adjacency, metrics, settings, sizes)
-            for avatar in avatars
+            scene.name: scene_content(subject, scene, cameras.names, metrics, settings, sizes)
+            for scene in subject.scenes
         },
     }
 
@@ -112,37 +110,32 @@ def rig_content(cameras: Cameras, adjacency: Path) -> dict[str, Any]:
 
 
 def fitting_sizes(
-    subject: Subject,
-    avatars: Sequence[Avatar],
-    adjacency: Path,
-    settings: Mapping[str, Any],
-    max_bytes: int,
+    subject: ShownSubject, cameras: Cameras, settings: Mapping[str, Any], max_bytes: int
 ) -> Sizes:
     """The largest sizes of a level that keep a subject within its share of the page."""
-    scenes = 1 + len(avatars)
-    splats = int(_SPLATS_SHARE * max_bytes / scenes / _SPLAT_BYTES)
+    scenes = subject.scenes
+    clouds = [path for path in (subject.splats, *(scene.splats for scene in scenes)) if path]
+    splats = int(_SPLATS_SHARE * max_bytes / max(1, len(clouds)) / _SPLAT_BYTES)
     splats = max(_FEWEST_SPLATS, splats)
     levels = [Sizes(*level, splats) for level in _LEVELS]
-    if not avatars:
+    if not scenes:
         return levels[0]
-    used = (
-        scenes
-        * _SPLAT_BYTES
-        * min(splats, len(read_ply(avatars[0].folder / "splats.ply")["means"]))
-    )
-    looker = PairLooker(scene_comparison(subject, avatars[0], adjacency), settings)
+    used = 0
+    if clouds:
+        used = len(clouds) * _SPLAT_BYTES * min(splats, len(read_ply(clouds[-1])["means"]))
+    looker = PairLooker(subject.comparison(scenes[0]), settings)
     some = list(looker.pairs(pictures.evenly_spaced(looker.positions, _SAMPLE)))
-    cameras = subject.cameras
     views = pictures.evenly_spaced(cameras.names, _SAMPLE)
-    layers = 2 + sum(1 + min(3, len(avatar.cycles)) for avatar in avatars)
-    layers += len({avatar.prompt for avatar in avatars if avatar.true_edit})
+    folders = [folder for _, folder in (*subject.layers, *scenes[0].layers)]
+    layers = len(subject.layers) + sum(len(scene.layers) for scene in scenes)
+    layers += len({scene.prompt for scene in scenes if scene.true_edit})
     for sizes in levels:
         view = max(
             len(json.dumps(layer("", folder, views, sizes))) / len(views)
-            for folder in (subject.views, avatars[0].folder / "renders")
+            for folder in {folders[0], folders[-1]}
         )
         pair = np.mean([len(json.dumps(pair_pictures(seen, cameras, sizes))) for seen in some])
-        pairs = len(looker.positions) * len(avatars)
+        pairs = len(looker.positions) * len(scenes)
         if used + layers * len(cameras) * view + pairs * (pair + 300) <= max_bytes:
             break
     return sizes
