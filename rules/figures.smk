@@ -150,10 +150,13 @@ def page_bytes():
     return min(1_400_000, max(400_000, share))
 
 
-def explorer_bytes():
-    """About what the explorer may weigh [bytes]: 1.5 MB an avatar, and not over 110 MB."""
-    scenes = len(SUBJECTS) * max(1, len(AVATARS))
-    return min(110_000_000, max(6_000_000, 1_500_000 * scenes))
+def explorer_share(subjects, scenes):
+    """About what a subject of so many scenes may weigh in the explorer [bytes].
+
+    The page takes 1.5 MB a scene, and not over 110 MB.
+    """
+    whole = min(110_000_000, max(6_000_000, 1_500_000 * subjects * max(1, scenes)))
+    return whole // max(1, subjects)
 
 
 def avatars_picture(number, name, suffix, title):

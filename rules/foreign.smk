@@ -112,8 +112,45 @@ use rule measure_renders as measure_unedited with:
         "Measuring the consistency of the unedited views of {wildcards.subject}"
 
 
+rule explore_renders:
+    input:
+        cameras=rules.import_renders.output.cameras,
+        adjacency=rules.import_renders.output.adjacency,
+        renders=rules.import_renders.output.renders,
+        depth=foreign_scene("depth"),
+        pairs=rules.measure_renders.output.pairs,
+        views=rules.measure_renders.output.views,
+        kinds=rules.measure_renders.output.kinds,
+        unedited=foreign_scene("unedited"),
+        splats=foreign_scene("splats"),
+    output:
+        content=f"{R}/foreign/{{subject}}/explorer.json",
+    log:
+        f"{R}/logs/foreign/{{subject}}/explore_renders.log",
+    benchmark:
+        f"{R}/benchmarks/foreign/{{subject}}/explore_renders.tsv"
+    wildcard_constraints:
+        subject=FOREIGN_NAMES,
+    conda:
+        "../envs/calibration.yaml"
+    threads: share_of_cores(len(FOREIGN))
+    resources:
+        mem_mb=needs.memory(2_500, images=18, splats=1),
+        runtime=needs.minutes(30, per_megapixel=3),
+    params:
+        instruction=foreign_scene("instruction"),
+        metrics=config["metrics"],
+        max_bytes=explorer_share(len(FOREIGN), 1),
+        library=library_digest("explore_renders"),
+    message:
+        "Collecting what the explorer shows of {wildcards.subject}"
+    script:
+        "../workflow_scripts/explore_renders.py"
+
+
 rule score_renders:
     input:
+        scenes=[f"{R}/foreign/{name}/explorer.json" for name in FOREIGN],
         pairs=foreign_tables("pairs"),
         views=foreign_tables("views"),
         notes=[f"{R}/foreign/{name}/import.json" for name in FOREIGN],
@@ -124,7 +161,13 @@ rule score_renders:
             f"{R}/foreign/scores.html",
             caption="../report/scores.rst",
             category="6 Other methods",
-            labels={"table": "scores"},
+            labels={"as": "table"},
+        ),
+        explorer=report(
+            f"{R}/foreign/explorer.html",
+            caption="../report/explorer_renders.rst",
+            category="6 Other methods",
+            labels={"as": "explorer"},
         ),
     log:
         f"{R}/logs/foreign/score_renders.log",

@@ -275,7 +275,7 @@ rule explore_subject:
         prompts=PROMPTS,
         strengths=STRENGTHS,
         metrics=MEASURED,
-        max_bytes=explorer_bytes() // len(SUBJECTS),
+        max_bytes=explorer_share(len(SUBJECTS), len(AVATARS)),
         library=library_digest("explore_subject"),
     message:
         "Collecting what the explorer shows of {wildcards.subject}"

@@ -10,7 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from explored_ball import EVIL, SETTING, SIZE, ball_splats, write_ball_explorer
+from explored_ball import (
+    EVIL,
+    SETTING,
+    SIZE,
+    ball_splats,
+    write_ball_explorer,
+    write_foreign_explorer,
+)
 from headstyle.base.cameras import read_cameras
 from headstyle.base.images import read_rgba
 from headstyle.consistency.metrics.headline import STEPS
@@ -28,6 +35,8 @@ from study import ROOT
 CHROMIUM = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
 SOFTWARE_GL = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox")
 LEAST_PSNR = 30.0
+PAIR_READY = "document.querySelectorAll('#pair-pictures figure').length"
+READY = f"splats.drawn > 0 && {PAIR_READY}"
 
 
 @pytest.fixture(scope="module")
@@ -149,14 +158,16 @@ def browser():
 class Opened:
     """A page in the browser, and all that it complained about or asked for."""
 
-    def __init__(self, browser, path: Path, fragment: str = "", width: int = 1400) -> None:
+    def __init__(
+        self, browser, path: Path, fragment: str = "", width: int = 1400, ready: str = READY
+    ) -> None:
         self.page = browser.new_page(viewport={"width": width, "height": 900})
         self.complaints, self.requests = [], []
         self.page.on("console", lambda message: self.complaints.append(message.text))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.goto(f"file://{path}{fragment}")
-        self.until("splats.drawn > 0 && document.querySelectorAll('#pair-pictures figure').length")
+        self.until(ready)
 
     def until(self, condition: str) -> None:
         """Wait for a condition. The page's policy forbids what the driver's own waiting does."""
@@ -316,3 +327,55 @@ class TestBrowser:
         found.complaints.clear()
         found.requests.clear()
         found.page.close()
+
+
+@pytest.fixture(scope="module")
+def foreign(made) -> Path:
+    root, _ = made
+    write_foreign_explorer(root / "results", root / "foreign.html")
+    return root / "foreign.html"
+
+
+class TestForeignScenes:
+    """The explorer of what another method rendered, of which less is known."""
+
+    def test_what_is_known_of_a_scene_is_shown_and_the_rest_is_not_there(self, browser, foreign):
+        found = Opened(browser, foreign, "#avatar=mine%2Frenders")
+        page = found.page
+        assert page.locator("#matrix-title").inner_text() == "All scenes"
+        assert page.locator(".matrix thead th").all_inner_texts() == [EVIL, "renders"]
+        assert page.locator(".matrix td button").all_inner_texts() == ["0.200", "0.300"]
+        assert "before the edit 0.100" in page.locator("#numbers").inner_text()
+        assert page.locator("#strength-label").is_hidden()
+        # Only the splats before the edit are known, so there is nothing to swipe between.
+        assert page.locator("#scene-label").is_hidden()
+        assert page.evaluate("views.layers.map((layer) => layer.name)") == [
+            "before the edit",
+            "renders",
+        ]
+        assert page.locator(".kinds tbody tr").count() == 5
+        page.locator(".matrix td button").nth(1).click()
+        found.until(f"{PAIR_READY} && find('splats-part').hidden")
+        assert page.locator("#avatar-title").inner_text() == "plain: renders"
+        assert page.locator("[data-part=splats-part]").is_hidden()
+        assert page.evaluate("views.layers.map((layer) => layer.name)") == ["renders"]
+        assert page.locator("#left-label").is_hidden()
+        assert page.locator("#numbers").get_by_text("before the edit").count() == 0
+        found.until("document.querySelectorAll('.kinds tbody tr').length === 4")
+        found.close()
+
+    def test_a_click_on_the_rig_opens_a_pair_with_its_heat_map(self, browser, foreign):
+        found = Opened(browser, foreign, "#avatar=plain%2Frenders", width=390, ready=PAIR_READY)
+        page = found.page
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        found.until("rig.places")
+        x, y = page.evaluate(
+            "[0, 1].map((k) => 0.5 * rig.places.slice(1, 3).reduce((s, p) => s + p['xy'[k]], 0))"
+        )
+        page.locator("#rig").click(position={"x": x, "y": y})
+        assert {page.evaluate("state.target"), page.evaluate("state.source")} == {
+            "view_01",
+            "view_02",
+        }
+        found.until("document.querySelector('#pair-pictures').innerText.includes('ΔE00')")
+        found.close()

@@ -16,8 +16,9 @@ from headstyle.consistency.parts.kinds import write_kinds
 from headstyle.consistency.scoring import SETTINGS, score, view_means
 from headstyle.rendering.renderer import render_views
 from headstyle.rendering.splats import splats_from_points, write_ply
-from headstyle.report.explorer.page import explorer_page
-from headstyle.report.explorer.shown import ShownSubject, study_subject
+from headstyle.report.explorer.legend import RENDERS
+from headstyle.report.explorer.page import explorer_page, foreign_rows
+from headstyle.report.explorer.shown import ShownSubject, foreign_subject, study_subject
 from headstyle.report.explorer.subjects import explored_subject
 from headstyle.report.sheets import Avatar, Subject
 
@@ -88,6 +89,41 @@ def write_explored_ball(results: Path) -> ShownSubject:
         write_table(scene.tables / "views.csv", view_means(scores, METRICS))
         write_kinds(scene.tables / "kinds.npz", headline[0].kinds if scene.name == "P4_low" else {})
     return shown
+
+
+def write_foreign_explorer(results: Path, path: Path) -> None:
+    """Write the explorer of the same renders as if another method had made them.
+
+    The views before the edit and their splats are known of the scene `mine`, not of `plain`.
+    """
+    folder = results / "A"
+    baseline, avatars = folder / "baseline", folder / "avatars"
+    known = {"unedited": baseline / "renders", "splats": baseline / "splats.ply"}
+    scenes = [
+        foreign_subject(
+            name,
+            text,
+            cameras=folder / "views" / "cameras.json",
+            adjacency=folder / "adjacency.csv",
+            renders=avatars / avatar / "renders",
+            depth=avatars / avatar / "depth",
+            tables=avatars / avatar / "consistency",
+            **extra,
+        )
+        for name, avatar, text, extra in (
+            ("mine", "P4_low", EVIL, known),
+            ("plain", "P4_high", None, {}),
+        )
+    ]
+    contents = [explored_subject(scene, METRICS, SETTING, 1_000_000) for scene in scenes]
+    contents = json.loads(json.dumps(contents, allow_nan=False))
+    shown = [("mine", "renders", 2), ("mine", "before the edit", 1), ("plain", "renders", 3)]
+    rows = [
+        {"scene": scene, "shown": what, "rmse": f"0.{value}", "rmse_excess": "0.1" * (value == 2)}
+        for scene, what, value in shown
+    ]
+    text = explorer_page("foreign", contents, foreign_rows(rows, contents), METRICS, RENDERS)
+    path.write_text(text, encoding="utf-8")
 
 
 def write_ball_explorer(results: Path, path: Path) -> dict:

@@ -51,6 +51,9 @@ def test_scenes_with_and_without_their_unedited_views_come_into_one_table(scratc
     html = (folder / "scores.html").read_text()
     assert "before the edit" in html
     assert not re.search(r"(src|href)=[\"']https?://", html)
+    explorer = (folder / "explorer.html").read_text()
+    assert '"name":"mine","unedited":true' in explorer
+    assert '"name":"plain","unedited":false' in explorer
     assert "Nothing to be done" in scratch.snakemake("score_renders")
     files = SceneFiles(*(scratch.folder / "mine" / n for n in ("renders", "transforms.json")))
     scene = read_scene(SceneFiles(files.renders, files.cameras, scratch.folder / "mine/depth"))

@@ -1,12 +1,12 @@
 // Starts the parts of the explorer, and what belongs to none of them: title, theme, keys, the avatar's head.
 function drawHeading() {
   const avatar = avatarNow();
-  find("avatar-title").textContent = `${avatar.subject.name}: ${avatar.prompt} ${avatar.strength}`;
-  find("prompt").textContent = [avatar.promptName, `“${avatar.text}”`].filter(Boolean).join(": ");
+  find("avatar-title").textContent = `${avatar.subject.name}: ${label(avatar)}`;
+  find("prompt").textContent = [avatar.promptName, avatar.text && `“${avatar.text}”`].filter(Boolean).join(": ");
   find("numbers").replaceChildren(...summary.metrics.map((m, k) => {
     const [value, low, high] = avatar.values[k];
     const before = avatar.subject.baseline[k][0];
-    const notes = [low !== null ? `${show(low)} to ${show(high)}` : "", before !== null ? `baseline ${show(before)}` : ""];
+    const notes = [low !== null ? `${show(low)} to ${show(high)}` : "", before !== null ? `${words.before} ${show(before)}` : ""];
     const item = make("li", { title: m.meaning }, make("b", { textContent: show(value) }),
       make("span", { textContent: m.name }), make("span", { textContent: notes.filter(Boolean).join(", ") }));
     item.classList.toggle("chosen", k === metricIndex());
@@ -57,6 +57,9 @@ function onKey(event) {
 
 function start() {
   find("title").textContent = summary.title;
+  for (const place of document.querySelectorAll("[data-word]")) place.textContent = words[place.dataset.word];
+  find("previous").setAttribute("aria-label", `Previous ${words.scene}`);
+  find("next").setAttribute("aria-label", `Next ${words.scene}`);
   setTheme(matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
   find("theme").addEventListener("click", () => setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark"));
   find("keys-button").addEventListener("click", toggleKeys);
@@ -68,7 +71,7 @@ function start() {
     });
   }
   if (!avatars.length) {
-    find("matrix").replaceChildren(make("p", { className: "empty", textContent: "This run has no avatars." }));
+    find("matrix").replaceChildren(make("p", { className: "empty", textContent: words.nothing }));
     for (const part of ["avatar-part", "views-part", "splats-part"]) find(part).hidden = true;
     return;
   }

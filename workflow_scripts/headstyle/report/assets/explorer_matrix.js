@@ -32,7 +32,7 @@ function inOrder(names, list, belongs) {
 function drawMatrix() {
   const chosen = avatars.filter(fits);
   const scale = goodness(chosen.map(valueOf), metric().higher);
-  const column = (avatar) => `${avatar.prompt}\n${avatar.strength}`;
+  const column = (avatar) => JSON.stringify([avatar.prompt, avatar.strength]);
   const rows = inOrder([...new Set(chosen.map((a) => a.subject.name))], chosen, (a, name) => a.subject.name === name);
   const columns = inOrder([...new Set(chosen.map(column))], chosen, (a, name) => column(a) === name);
   find("nothing").hidden = chosen.length > 0;
@@ -41,10 +41,9 @@ function drawMatrix() {
   find("matrix-scale").hidden = !scale.any;
   if (scale.any) drawMetricScale(find("matrix-scale"), scale);
   const heads = columns.map((name) => {
-    const [prompt, strength] = name.split("\n");
     const avatar = chosen.find((a) => column(a) === name);
     return make("th", { scope: "col", title: avatar.text },
-      prompt, make("span", { className: "unit", textContent: [avatar.promptName, strength].filter(Boolean).join(", ") }));
+      avatar.prompt, make("span", { className: "unit", textContent: [avatar.promptName, avatar.strength].filter(Boolean).join(", ") }));
   });
   const body = rows.map((name) => make("tr", {}, make("th", { scope: "row", textContent: name }),
     ...columns.map((head) => cell(chosen.find((a) => a.subject.name === name && column(a) === head), scale))));
@@ -59,7 +58,7 @@ function cell(avatar, scale) {
   const value = valueOf(avatar);
   const button = make("button", { type: "button", textContent: show(value), title: avatar.text });
   button.dataset.avatar = avatar.id;
-  button.setAttribute("aria-label", `${avatar.subject.name}, ${avatar.prompt}, ${avatar.strength}: ${metric().name} ${show(value)}`);
+  button.setAttribute("aria-label", `${avatar.subject.name}, ${label(avatar)}: ${metric().name} ${show(value)}`);
   if (value !== null) {
     const rgb = color(scale.share(value));
     button.style.background = css(rgb);
@@ -92,7 +91,7 @@ function drawLeaders(list, scale) {
     }
     const interval = excess || from === null ? "" : ` (95 % from ${show(from)} to ${show(to)})`;
     const button = make("button", { type: "button", title: `${avatar.text}${interval}` },
-      make("span", { className: "name", textContent: `${avatar.subject.name} ${avatar.prompt} ${avatar.strength}` }),
+      make("span", { className: "name", textContent: fullName(avatar) }),
       track, make("span", { className: "value", textContent: show(value) }));
     button.dataset.avatar = avatar.id;
     button.addEventListener("click", () => openAvatar(avatar.id));
@@ -124,6 +123,9 @@ function startMatrix() {
   fillChoices(find("metric"), summary.metrics.map((m) => [m.key, m.name]), metric().key);
   const strengths = [...new Set(avatars.map((avatar) => avatar.strength))];
   fillChoices(find("strength"), [["", "all"], ...strengths.map((name) => [name, name])], state.strength);
+  find("strength-label").hidden = strengths.join("") === "";
+  find("value").options[1].textContent = words.excess;
+  find("value-label").hidden = !avatars.some((avatar) => avatar.values.some((value) => value[3] !== null));
   for (const key of ["metric", "value", "strength", "sort", "search"]) {
     const field = find(key);
     field.addEventListener("input", () => change({ [key]: field.value }));

@@ -160,9 +160,11 @@ function differenceLegend() {
 
 // The kind with the most steps decides the score.
 function drawKinds(pair) {
-  const steps = summary.kinds.map((kind, k) => (pair.kinds[k] === null ? null : pair.kinds[k] / kind.step));
+  // Without the views before the edit, its strength is not known.
+  const kinds = summary.kinds.filter((kind) => avatarNow().subject.unedited || kind.name !== "strength");
+  const steps = kinds.map((kind, k) => (pair.kinds[k] === null ? null : pair.kinds[k] / kind.step));
   const most = Math.max(...steps.map((value) => value ?? 0), 1e-9);
-  const rows = summary.kinds.map((kind, k) => {
+  const rows = kinds.map((kind, k) => {
     const bar = make("span", { className: "bar-fill" });
     bar.style.width = `${(100 * (steps[k] ?? 0)) / most}%`;
     const decides = steps[k] === most;
@@ -174,7 +176,9 @@ function drawKinds(pair) {
       make("td", { textContent: decides ? "decides the score" : "" }));
   });
   find("pair-kinds").replaceChildren(make("table", { className: "kinds" },
-    make("caption", { textContent: "Kinds of disagreement of the headline score, beyond the unedited views'" }),
+    make("caption", { textContent: avatarNow().subject.unedited
+      ? "Kinds of disagreement of the headline score, beyond the unedited views'"
+      : "Kinds of disagreement of the headline score. All of it counts, as the views before the edit are not known." }),
     make("tbody", {}, ...rows)));
 }
 

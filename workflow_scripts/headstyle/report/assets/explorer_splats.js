@@ -63,6 +63,7 @@ void main() {
 }`;
 
 async function unpacked(packed) {
+  if (!packed) return null;
   const bytes = Uint8Array.from(atob(packed.data), (letter) => letter.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   const content = await new Response(stream).arrayBuffer();
@@ -227,10 +228,16 @@ function drawInto(scenes, camera, width, height) {
   gl.clearColor(236 / 255, 239 / 255, 242 / 255, 1);
   gl.clear(gl.COLOR_BUFFER_BIT);
   gl.enable(gl.SCISSOR_TEST);
-  const how = state.scene || "swipe";
+  const how = shownSplats(scenes);
   const split = how === "avatar" ? 0 : how === "baseline" ? width : Math.round((width * find("swipe").value) / 100);
   if (split > 0) drawScene(scenes.baseline, camera, [0, split]);
   if (split < width) drawScene(scenes.avatar, camera, [split, width - split]);
+}
+
+// Of a scene of another method maybe only one is known.
+function shownSplats(scenes) {
+  if (!scenes.avatar) return "baseline";
+  return scenes.baseline ? state.scene || "swipe" : "avatar";
 }
 
 let waiting = false;
@@ -250,11 +257,15 @@ async function loadSplats() {
   }
   if (avatar !== avatarNow()) return;
   const scenes = splats.scenes.get(avatar.id);
+  const isKnown = Boolean(scenes.baseline || scenes.avatar);
+  find("splats-part").hidden = !isKnown;
+  document.querySelector("[data-part=splats-part]").hidden = !isKnown;
+  find("scene-label").hidden = !scenes.baseline || !scenes.avatar;
   const names = rigNow().names;
   if (state.camera && !names.includes(state.camera)) change({ camera: "" });
   fillChoices(find("camera"), [["", "around the head"], ...names.map((name) => [name, name])], state.camera);
-  find("inconsistency-label").hidden = !scenes.avatar.worst;
-  const left = [["baseline", scenes.baseline], ["avatar", scenes.avatar]].filter(([, s]) => s.count < s.all)
+  find("inconsistency-label").hidden = !scenes.avatar?.worst;
+  const left = [[words.before, scenes.baseline], [words.edited, scenes.avatar]].filter(([, s]) => s && s.count < s.all)
     .map(([name, s]) => `${name}: the ${s.count.toLocaleString("en")} largest of ${s.all.toLocaleString("en")} splats`);
   find("splats-note").textContent = splats.gl
     ? ["Drag to turn, turn the wheel to zoom.", ...left].join(" ")
@@ -264,11 +275,12 @@ async function loadSplats() {
 }
 
 function showSplatChoices() {
+  const scenes = splats.scenes.get(avatarNow().id);
   find("scene").value = state.scene || "swipe";
   find("camera").value = state.camera;
-  find("swipe-label").hidden = find("scene").value !== "swipe";
+  find("swipe-label").hidden = Boolean(scenes) && shownSplats(scenes) !== "swipe";
   find("inconsistency").checked = Boolean(state.inconsistency);
-  const scene = splats.scenes.get(avatarNow().id)?.avatar;
+  const scene = scenes?.avatar;
   const isColored = Boolean(state.inconsistency && scene?.worst);
   find("splats-scale").hidden = !isColored;
   if (isColored) drawScale(find("splats-scale"), "0", `${show(scene.worst)} ΔE00`, ["consistent", ""]);
@@ -277,7 +289,8 @@ function showSplatChoices() {
 
 // Some splats as points, for the drawing of the rig.
 function splatCloud(avatar) {
-  const scene = splats.scenes.get(avatar.id)?.avatar;
+  const scenes = splats.scenes.get(avatar.id);
+  const scene = scenes?.avatar || scenes?.baseline;
   if (!scene) return null;
   if (!scene.cloud) {
     const n = scene.count;
@@ -321,6 +334,8 @@ function toggleTurn() {
 function startSplats() {
   const canvas = find("splats");
   splats.gl = startDrawer();
+  const both = `${words.before} | ${words.edited}`;
+  fillChoices(find("scene"), [["swipe", both], ["avatar", words.edited], ["baseline", words.before]], "swipe");
   followPointer(canvas, turnSplats, null);
   canvas.addEventListener("wheel", (event) => {
     event.preventDefault();

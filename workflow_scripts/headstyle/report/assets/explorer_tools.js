@@ -6,6 +6,7 @@ const parsed = new Promise((done) => {
   else done();
 });
 const contents = new Map();
+const { words } = summary;
 
 // Large contents lie behind the scripts, so that the page paints before they are read.
 async function content(id) {
@@ -52,6 +53,10 @@ function changeToLink() {
 const metricIndex = () => Math.max(0, summary.metrics.findIndex((m) => m.key === state.metric));
 const metric = () => summary.metrics[metricIndex()];
 const avatarNow = () => avatars.find((avatar) => avatar.id === state.avatar) || avatars[0];
+const label = (avatar) => [avatar.prompt, avatar.strength].filter(Boolean).join(" ");
+// A scene of another method is known by its name alone.
+const fullName = (avatar) => (avatar.subject.avatars.length > 1 || avatar.strength
+  ? `${avatar.subject.name} ${label(avatar)}` : avatar.subject.name);
 const rigNow = () => avatarNow().subject.rig;
 
 function make(tag, properties = {}, ...children) {

@@ -15,8 +15,9 @@ async function loadViews() {
   views.layers = [...shared.layers, ...own.layers, ...(truth ? [truth] : [])];
   const choices = views.layers.map((layer) => [layer.name, layer.name]);
   const known = (name, otherwise) => (views.layers.some((layer) => layer.name === name) ? name : otherwise);
-  fillChoices(find("left"), choices, known(state.left, "baseline"));
-  fillChoices(find("right"), choices, known(state.right, "avatar"));
+  fillChoices(find("left"), choices, known(state.left, known(words.before, words.edited)));
+  fillChoices(find("right"), choices, known(state.right, words.edited));
+  for (const id of ["left-label", "right-label", "swipe-note"]) find(id).hidden = choices.length < 2;
   find("slider").max = rigNow().names.length - 1;
   buildPanes();
 }
@@ -36,6 +37,7 @@ function buildPanes() {
   const both = pane("", make("img", { draggable: false }),
     make("div", { className: "over" }, make("img", { draggable: false })), handle);
   both.className = "swipe";
+  both.hidden = views.layers.length < 2;
   handle.addEventListener("pointerdown", (event) => {
     event.stopPropagation();
     handle.setPointerCapture(event.pointerId);

@@ -33,12 +33,22 @@ class Words:
     """The layer of a scene's renders."""
     before: str
     """The head before the edit."""
+    excess: str
+    """What a score adds to that of the head before the edit."""
     nothing: str
     """A sentence for a page without scenes."""
 
 
-STUDY = Words("avatar", "avatar", "baseline", "This run has no avatars.")
-RENDERS = Words("scene", "renders", "before the edit", "No renders were scored.")
+STUDY = Words(
+    "avatar", "avatar", "baseline", "excess over the baseline", "This run has no avatars."
+)
+RENDERS = Words(
+    "scene",
+    "renders",
+    "before the edit",
+    "excess over the views before the edit",
+    "No renders were scored.",
+)
 
 # The same order as `headstyle.consistency.parts.disagreement.TERMS` and the steps of the headline
 # score; a test compares them. Its module needs torch, which the report's environment lacks.

@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from headstyle.base.study import BASELINE, FLOOR
-from headstyle.report.explorer.legend import KINDS, REASONS
+from headstyle.report.explorer.legend import KINDS, REASONS, STUDY, Words
 from headstyle.report.labels import metric_label
 from headstyle.report.pages import asset
 
@@ -30,24 +30,28 @@ def explorer_page(
     subjects: Sequence[Mapping[str, Any]],
     rows: Sequence[Mapping[str, str]],
     metrics: Sequence[str],
+    words: Words = STUDY,
 ) -> str:
     """The page of a run.
 
     Args:
         title: Plain text.
         subjects: What `subjects.explored_subject` returns, one each.
-        rows: Rows of the table of avatars.
+        rows: Rows of the table of avatars, or what `foreign_rows` makes of other methods' scores.
         metrics: Names of the metrics, the first one shown first.
+        words: What the page calls the things that it shows.
     """
     known = {(row["subject"], row["prompt"], row["strength"]): row for row in rows}
     summary = {
         "title": title,
+        "words": vars(words),
         "metrics": [_metric(name) for name in metrics],
         "kinds": [vars(kind) for kind in KINDS],
         "reasons": [vars(reason) for reason in REASONS],
         "subjects": [
             {
                 "name": subject["name"],
+                "unedited": subject["unedited"],
                 "rig": subject["rig"],
                 "avatars": [
                     avatar
@@ -72,6 +76,25 @@ def explorer_page(
         for a, avatar in enumerate(subject["avatars"]):
             later[f"avatar-{s}-{a}"] = subject["content"][avatar["name"]]
     return _document(title, parts, later)
+
+
+def foreign_rows(
+    scores: Sequence[Mapping[str, str]], subjects: Sequence[Mapping[str, Any]]
+) -> list[dict[str, str]]:
+    """Rows of other methods' scores, labelled as `explorer_page` looks for them.
+
+    Args:
+        scores: Rows of scores.csv, see `headstyle.report.foreign_page.scene_table`.
+        subjects: What `subjects.explored_subject` returns, one per scene of another method.
+    """
+    prompts = {subject["name"]: subject["avatars"][0]["prompt"] for subject in subjects}
+    labels = {
+        "renders": lambda name: {"prompt": prompts.get(name, ""), "strength": ""},
+        "before the edit": lambda name: {"prompt": BASELINE, "strength": "none"},
+    }
+    return [
+        {**row, "subject": row["scene"], **labels[row["shown"]](row["scene"])} for row in scores
+    ]
 
 
 def _document(title: str, parts: Mapping[str, Any], later: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ from headstyle.report.explorer.scenes import (
     scene_content,
     subject_content,
 )
-from headstyle.report.explorer.shown import ShownSubject
+from headstyle.report.explorer.shown import Layer, ShownSubject
 
 _LEVELS = ((512, 384), (512, 256), (384, 224), (320, 192), (256, 160), (192, 128), (128, 96))
 """Longest sides of views and of pairs' pictures, from large to small [px]."""
@@ -126,16 +126,22 @@ def fitting_sizes(
     looker = PairLooker(subject.comparison(scenes[0]), settings)
     some = list(looker.pairs(pictures.evenly_spaced(looker.positions, _SAMPLE)))
     views = pictures.evenly_spaced(cameras.names, _SAMPLE)
-    folders = [folder for _, folder in (*subject.layers, *scenes[0].layers)]
-    layers = len(subject.layers) + sum(len(scene.layers) for scene in scenes)
-    layers += len({scene.prompt for scene in scenes if scene.true_edit})
+    shared, own = subject.layers[:1], scenes[0].layers
+    truths = len({scene.prompt for scene in scenes if scene.true_edit})
+    counts = (len(subject.layers) + truths, sum(len(scene.layers) for scene in scenes))
+    pairs = len(looker.positions) * len(scenes)
     for sizes in levels:
-        view = max(
-            len(json.dumps(layer("", folder, views, sizes))) / len(views)
-            for folder in {folders[0], folders[-1]}
-        )
         pair = np.mean([len(json.dumps(pair_pictures(seen, cameras, sizes))) for seen in some])
-        pairs = len(looker.positions) * len(scenes)
-        if used + layers * len(cameras) * view + pairs * (pair + 300) <= max_bytes:
+        per_view = sum(
+            count * _bytes_per_view(layers, views, sizes)
+            for count, layers in zip(counts, (shared or own, own), strict=True)
+        )
+        if used + len(cameras) * per_view + pairs * (pair + 300) <= max_bytes:
             break
     return sizes
+
+
+def _bytes_per_view(layers: Sequence[Layer], views: Sequence[str], sizes: Sizes) -> float:
+    """What a view of the largest of some layers takes."""
+    whole = (len(json.dumps(layer("", folder, views, sizes))) for _, folder in layers)
+    return max(whole) / len(views)
