@@ -268,7 +268,7 @@ async function loadSplats() {
   const left = [[words.before, scenes.baseline], [words.edited, scenes.avatar]].filter(([, s]) => s && s.count < s.all)
     .map(([name, s]) => `${name}: the ${s.count.toLocaleString("en")} largest of ${s.all.toLocaleString("en")} splats`);
   find("splats-note").textContent = splats.gl
-    ? ["Drag to turn, turn the wheel to zoom.", ...left].join(" ")
+    ? [`${scenes.avatar ? "" : `Shown as it was ${words.before}. `}Drag to turn, turn the wheel to zoom.`, ...left].join(" ")
     : "This browser cannot draw splats, as it has no WebGL 2. The views above show the same scenes.";
   showSplatChoices();
   drawRig();

@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from headstyle.base.study import BASELINE, FLOOR
-from headstyle.report.explorer.legend import KINDS, REASONS, STUDY, Words
+from headstyle.report.explorer.legend import KINDS, REASONS, RENDERS, STUDY, Words
 from headstyle.report.labels import metric_label
 from headstyle.report.pages import asset
 
@@ -88,13 +88,12 @@ def foreign_rows(
         subjects: What `subjects.explored_subject` returns, one per scene of another method.
     """
     prompts = {subject["name"]: subject["avatars"][0]["prompt"] for subject in subjects}
-    labels = {
-        "renders": lambda name: {"prompt": prompts.get(name, ""), "strength": ""},
-        "before the edit": lambda name: {"prompt": BASELINE, "strength": "none"},
-    }
-    return [
-        {**row, "subject": row["scene"], **labels[row["shown"]](row["scene"])} for row in scores
-    ]
+    rows = []
+    for row in scores:
+        is_edited = row["shown"] == RENDERS.edited
+        prompt, strength = (prompts[row["scene"]], "") if is_edited else (BASELINE, "none")
+        rows.append({**row, "subject": row["scene"], "prompt": prompt, "strength": strength})
+    return rows
 
 
 def _document(title: str, parts: Mapping[str, Any], later: Mapping[str, Any]) -> str:
