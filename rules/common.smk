@@ -166,6 +166,10 @@ onstart:
         sys.exit(f"Error: {error}")
     globals()["logs_before"] = written_at(f"{R}/logs")
     write_plan(STYLIZATION_PLAN, planned_jobs(workflow, rules.stylize_avatar), AVATARS)
+    for schedule in MADE_SCHEDULES:
+        jobs = planned_jobs(workflow, rules.stylize_by_schedule)
+        own = [job for job in jobs if job.wildcards["schedule"] == schedule]
+        write_plan(schedule_plan(schedule), own, AVATARS)
     # For `headstyle status` and `headstyle diff`.
     plans.write_plan(R, config, planned_logs(workflow))
 
@@ -268,6 +272,14 @@ def subject_rig(wildcards):
 def instruction(subject, prompt):
     """The instruction for a subject: the prompt's text with the subject's pronoun inserted."""
     return instruction_text(prompts[prompt]["text"], subjects[subject].get("pronoun"))
+
+
+def captions(subject, prompt):
+    """What the head is before and after the edit; null where the prompts table does not say."""
+    row = prompts[prompt]
+    texts = [row.get(f"caption_{when}", "") for when in ("before", "after")]
+    pronoun = subjects[subject].get("pronoun")
+    return [instruction_text(text, pronoun) for text in texts] if all(texts) else None
 
 
 def prompt_text(wildcards):

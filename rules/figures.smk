@@ -34,6 +34,7 @@ def measured_outputs():
         f"{R}/plots/overview.jpg",
         f"{R}/explorer.html",
         *expand(f"{R}/plots/{{page}}.html", page=STUDY_PAGES),
+        *compared_true_edits(),
         *expand(
             f"{R}/plots/{{metric}}.{{figure}}.png",
             metric=TABLED,
@@ -62,6 +63,23 @@ def true_edits(wildcards):
     if wildcards.subject not in PROCEDURAL:
         return []
     return [f"{R}/{wildcards.subject}/true_edits/{prompt}" for prompt in known]
+
+
+def known_truth(subject, prompt):
+    """The folder of a scene's true edit; null where it is unknown."""
+    known = subject in PROCEDURAL and prompts[prompt].get("operator")
+    return f"{R}/{subject}/true_edits/{prompt}" if known else None
+
+
+def compared_true_edits():
+    """The table page of scores against the true edits, where there are any."""
+    known = any(known_truth(s, p) for s in SUBJECTS for p in PROMPTS)
+    return [f"{R}/plots/true_edits.html"] if known and STRENGTHS else []
+
+
+def all_of_avatars(path):
+    """A path below the folder of every avatar of the subjects that have true edits."""
+    return [f"{R}/{s}/avatars/{avatar}/{path}" for s in PROCEDURAL for avatar in AVATARS]
 
 
 def of_subjects(path):

@@ -163,6 +163,48 @@ rule write_table_pages:
         "../workflow_scripts/write_table_pages.py"
 
 
+rule compare_true_edits:
+    input:
+        truths=[path for s in SUBJECTS for p in PROMPTS if (path := known_truth(s, p)) is not None],
+        cameras=[f"{R}/{subject}/views/cameras.json" for subject in PROCEDURAL],
+        unedited=[f"{R}/{subject}/baseline/renders" for subject in PROCEDURAL],
+        renders=all_of_avatars("renders"),
+        edits=all_of_avatars("edits"),
+    output:
+        table=report(
+            f"{R}/tables/true_edits.csv",
+            caption="../report/table_true_edits.rst",
+            category="5 Tables",
+            labels={"table": "9 true edits", "as": "spreadsheet (CSV)"},
+        ),
+        page=report(
+            f"{R}/plots/true_edits.html",
+            caption="../report/table_true_edits.rst",
+            category="5 Tables",
+            labels={"table": "9 true edits", "as": "page"},
+        ),
+    log:
+        f"{R}/logs/compare_true_edits.log",
+    benchmark:
+        f"{R}/benchmarks/compare_true_edits.tsv"
+    conda:
+        "../envs/metrics.yaml"
+    threads: available_cores(workflow)
+    resources:
+        gpu=1,
+        mem_mb=needs.memory(2_500, images=8),
+        runtime=needs.minutes(30, per_megapixel=3),
+    params:
+        strengths=STRENGTHS,
+        metrics=keys_of("metrics", "lpips_net", "lpips_weights"),
+        assets=page_assets(),
+        library=library_digest("compare_true_edits"),
+    message:
+        "Comparing the avatars with the true edits"
+    script:
+        "../workflow_scripts/compare_true_edits.py"
+
+
 rule write_overview:
     input:
         strips=[f"{R}/plots/{subject}/strip.jpg" for subject in SUBJECTS],

@@ -32,6 +32,7 @@ ALLOWED = {
         *("losses", "editing", "avatars", "consistency", "report"),
     ],
     "review": ["base", "rendering", "training", "consistency", "report"],
+    "leaderboard": ["base", "rendering", "consistency", "evaluation", "report"],
     "calibration": [
         *("base", "capture", "rendering", "losses", "training", "avatars", "consistency"),
         *("report", "workflow"),

@@ -16,6 +16,7 @@ from headstyle.evaluation.scores import (
 )
 from headstyle.evaluation.speed import file_sizes, frames_per_second
 from headstyle.evaluation.tables import summarize_evaluations
+from headstyle.evaluation.true_edits import score_against_truth
 from headstyle.losses.lpips_networks import load_mini
 from headstyle.rendering.splats import splats_from_points, write_ply
 
@@ -115,3 +116,25 @@ def test_the_table_has_means_of_views_then_of_subjects(tmp_path):
     assert table.loc[("all", "heldout"), "psnr"] == 22
     assert table.loc[("all", "heldout"), "splats"] == 200
     assert table["lpips"].isna().all()
+
+
+def test_scores_against_the_true_edit_are_those_that_one_can_work_out(networks):
+    truth = square(0.5)
+    lacking = truth.copy()
+    lacking[16:32] = 0
+    too_much = truth.copy()
+    too_much[:8] = (0.6, 0.6, 0.6, 1)
+    views = ["same", "brighter", "lacking", "too_much", "empty"]
+    images = [truth, square(0.6), lacking, too_much, np.zeros_like(truth)]
+    truths = [truth, truth, square(0.6), truth, np.zeros_like(truth)]
+    table = score_against_truth(views, images, truths, networks).set_index("view")
+    assert table.loc["same", "truth_psnr"] == pytest.approx(100)
+    assert table.loc["same", "truth_ssim"] == pytest.approx(1)
+    assert table.loc["same", "truth_lpips_mini"] == pytest.approx(0, abs=1e-6)
+    assert table.loc["brighter", "truth_psnr"] == pytest.approx(20, abs=1e-3)
+    # Half of the head is missing: gray stands there, 0.1 from the truth; the rest is 0.1 off, too.
+    assert table.loc["lacking", "truth_psnr"] == pytest.approx(20, abs=1e-3)
+    # 512 pixels too many beside the 1,024 of the head.
+    expected = 20 + 10 * np.log10(3)
+    assert table.loc["too_much", "truth_psnr"] == pytest.approx(expected, abs=1e-3)
+    assert table.loc["empty"].isna().all()

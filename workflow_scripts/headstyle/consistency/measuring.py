@@ -52,6 +52,8 @@ class Comparison:
     """The unedited scene."""
     instruction: str | None = None
     """The text that the edit followed."""
+    captions: tuple[str, str] | None = None
+    """What the head is before the edit, and what it is after."""
 
 
 def read_comparison(
@@ -63,6 +65,7 @@ def read_comparison(
     unedited: str | Path | None = None,
     splats: str | Path | None = None,
     instruction: str | None = None,
+    captions: tuple[str, str] | None = None,
 ) -> Comparison:
     """Read a scene from its files.
 
@@ -74,6 +77,7 @@ def read_comparison(
         unedited: The folder of the views before the edit, or any file in it; empty for none.
         splats: The PLY file of the unedited scene; empty for none.
         instruction: The text that the edit followed.
+        captions: What the head is before the edit, and what it is after; None where unknown.
 
     Raises:
         InputError: a file is missing or does not fit its camera.
@@ -87,6 +91,7 @@ def read_comparison(
         unedited=read_views(_folder(unedited), rig) if unedited else None,
         splats=read_ply(splats) if splats else None,
         instruction=instruction,
+        captions=captions,
     )
 
 
@@ -214,6 +219,7 @@ def _score(
         unedited=comparison.unedited,
         splats=comparison.splats,
         instruction=comparison.instruction,
+        captions=comparison.captions,
         settings=settings,
         metrics=metrics,
     )

@@ -39,6 +39,7 @@ def make_scene(
     unedited: Sequence[ArrayLike | Tensor] | None = None,
     splats: Splats | None = None,
     instruction: str | None = None,
+    captions: tuple[str, str] | None = None,
 ) -> Scene:
     """Check all views and bring them to the device; see `headstyle.consistency.scoring.score`.
 
@@ -69,6 +70,7 @@ def make_scene(
         None if before is None else [image.to(device) for image in before],
         splats,
         instruction,
+        captions,
     )
 
 

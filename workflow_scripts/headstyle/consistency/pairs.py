@@ -31,6 +31,8 @@ class Scene:
     """Splats of the unedited scene."""
     instruction: str | None = None
     """The text that the edit followed."""
+    captions: tuple[str, str] | None = None
+    """What the head is before the edit, and what it is after."""
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ def score(
     unedited: Sequence[ArrayLike | Tensor] | None = None,
     splats: Splats | None = None,
     instruction: str | None = None,
+    captions: tuple[str, str] | None = None,
     settings: Mapping[str, Any] = SETTINGS,
     device: str | torch.device | None = None,
     metrics: Sequence[Metric] | None = None,
@@ -64,6 +65,7 @@ def score(
         unedited: The same views before they were edited, for metrics that need them.
         splats: The unedited scene, for metrics that need it.
         instruction: The text that the edit followed, for metrics that need it.
+        captions: What the head is before the edit and after, for metrics that need it.
         settings: The metrics (`names`) and their settings: the config's `metrics` section or some
             of its keys. `SETTINGS` gives the other keys.
         device: Where to compute; by default a GPU if there is one.
@@ -105,7 +107,7 @@ def score(
     metrics = load_metrics(settings, device) if metrics is None else metrics
     scene = make_scene(
         renders, depths, cameras, settings["foreground_alpha"], device,
-        unedited=unedited, splats=splats, instruction=instruction,
+        unedited=unedited, splats=splats, instruction=instruction, captions=captions,
     )  # fmt: skip
     positions = [(cameras.index(target), cameras.index(source)) for target, source in pairs]
     values = pair_values(scene, metrics, positions, settings)

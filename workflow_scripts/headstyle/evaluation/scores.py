@@ -90,8 +90,8 @@ def score_view(
                 "psnr": psnr,
                 "ssim": ssim,
                 "l1": float((shown - target).abs()[inside].mean()),
-                "lpips_mini": _distance(networks.mini, cut, wanted),
-                "lpips": _distance(networks.lpips, cut, wanted),
+                "lpips_mini": lpips_distance(networks.mini, cut, wanted),
+                "lpips": lpips_distance(networks.lpips, cut, wanted),
             },
         )
 
@@ -109,7 +109,8 @@ def finite_or_none(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _distance(network: nn.Module | None, shown: Tensor, target: Tensor) -> float:
+def lpips_distance(network: nn.Module | None, shown: Tensor, target: Tensor) -> float:
+    """Distance of two images in [0, 1], `(H, W, 3)`, by a network; NaN without one."""
     if network is None:
         return float("nan")
     first, second = (2 * each.permute(2, 0, 1)[None] - 1 for each in (shown, target))

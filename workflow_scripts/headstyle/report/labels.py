@@ -139,6 +139,10 @@ _COLUMNS = {
     "in_second": Label("Second run"),
     "difference": Label("Difference", "", "second minus first"),
     "interval": Label("95 % interval", "", "of the difference"),
+    "method": Label("Method"),
+    "truth_psnr": Label("PSNR, true edit", "dB", "against the head edited in 3D"),
+    "truth_ssim": Label("SSIM, true edit", "0–1", "against the head edited in 3D"),
+    "truth_lpips_mini": Label("LPIPS mini, true edit", "", "against the head edited in 3D"),
     "study": Label("In the study", "", "the published study's value, if it differs"),
 }
 _PARTS = {

@@ -44,6 +44,13 @@ PAGES = {
         "is lower for better avatars correlates negatively.",
         _UNRATED,
     ),
+    "true_edits": (
+        "Against the true edits",
+        "PSNR, SSIM and LPIPS mini against the head itself, edited in three dimensions and "
+        "photographed: means over the views. They are taken where either image shows the head. "
+        "Only procedural heads have a true edit. Unedited renders say what doing nothing scores.",
+        "No prompt of this run has a true edit.",
+    ),
     "poses": (
         "Camera poses",
         "Result of structure from motion per subject. Procedural heads also have the errors of the "

@@ -25,7 +25,7 @@ Row = dict[str, str]
 
 RESERVED_SUBJECTS = (
     *("logs", "benchmarks", "tables", "plots", "foreign", "calibration", "downloads"),
-    *("calibration_trained", "metric_kit", "models", "reference"),
+    *("calibration_trained", "metric_kit", "models", "reference", "leaderboard", "benchmark"),
 )
 """Folders of the results that belong to no subject."""
 RESERVED_PROMPTS = ("none", "photographs", "renders")

@@ -9,7 +9,10 @@ from headstyle.base.errors import InputError, Origin, first_line
 from headstyle.base.files import whole_file
 from headstyle.base.tables.rows import delimiter_of
 
-NAME_COLUMNS = ("subject", "prompt", "strength", "view", "target", "source")
+NAME_COLUMNS = (
+    *("subject", "prompt", "strength", "view", "target", "source"),
+    *("method", "other", "what", "license", "rater"),
+)
 """Columns of names. They stay text, also where a name looks like a number or like nothing."""
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
