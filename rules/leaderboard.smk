@@ -112,3 +112,73 @@ rule leaderboard:
         "Ranking the methods"
     script:
         "../workflow_scripts/leaderboard.py"
+
+
+# `snakemake --cores all ratings`.
+rule ratings:
+    input:
+        page=f"{BOARD}/ratings.html",
+    localrule: True
+
+
+rule write_ratings_page:
+    input:
+        entries=all_entries(),
+        cameras=of_subjects("views/cameras.json"),
+    output:
+        page=f"{BOARD}/ratings.html",
+        key=f"{BOARD}/ratings_key.csv",
+    log:
+        f"{R}/logs/write_ratings_page.log",
+    benchmark:
+        f"{R}/benchmarks/write_ratings_page.tsv"
+    localrule: True
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=2_000,
+        runtime="20m",
+    params:
+        scenes={method: entry_scenes(method) for method in METHODS},
+        pairs=config["leaderboard"]["ratings"]["pairs"],
+        pictures=config["leaderboard"]["ratings"]["pictures"],
+        seed=config["seed"],
+        assets=page_assets(),
+        library=library_digest("write_ratings_page"),
+    message:
+        "Writing the page on which people compare methods"
+    script:
+        "../workflow_scripts/write_ratings_page.py"
+
+
+# `snakemake --cores all analyze_ratings`.
+rule analyze_ratings:
+    input:
+        answers=config["leaderboard"]["ratings"]["answers"],
+        key=rules.write_ratings_page.output.key,
+        scenes=rules.leaderboard.output.scenes,
+    output:
+        methods=f"{BOARD}/ratings_methods.tsv",
+        people=f"{BOARD}/ratings_people.tsv",
+        metrics=f"{BOARD}/ratings_metrics.tsv",
+    log:
+        f"{R}/logs/analyze_ratings.log",
+    benchmark:
+        f"{R}/benchmarks/analyze_ratings.tsv"
+    localrule: True
+    conda:
+        "../envs/metrics.yaml"
+    threads: 1
+    resources:
+        mem_mb=2_000,
+        runtime="20m",
+    params:
+        confidence=config["summary"]["confidence"],
+        bootstrap_resamples=config["summary"]["bootstrap_resamples"],
+        seed=config["seed"],
+        library=library_digest("analyze_ratings"),
+    message:
+        "Analyzing what people said of the methods"
+    script:
+        "../workflow_scripts/analyze_ratings.py"

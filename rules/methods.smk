@@ -84,13 +84,23 @@ def entry_scenes(method):
     return scenes
 
 
-def entry_inputs(wildcards):
-    """All folders and files of a method's scenes, with the true edits that they are held against."""
-    found = {entry_input(wildcards.method, s, p) for s in SUBJECTS for p in PROMPTS} - {None}
-    if not METHODS[wildcards.method].made:
+def entry_files(method):
+    """All folders that rules make, or files, of a method's scenes."""
+    found = {entry_input(method, s, p) for s in SUBJECTS for p in PROMPTS} - {None}
+    if not METHODS[method].made:
         found = {str(path) for folder in found for path in Path(folder).glob("*.png")}
+    return plain_files(sorted(found))
+
+
+def entry_inputs(wildcards):
+    """The renders of a method's scenes, and the true edits that they are held against."""
     truths = {known_truth(s, p) for s in SUBJECTS for p in PROMPTS} - {None}
-    return plain_files(sorted(found | truths))
+    return sorted({*entry_files(wildcards.method), *truths})
+
+
+def all_entries():
+    """The renders of all methods."""
+    return sorted({path for method in METHODS for path in entry_files(method)})
 
 
 def board_scores(name):
