@@ -196,7 +196,6 @@ rule compare_true_edits:
         runtime=needs.minutes(30, per_megapixel=3),
     params:
         strengths=STRENGTHS,
-        metrics=keys_of("metrics", "lpips_net", "lpips_weights"),
         assets=page_assets(),
         library=library_digest("compare_true_edits"),
     message:

@@ -58,7 +58,7 @@ if __name__ == "__main__":
     with stage(snakemake) as log:
         keep_freed_memory()
         paths, params, device = snakemake.input, snakemake.params, best_device()
-        networks = Networks.load(params.metrics, device)
+        networks = Networks.with_mini_only(device)
         rigs = {Path(path).parents[1]: read_cameras(path) for path in paths.cameras}
         rows = []
         for path in progress(list(map(Path, paths.truths)), "true edits"):

@@ -32,7 +32,7 @@ if __name__ == "__main__":
                 f"the method {method} has no renders of the study's subjects and prompts; name its"
                 " folders {subject}/{prompt}, or take it out of leaderboard.methods"
             )
-        networks = Networks.load(params.metrics, device)
+        networks = Networks.with_mini_only(device)
         scored = []
         for entry in progress(params.scenes, "scenes"):
             texts = entry["captions"]

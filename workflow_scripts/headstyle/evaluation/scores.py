@@ -37,6 +37,11 @@ class Networks:
     """LPIPS; None where its weights are missing."""
 
     @classmethod
+    def with_mini_only(cls, device: str) -> "Networks":
+        """Only the network that comes with headstyle."""
+        return cls(load_mini(embedded_file("perceptual/model.safetensors")).to(device), None)
+
+    @classmethod
     def load(cls, metrics: Mapping[str, Any], device: str) -> "Networks":
         """Load what there is: LPIPS is left out, with a word, where its weights are missing.
 
@@ -44,7 +49,7 @@ class Networks:
             metrics: The section `metrics` of the configuration, for the kind of LPIPS.
             device: Where to.
         """
-        mini = load_mini(embedded_file("perceptual/model.safetensors")).to(device)
+        mini = cls.with_mini_only(device).mini
         net = metrics.get("lpips_net", "squeeze")
         try:
             backbone = find_backbone(net, metrics.get("lpips_weights"))
