@@ -99,7 +99,6 @@ rule metric_kit:
         baseline=config["baseline"],
         stylization=config["stylization"],
         metrics=MEASURED,
-        folder=f"{R}/metric_kit",
         library=library_digest("metric_kit"),
     message:
         "Writing the kit to certify metrics with"
@@ -129,7 +128,6 @@ rule certify:
         runtime="20m",
     params:
         certify=config["certify"],
-        folder=f"{R}/metric_kit",
         assets=page_assets(),
         library=library_digest("certify"),
     message:

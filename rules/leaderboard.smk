@@ -168,7 +168,7 @@ rule analyze_ratings:
         f"{R}/benchmarks/analyze_ratings.tsv"
     localrule: True
     conda:
-        "../envs/metrics.yaml"
+        "../envs/calibration.yaml"
     threads: 1
     resources:
         mem_mb=2_000,

@@ -24,7 +24,10 @@ if __name__ == "__main__":
         if not chosen["csv"]:
             raise InputError("certify.csv names no file; give the CSV of your metric's values")
         card = certify(
-            Path(params.folder), Path(chosen["csv"]), chosen["name"], chosen["direction"]
+            Path(snakemake.input.levels).parent.parent,
+            Path(chosen["csv"]),
+            chosen["name"],
+            chosen["direction"],
         )
         write_card(card, Path(snakemake.output.page), Path(snakemake.output.table))
         for sentence in sentences(card):

@@ -25,7 +25,7 @@ if __name__ == "__main__":
     with stage(snakemake) as log:
         params = snakemake.params
         settings = kit_settings({name: params[name] for name in SECTIONS})
-        folder = Path(params.folder)
+        folder = Path(snakemake.output.kit).parent.parent
         key = f"{params.library} {settings}"
         make_kit(settings, folder, key, best_device(), snakemake.threads)
         log.info("give away %s; what the items are lies in %s", folder / "kit", folder / "hidden")

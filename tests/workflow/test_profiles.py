@@ -11,6 +11,7 @@ PROFILES = sorted(path.parent.name for path in (ROOT / "profiles").glob("*/confi
 # The rules that ask for a GPU, with those that take over another's resources.
 USE = {
     "train_baseline": ("fit_unedited",),
+    "stylize_avatar": ("stylize_by_schedule",),
     "measure_consistency": ("measure_renders", "measure_unedited"),
 }
 
