@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from analytic import cameras_around, photograph
-from headstyle.consistency.metrics.headline import SHUFFLED_STEPS, STEPS, headline
+from headstyle.consistency.metrics.headline import HALF_STEPS, STEPS, headline
 from headstyle.consistency.pair_batches import make_scene
 from headstyle.consistency.parts.disagreement import TERMS, disagreement_maps, disagreements
 from headstyle.consistency.parts.headline_views import (
@@ -113,13 +113,15 @@ def test_texture_is_found_where_it_was_moved_to(head):
     assert found["place"] == pytest.approx(100 * 3 / size, rel=0.25)
 
 
-def test_the_means_of_the_maps_are_the_disagreements(head):
+def test_the_means_of_the_maps_are_the_disagreements_that_of_place_is_quadratic(head):
     cameras, images, depths = head
     edited = [images[0], smoothed(shifted(images[1], [5, 3, 0]), 2), images[2]]
     scene = make_scene(edited, depths, cameras, 0.5, CPU, unedited=images)
     pairs = head_pairs(head_views(scene, 96, 0.03, 0.5), [0], [1], 0.01, 2.0)
     values, known = disagreement_maps(pairs)
-    means = [float(values[0, i][known[0, i]].mean()) for i in range(4)]
+    color, place, detail, sharpness = (values[0, i][known[0, i]].double() for i in range(4))
+    means = [float(kind.mean()) for kind in (color, place.square(), detail, sharpness)]
+    means[1] **= 0.5
     assert means == pytest.approx(disagreements(pairs)[0, :4].tolist(), rel=1e-4)
 
 
@@ -157,8 +159,10 @@ def test_one_step_of_each_kind_counts_the_same():
     alone = headline(torch.diag(steps))
     torch.testing.assert_close(alone, alone[:1].expand(5))
     assert headline(torch.zeros(1, 5)) == 1
-    assert headline(SHUFFLED_STEPS * steps[None] * torch.tensor([1.0, 0, 0, 0, 0])) < 1e-6
-    assert headline(100 * steps[None]) == 0
+    assert float(
+        headline(torch.tensor([[HALF_STEPS * STEPS["color"], 0, 0, 0, 0]]))
+    ) == pytest.approx(0.5)
+    assert headline(100 * steps[None]) < 0.01
     assert headline(torch.full((1, 5), torch.nan)).isnan()
 
 

@@ -1,8 +1,8 @@
 """Kinds of disagreement between two views: color, place, detail, sharpness, strength of the edit.
 
 Every kind has its own unit: color and detail are in ΔE, place is in percent of the head's size,
-sharpness is a log ratio of local contrasts, and strength is a fraction of the edit. The units do
-not depend on how much texture an edit has, so that prompts can be compared.
+sharpness is a log ratio of local contrasts, and strength is a fraction of the edit. Each is a mean
+over the pixels, place the quadratic mean, strength one number per pair. The units do not depend on how much texture an edit has, so that prompts can be compared.
 
 The unedited views disagree too, as depth is not exact and skin shines. That is no fault of the
 edit. So each pixel's disagreement is a vector, and only its distance counts from the line segment
@@ -43,7 +43,9 @@ def disagreements(pairs: HeadPairs, fields: Fields | None = None) -> Tensor:
     """
     strength, explained = _strength(pairs)
     maps = _maps(pairs, explained, displacements(pairs) if fields is None else fields)
-    color, place, detail, sharpness = (_mean(*found) for found in maps)
+    color, _, detail, sharpness = (_mean(*found) for found in maps)
+    # Where features are displaced, most of the head stays in place: a plain mean would hide them.
+    place = _mean(maps[1][0].square(), maps[1][1]).sqrt()
     return torch.stack([color, 100 / pairs.head_px * place, detail, sharpness, strength], dim=1)
 
 
