@@ -41,6 +41,7 @@ from headstyle.workflow.running.lines import where_to_look
 from headstyle.workflow.snakemake_internals import (
     available_cores,
     config_files,
+    is_asked_for,
     planned_jobs,
     planned_logs,
     rule_names,

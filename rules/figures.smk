@@ -168,6 +168,21 @@ def page_bytes():
     return min(1_400_000, max(400_000, share))
 
 
+def made_films(wildcards):
+    """Films of a subject's avatars that were made, or that this run is asked to make."""
+    folder = f"{R}/{wildcards.subject}/avatars"
+    films = [f"{folder}/{avatar}/film/beside_baseline.mp4" for avatar in AVATARS]
+    asked = is_asked_for(workflow, "turntables")
+    return [film for film in films if asked or Path(film).exists()]
+
+
+def made_flicker(wildcards):
+    """The tables of these films' scenes."""
+    scenes = [str(Path(film).parent) for film in made_films(wildcards)]
+    baseline = [f"{R}/{wildcards.subject}/baseline/film"] if scenes else []
+    return [f"{folder}/flicker.csv" for folder in (*baseline, *scenes)]
+
+
 def explorer_share(subjects, scenes):
     """About what a subject of so many scenes may weigh in the explorer [bytes].
 

@@ -297,6 +297,8 @@ rule explore_subject:
         pairs=of_avatars("consistency/pairs.csv"),
         views=of_avatars("consistency/views.csv"),
         kinds=of_avatars("consistency/kinds.npz"),
+        films=made_films,
+        flicker=made_flicker,
         true_edits=true_edits,
         prompts=PROMPTS_TABLE,
         subjects=SUBJECTS_TABLE,

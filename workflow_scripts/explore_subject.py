@@ -4,6 +4,7 @@ Input:  cameras, adjacency      of the views
         renders, splats         of the baseline
         edits, avatar_renders, avatar_depths, avatar_splats, inconsistency, pairs, views, kinds
                                 of every avatar
+        films, flicker          films beside the baseline and their tables, as far as they were made
         true_edits              photographs of the true edits, where they are known
         masks, prompts, subjects   the index of masks, and the study's tables
 Output: content   JSON, see `headstyle.report.explorer.subjects.explored_subject`
@@ -31,7 +32,9 @@ if __name__ == "__main__":
             name, baseline.parent, paths.prompts, paths.subjects, params.prompts, params.strengths
         )
         content = explored_subject(
-            study_subject(subject, avatars, Path(paths.adjacency)),
+            study_subject(
+                subject, avatars, Path(paths.adjacency), [Path(path) for path in paths.films]
+            ),
             params.metrics["names"],
             params.metrics,
             params.max_bytes,

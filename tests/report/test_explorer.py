@@ -8,6 +8,7 @@ import re
 import time
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from explored_ball import (
@@ -24,6 +25,7 @@ from headstyle.consistency.metrics.headline import STEPS
 from headstyle.consistency.parts.disagreement import TERMS
 from headstyle.consistency.parts.kinds import read_kinds
 from headstyle.report.explorer import legend, page, pairs
+from headstyle.report.explorer.films import fitting_video
 from headstyle.report.explorer.pairs import PairLooker
 from headstyle.report.explorer.shown import ShownSubject, study_subject
 from headstyle.report.explorer.splats import packed_splats
@@ -135,6 +137,16 @@ class TestContents:
         first = splats["means"].detach().numpy()[:10]
         assert means["low"] == pytest.approx(first.min())
         assert means["high"] == pytest.approx(first.max())
+
+    def test_a_film_is_encoded_again_until_it_fits_its_share(self, made):
+        film = made[0] / "results/A/avatars/P4_low/film/beside_baseline.mp4"
+        whole = film.read_bytes()
+        assert fitting_video(film, len(whole)) == whole
+        smaller = fitting_video(film, len(whole) * 2 // 3)
+        assert len(smaller) <= len(whole) * 2 // 3
+        with av.open(io.BytesIO(smaller)) as video:
+            assert len(list(video.decode(video=0))) == 30
+        assert fitting_video(film, len(whole) // 100) is None
 
     def test_a_page_of_a_run_without_avatars_says_so(self):
         text = page.explorer_page("none", [], [], ["rmse"])
@@ -302,6 +314,20 @@ class TestBrowser:
         page.evaluate("drawSplats()")
         assert page.evaluate("find('splats').toDataURL()") != before
         assert "ΔE00" in page.locator("#splats-scale").inner_text()
+
+    def test_a_film_plays_where_one_was_made(self, opened):
+        page = opened.page
+        page.evaluate("change({avatar: 'A/P4_high'})")
+        opened.until("find('film-part').hidden && find('splats-title').offsetHeight")
+        page.evaluate("change({avatar: 'A/P4_low'})")
+        opened.until("!find('film-part').hidden && find('film').readyState >= 2")
+        page.locator("#film").focus()
+        page.evaluate("find('film').play()")
+        opened.until("find('film').currentTime > 0.1")
+        assert page.locator(".flicker tbody").inner_text().split() == [
+            "RMSE",
+            *["0.0100", "0.0200"] * 2,
+        ]
 
     @pytest.mark.parametrize("width", [1400, 390])
     def test_nothing_is_wider_than_the_window(self, browser, made, width):

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from fake_results import write_fake_results
 from headstyle.base.adjacency import write_adjacency
@@ -14,6 +15,7 @@ from headstyle.base.tables.rows import read_rows
 from headstyle.consistency.metrics import load_metrics
 from headstyle.consistency.parts.kinds import write_kinds
 from headstyle.consistency.scoring import SETTINGS, score, view_means
+from headstyle.exporters.turntable import write_video
 from headstyle.rendering.renderer import render_views
 from headstyle.rendering.splats import splats_from_points, write_ply
 from headstyle.report.explorer.legend import RENDERS
@@ -46,7 +48,7 @@ def ball_splats(seed: int):
 def write_explored_ball(results: Path) -> ShownSubject:
     """Write one subject, `A`, with two avatars of five views.
 
-    The kinds of disagreement are measured of the first one only.
+    Only of the first one there are measured kinds of disagreement, and a film.
     """
     write_fake_results(
         results, subjects=("A",), prompts=("P4",), strengths=("low", "high"), views=5, size=SIZE
@@ -69,7 +71,15 @@ def write_explored_ball(results: Path) -> ShownSubject:
         for name, image, median, expected in render_views(splats, cameras):
             write_image(scene / "renders" / f"{name}.png", image)
             np.savez(scene / "depth" / f"{name}.npz", median=median, expected=expected)
-    shown = study_subject(subject, avatars, folder / "adjacency.csv")
+    film = avatars[0].folder / "film" / "beside_baseline.mp4"
+    noise = np.random.default_rng(0).integers(0, 255, (30, 64, 64), dtype=np.uint8)
+    film.parent.mkdir()
+    write_video(film, (np.repeat(frame[..., None], 3, axis=2) for frame in noise))
+    for scene in (subject.baseline, avatars[0].folder):
+        (scene / "film").mkdir(exist_ok=True)
+        values = {"short_rmse": [0.01], "long_rmse": [0.02]}
+        write_table(scene / "film" / "flicker.csv", pd.DataFrame({"subject": ["A"], **values}))
+    shown = study_subject(subject, avatars, folder / "adjacency.csv", [film])
     for scene in shown.scenes:
         found = shown.comparison(scene)
         headline = load_metrics({**SETTING, "names": ("headline",)}, torch.device("cpu"))

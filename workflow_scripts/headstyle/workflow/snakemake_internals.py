@@ -108,6 +108,12 @@ def planned_logs(workflow: Any) -> list[tuple[str, str]]:
         return [(job.rule.name, str(job.log[0])) for job in jobs if job.log]
 
 
+def is_asked_for(workflow: Any, target: str) -> bool:
+    """Whether the command names this target; for use in functions of inputs."""
+    with _relying_on("workflow.dag_settings.targets"):
+        return target in workflow.dag_settings.targets
+
+
 def rule_names(workflow: Any) -> list[str]:
     """The names of all rules, once all files with rules are read; a module's with their prefix."""
     with _relying_on("workflow.rules"):

@@ -37,7 +37,7 @@ function onKey(event) {
   if (target.matches("input, select, textarea") && key !== "Escape") return;
   // What has the focus keeps the keys that move or press it.
   if (key.startsWith("Arrow") && target.closest(".matrix, canvas, [role=slider]")) return;
-  if (key === " " && target.matches("button, a")) return;
+  if (target.matches("video") || (key === " " && target.matches("button, a"))) return;
   const acts = {
     "/": () => find("search").focus(),
     "[": () => stepAvatar(-1),
@@ -72,7 +72,7 @@ function start() {
   }
   if (!avatars.length) {
     find("matrix").replaceChildren(make("p", { className: "empty", textContent: words.nothing }));
-    for (const part of ["avatar-part", "views-part", "splats-part"]) find(part).hidden = true;
+    for (const part of ["avatar-part", "views-part", "splats-part", "film-part"]) find(part).hidden = true;
     return;
   }
   changeToLink();
@@ -87,6 +87,7 @@ function start() {
   startPair();
   startViews();
   startSplats();
+  startFilm();
   document.addEventListener("keydown", onKey);
 }
 

@@ -1,5 +1,9 @@
 // Splats that turn: unpacked on first sight, sorted by depth, and drawn as the renderer of the library does.
-const splats = { yaw: 0, pitch: 0.1, zoom: 1, scenes: new Map(), timer: null, gl: null, drawn: 0 };
+const splats = { yaw: 0, pitch: 0.1, zoom: 1, scenes: new Map(), gl: null, drawn: 0, detail: 1, isMoving: false, last: 0, rest: null };
+// While splats move, pictures are drawn coarser until so many milliseconds suffice for one.
+const FRAME_MS = 33;
+const DETAILS = [0.35, 0.5, 0.7, 1];
+const REST_MS = 160;
 const SH0 = 0.28209479177387814;
 const TEXELS = 6;
 const ROW = 1020;
@@ -13,15 +17,14 @@ uniform vec3 eye;
 uniform vec2 size;
 uniform float inconsistent;
 in uint splat;
-in vec2 corner;
 flat out vec4 paint;
-flat out vec3 conic;
 out vec2 offset;
 vec4 texel(int k) {
   int i = int(splat) * ${TEXELS} + k;
   return texelFetch(numbers, ivec2(i % ${ROW}, i / ${ROW}), 0);
 }
 void main() {
+  vec2 corner = vec2(gl_VertexID & 1, (gl_VertexID >> 1) & 1) * 2.0 - 1.0;
   vec4 place = texel(0), a = texel(1), b = texel(2);
   vec4 world = vec4(place.xyz, 1.0);
   vec3 p = vec3(dot(row0, world), dot(row1, world), dot(row2, world));
@@ -36,10 +39,15 @@ void main() {
   float xx = dot(along, sigma * along) + 0.3, xy = dot(along, sigma * down), yy = dot(down, sigma * down) + 0.3;
   float determinant = xx * yy - xy * xy;
   if (determinant <= 0.0) return;
-  conic = vec3(yy, -xy, xx) / determinant;
+  // The quad lies along the splat's axes, so that few of its pixels are in vain. Offsets are in deviations.
+  float middle = 0.5 * (xx + yy), half_gap = length(vec2(0.5 * (xx - yy), xy));
+  float longest = middle + half_gap, shortest = determinant / longest;
+  vec2 axis = half_gap < 1e-6 * middle ? vec2(1.0, 0.0)
+    : normalize(xx > yy ? vec2(longest - yy, xy) : vec2(xy, longest - xx));
   float reach = sqrt(2.0 * log(255.0 * place.w));
-  offset = corner * reach * sqrt(vec2(xx, yy));
-  vec2 pixel = lens.xy * p.xy / p.z + lens.zw + offset;
+  offset = corner * reach;
+  vec2 pixel = lens.xy * p.xy / p.z + lens.zw
+    + offset.x * sqrt(longest) * axis + offset.y * sqrt(shortest) * vec2(-axis.y, axis.x);
   gl_Position = vec4(2.0 * pixel.x / size.x - 1.0, 1.0 - 2.0 * pixel.y / size.y, 0.0, 1.0);
   vec4 c = texel(3), d = texel(4), e = texel(5);
   vec3 v = normalize(place.xyz - eye);
@@ -52,13 +60,11 @@ void main() {
 const FRAGMENT = `#version 300 es
 precision highp float;
 flat in vec4 paint;
-flat in vec3 conic;
 in vec2 offset;
 out vec4 color;
 void main() {
-  float power = 0.5 * (conic.x * offset.x * offset.x + conic.z * offset.y * offset.y) + conic.y * offset.x * offset.y;
-  float alpha = min(0.999, paint.a * exp(-power));
-  if (power < 0.0 || alpha < 1.0 / 255.0) discard;
+  float alpha = min(0.999, paint.a * exp(-0.5 * dot(offset, offset)));
+  if (alpha < 1.0 / 255.0) discard;
   color = vec4(paint.rgb * alpha, alpha);
 }`;
 
@@ -113,18 +119,11 @@ function startDrawer() {
     gl.compileShader(shader);
     gl.attachShader(program, shader);
   }
-  gl.bindAttribLocation(program, 0, "corner");
-  gl.bindAttribLocation(program, 1, "splat");
+  gl.bindAttribLocation(program, 0, "splat");
   gl.linkProgram(program);
   if (!gl.getProgramParameter(program, gl.LINK_STATUS)) return null;
   gl.useProgram(program);
-  const corners = gl.createBuffer();
-  gl.bindBuffer(gl.ARRAY_BUFFER, corners);
-  gl.bufferData(gl.ARRAY_BUFFER, new Float32Array([-1, -1, 1, -1, -1, 1, 1, 1]), gl.STATIC_DRAW);
   gl.enableVertexAttribArray(0);
-  gl.vertexAttribPointer(0, 2, gl.FLOAT, false, 0, 0);
-  gl.enableVertexAttribArray(1);
-  gl.vertexAttribDivisor(1, 1);
   gl.enable(gl.BLEND);
   gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
   const palette = new Uint8Array(256 * 4);
@@ -151,12 +150,20 @@ function upload(scene) {
   gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, gl.NEAREST);
   gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MAG_FILTER, gl.NEAREST);
   scene.order = gl.createBuffer();
+  // Two triangles a splat in one long list: software GL draws each instance of a quad by itself,
+  // which takes several times as long.
+  const corners = new Uint32Array(6 * scene.count);
+  for (let i = 0; i < scene.count; i++) corners.set([0, 1, 2, 2, 1, 3].map((corner) => 4 * i + corner), 6 * i);
+  scene.corners = gl.createBuffer();
+  gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, scene.corners);
+  gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, corners, gl.STATIC_DRAW);
 }
 
-// Far splats first, by a counting sort of their depth.
+// Far splats first, by a counting sort of their depth; each once per corner.
 function sortByDepth(scene, axis) {
   const [n, m] = [scene.count, scene.means];
-  const depth = new Float32Array(n);
+  scene.depth ||= new Float32Array(n);
+  const { depth } = scene;
   let [low, high] = [Infinity, -Infinity];
   for (let i = 0; i < n; i++) {
     depth[i] = axis[0] * m[i] + axis[1] * m[n + i] + axis[2] * m[2 * n + i];
@@ -169,8 +176,11 @@ function sortByDepth(scene, axis) {
   const key = (i) => bins - 1 - Math.floor((depth[i] - low) * factor);
   for (let i = 0; i < n; i++) starts[key(i) + 1]++;
   for (let b = 0; b < bins; b++) starts[b + 1] += starts[b];
-  const order = new Uint32Array(n);
-  for (let i = 0; i < n; i++) order[starts[key(i)]++] = i;
+  const order = new Uint32Array(4 * n);
+  for (let i = 0; i < n; i++) {
+    const place = 4 * starts[key(i)]++;
+    order.fill(i, place, place + 4);
+  }
   return order;
 }
 
@@ -187,9 +197,12 @@ function drawScene(scene, camera, [left, width]) {
   gl.uniform2fv(uniforms.size, size);
   gl.uniform1f(uniforms.inconsistent, state.inconsistency && scene.worst ? scene.worst : 0);
   gl.bindBuffer(gl.ARRAY_BUFFER, scene.order);
-  gl.bufferData(gl.ARRAY_BUFFER, sortByDepth(scene, pose[2]), gl.DYNAMIC_DRAW);
-  gl.vertexAttribIPointer(1, 1, gl.UNSIGNED_INT, 0, 0);
-  gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, scene.count);
+  const axis = pose[2].slice(0, 3).join(" ");
+  if (scene.axis !== axis) gl.bufferData(gl.ARRAY_BUFFER, sortByDepth(scene, pose[2]), gl.DYNAMIC_DRAW);
+  scene.axis = axis;
+  gl.vertexAttribIPointer(0, 1, gl.UNSIGNED_INT, 0, 0);
+  gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, scene.corners);
+  gl.drawElements(gl.TRIANGLES, 6 * scene.count, gl.UNSIGNED_INT, 0);
 }
 
 // A camera of the rig, fitted into the canvas; or one that goes around the head.
@@ -213,7 +226,7 @@ function drawSplats() {
   const scenes = splats.scenes.get(avatarNow().id);
   if (!splats.gl || !scenes) return;
   const canvas = find("splats");
-  const ratio = Math.min(2, window.devicePixelRatio || 1);
+  const ratio = splats.detail * Math.min(2, window.devicePixelRatio || 1);
   const [width, height] = [Math.round(canvas.clientWidth * ratio), Math.round(canvas.clientHeight * ratio)];
   if (!width || !height) return;
   if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
@@ -234,6 +247,34 @@ function drawInto(scenes, camera, width, height) {
   if (split < width) drawScene(scenes.avatar, camera, [split, width - split]);
 }
 
+// Draws a picture of a movement: as sharp as its time allows, and sharp again when all rests.
+function drawMoving(time) {
+  const took = time - splats.last;
+  splats.last = time;
+  // The first picture of a movement tells nothing about the time that one takes.
+  if (splats.isMoving) {
+    const step = DETAILS.indexOf(splats.detail);
+    // The time grows with the number of pixels.
+    const wanted = splats.detail * Math.sqrt(FRAME_MS / took);
+    if (took > 1.4 * FRAME_MS) splats.detail = DETAILS.findLast((detail) => detail <= wanted) || DETAILS[0];
+    else if (took < 0.6 * FRAME_MS) splats.detail = DETAILS[Math.min(DETAILS.length - 1, step + 1)];
+  }
+  splats.isMoving = true;
+  drawSplats();
+  clearTimeout(splats.rest);
+  // A slow picture must not count as rest, so the clock starts when it is on the screen.
+  const drawn = splats.drawn;
+  requestAnimationFrame(() => {
+    if (splats.drawn === drawn) splats.rest = setTimeout(restSplats, REST_MS);
+  });
+}
+
+function restSplats() {
+  splats.isMoving = false;
+  splats.detail = 1;
+  drawSplatsSoon();
+}
+
 // Of a scene of another method maybe only one is known.
 function shownSplats(scenes) {
   if (!scenes.avatar) return "baseline";
@@ -241,10 +282,10 @@ function shownSplats(scenes) {
 }
 
 let waiting = false;
-function drawSplatsSoon() {
+function drawSplatsSoon(draw = drawSplats) {
   if (waiting) return;
   waiting = true;
-  requestAnimationFrame(() => { waiting = false; drawSplats(); });
+  requestAnimationFrame((time) => { waiting = false; draw(time); });
 }
 
 async function loadSplats() {
@@ -309,12 +350,12 @@ function turnSplats(dx, dy) {
   if (state.camera) change({ camera: "" });
   splats.yaw -= 0.008 * dx;
   splats.pitch = Math.min(1.5, Math.max(-1.5, splats.pitch + 0.008 * dy));
-  drawSplatsSoon();
+  drawSplatsSoon(drawMoving);
 }
 
 function zoomSplats(factor) {
   splats.zoom = Math.min(20, Math.max(0.2, splats.zoom * factor));
-  drawSplatsSoon();
+  drawSplatsSoon(drawMoving);
 }
 
 function toggleTurn() {
@@ -322,10 +363,10 @@ function toggleTurn() {
   find("turn").setAttribute("aria-pressed", String(isTurning));
   find("turn").textContent = isTurning ? "Stop" : "Turn";
   if (isTurning && state.camera) change({ camera: "" });
-  const turn = () => {
+  const turn = (time) => {
     if (find("turn").getAttribute("aria-pressed") !== "true") return;
     splats.yaw += 0.02;
-    drawSplats();
+    drawMoving(time);
     requestAnimationFrame(turn);
   };
   if (isTurning) requestAnimationFrame(turn);
@@ -353,9 +394,9 @@ function startSplats() {
   find("scene").addEventListener("input", () => change({ scene: find("scene").value }));
   find("camera").addEventListener("input", () => change({ camera: find("camera").value }));
   find("inconsistency").addEventListener("input", () => change({ inconsistency: find("inconsistency").checked ? "1" : "" }));
-  find("swipe").addEventListener("input", drawSplatsSoon);
+  find("swipe").addEventListener("input", () => drawSplatsSoon(drawMoving));
   find("turn").addEventListener("click", toggleTurn);
-  new ResizeObserver(drawSplatsSoon).observe(canvas);
+  new ResizeObserver(() => drawSplatsSoon()).observe(canvas);
   whenChanged(["avatar"], loadSplats);
   whenChanged(["scene", "camera", "inconsistency"], showSplatChoices);
   loadSplats();

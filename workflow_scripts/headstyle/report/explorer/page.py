@@ -20,6 +20,7 @@ SCRIPTS = (
     "explorer_pair.js",
     "explorer_views.js",
     "explorer_splats.js",
+    "explorer_film.js",
     "explorer.js",
 )
 _VALUES = ("", "_ci_low", "_ci_high", "_excess")

@@ -20,6 +20,7 @@ from headstyle.consistency.measuring import Comparison
 from headstyle.consistency.parts.kinds import read_kinds
 from headstyle.rendering.splats import read_ply
 from headstyle.report import pictures
+from headstyle.report.explorer.films import film_content
 from headstyle.report.explorer.pairs import COUNTS, PairLooker, SeenPair
 from headstyle.report.explorer.shown import ShownScene, ShownSubject
 from headstyle.report.explorer.splats import packed_splats
@@ -41,6 +42,8 @@ class Sizes:
     """Longest side of a pair's pictures."""
     splats: int
     """Most splats of a scene."""
+    film_bytes: int
+    """The most that a film takes."""
     quality: int = 75
     """Quality of lossy pictures, 0 to 100."""
 
@@ -78,8 +81,11 @@ def scene_content(
         pairs: target, source, the metrics, the kinds of disagreement and the pictures.
         views: per view its metrics.
         splats: the scene; null where it is not known.
+        film: see `films.film_content`; null where none was made.
     """
+    film = scene.film and film_content(scene.film, scene.flicker, sizes.film_bytes)
     return {
+        "film": film,
         "layers": [layer(name, folder, names, sizes) for name, folder in scene.layers],
         "pairs": pairs_content(subject.comparison(scene), scene.tables, metrics, settings, sizes),
         "views": _by_view(scene.tables / "views.csv", names, metrics),

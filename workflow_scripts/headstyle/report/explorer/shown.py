@@ -4,8 +4,8 @@ A scene is an avatar of the study, or what another method rendered. Of the latte
 views before the edit, splats and depth may be missing.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from headstyle.consistency.measuring import Comparison, read_comparison
@@ -43,6 +43,10 @@ class ShownScene:
     """splats.ply, where it is known."""
     true_edit: Path | None = None
     """Folder of photographs of the true edit, where they are known."""
+    film: Path | None = None
+    """beside_baseline.mp4, where it was made."""
+    flicker: Mapping[str, Path] = field(default_factory=dict)
+    """flicker.csv of the scenes in the film, by their names."""
 
 
 @dataclass(frozen=True)
@@ -70,15 +74,27 @@ class ShownSubject:
         )
 
 
-def study_subject(subject: Subject, avatars: Sequence[Avatar], adjacency: Path) -> ShownSubject:
-    """A subject of the study and its avatars, maybe none."""
+def study_subject(
+    subject: Subject,
+    avatars: Sequence[Avatar],
+    adjacency: Path,
+    films: Collection[Path] = (),
+) -> ShownSubject:
+    """A subject of the study.
+
+    Args:
+        subject: The subject.
+        avatars: Its avatars, maybe none.
+        adjacency: adjacency.csv.
+        films: The films beside the baseline that were made.
+    """
     renders = subject.baseline / "renders"
     return ShownSubject(
         subject.name,
         subject.views / "cameras.json",
         adjacency,
         [("photograph", subject.views), (STUDY.before, renders)],
-        [_avatar(avatar) for avatar in avatars],
+        [_avatar(avatar, subject.baseline, films) for avatar in avatars],
         renders,
         subject.baseline / "splats.ply",
     )
@@ -119,8 +135,10 @@ def foreign_subject(
     return ShownSubject(name, cameras, adjacency, before, [scene], unedited, splats)
 
 
-def _avatar(avatar: Avatar) -> ShownScene:
+def _avatar(avatar: Avatar, baseline: Path, films: Collection[Path]) -> ShownScene:
     cycles = pictures.evenly_spaced(avatar.cycles, _SHOWN_CYCLES)
+    film = avatar.folder / "film" / "beside_baseline.mp4"
+    filmed = {STUDY.before: baseline, STUDY.edited: avatar.folder}
     layers = [(f"edit, {folder.name.replace('cycle', 'cycle ')}", folder) for folder in cycles]
     return ShownScene(
         avatar.name,
@@ -133,4 +151,6 @@ def _avatar(avatar: Avatar) -> ShownScene:
         avatar.folder / "consistency",
         avatar.folder / "splats.ply",
         avatar.true_edit,
+        film if film in films else None,
+        {name: folder / "film" / "flicker.csv" for name, folder in filmed.items()},
     )

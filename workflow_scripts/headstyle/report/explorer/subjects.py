@@ -27,6 +27,7 @@ _LEVELS = ((512, 384), (512, 256), (384, 224), (320, 192), (256, 160), (192, 128
 _SPLAT_BYTES = 32
 """Of a splat in the page, about."""
 _SPLATS_SHARE = 0.4
+_FILMS_SHARE = 0.2
 _FEWEST_SPLATS = 5_000
 _SAMPLE = 3
 
@@ -117,12 +118,14 @@ def fitting_sizes(
     clouds = [path for path in (subject.splats, *(scene.splats for scene in scenes)) if path]
     splats = int(_SPLATS_SHARE * max_bytes / max(1, len(clouds)) / _SPLAT_BYTES)
     splats = max(_FEWEST_SPLATS, splats)
-    levels = [Sizes(*level, splats) for level in _LEVELS]
+    filmed = [scene for scene in scenes if scene.film]
+    film_bytes = int(_FILMS_SHARE * max_bytes / max(1, len(filmed)))
+    levels = [Sizes(*level, splats, film_bytes) for level in _LEVELS]
     if not scenes:
         return levels[0]
-    used = 0
+    used = len(filmed) * film_bytes
     if clouds:
-        used = len(clouds) * _SPLAT_BYTES * min(splats, len(read_ply(clouds[-1])["means"]))
+        used += len(clouds) * _SPLAT_BYTES * min(splats, len(read_ply(clouds[-1])["means"]))
     looker = PairLooker(subject.comparison(scenes[0]), settings)
     some = list(looker.pairs(pictures.evenly_spaced(looker.positions, _SAMPLE)))
     views = pictures.evenly_spaced(cameras.names, _SAMPLE)
