@@ -7,6 +7,7 @@ from collections.abc import Callable
 import headstyle  # noqa: F401  (first of all: it sets how idle threads wait)
 import pytest
 import yaml
+from chromium import browser  # noqa: F401 (a fixture)
 from filelock import FileLock
 from study import Study
 from tiny_study import TINY

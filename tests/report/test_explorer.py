@@ -34,8 +34,6 @@ from headstyle.report.sheets import Avatar, Subject
 from PIL import Image
 from study import ROOT
 
-CHROMIUM = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
-SOFTWARE_GL = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox")
 LEAST_PSNR = 30.0
 PAIR_READY = "document.querySelectorAll('#pair-pictures figure').length"
 READY = f"splats.drawn > 0 && {PAIR_READY}"
@@ -151,20 +149,6 @@ class TestContents:
     def test_a_page_of_a_run_without_avatars_says_so(self):
         text = page.explorer_page("none", [], [], ["rmse"])
         assert "This run has no avatars." in text
-
-
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'"
-    )
-    binary = next((path for path in CHROMIUM if Path(path).exists()), None)
-    if binary is None:
-        pytest.skip("no Chromium at " + " or ".join(CHROMIUM) + ": apt-get install chromium")
-    with sync_api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=binary, args=list(SOFTWARE_GL))
-        yield running
-        running.close()
 
 
 class Opened:

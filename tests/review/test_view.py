@@ -1,6 +1,10 @@
 """A run in 3D: what the viewer sends to the browser, and what it does while a run is at work."""
 
+import io
+import re
+import subprocess
 import sys
+import time
 import urllib.request
 
 import numpy as np
@@ -24,6 +28,8 @@ from PIL import Image
 from splat_reference import make_scene
 
 COUNT = 40
+# viser 1.1 makes three.js say this of all splats, whatever they are: their corners have no z.
+OF_VISER = "THREE.BufferGeometry.computeBoundingSphere()"
 
 
 def splats(count):
@@ -148,6 +154,55 @@ def test_the_browser_gets_the_splats_and_each_camera_in_its_place(viewer, result
         assert node.position == pytest.approx(frame.moved(cameras.centers)[i], abs=1e-6)
         assert node.aspect == pytest.approx(64 / 96)
         assert node.image.shape == (96, 64, 3)
+
+
+def opaque_splats(color):
+    """Splats of one color; zero is gray."""
+    scene = splats(COUNT)
+    with torch.no_grad():
+        scene["opacities"].fill_(5.0)
+        scene["shN"].zero_()
+        scene["sh0"][:] = torch.tensor(color)
+    return scene
+
+
+def test_a_browser_draws_the_splats_and_what_follows_them(browser, results):
+    """`headstyle view --follow` in its own process, as a person runs it."""
+    pytest.importorskip("viser", reason="the extra headstyle[view] is not installed")
+    path = results / "A" / "baseline" / "splats.ply"
+    write_ply(path, opaque_splats((2.0, -2.0, -2.0)))
+    command = [sys.executable, "-m", "headstyle", "view", str(results), "--port", "0", "--follow"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            lines = iter(server.stdout.readline, "")
+            address = next(found[0] for line in lines if (found := re.search(r"http://\S+", line)))
+            page, complaints = browser.new_page(viewport={"width": 640, "height": 480}), []
+            page.on("console", lambda said: said.type == "error" and complaints.append(said.text))
+            page.on("pageerror", lambda error: complaints.append(str(error)))
+            page.goto(address)
+            until(page, lambda red, green: red > 0.02)
+            write_ply(path, opaque_splats((-2.0, 2.0, -2.0)))
+            until(page, lambda red, green: green > 0.02 and red < 0.01)
+            page.close()
+            assert [text for text in complaints if OF_VISER not in text] == []
+        finally:
+            server.terminate()
+
+
+def until(page, is_reached):
+    """Wait until the shares of red and of green pixels on the screen are as wanted."""
+    last = time.monotonic() + 60
+    while True:
+        shown = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("RGB"), np.float64)
+        red, green, blue = shown.transpose(2, 0, 1)
+        shares = [
+            float((one > 1.6 * np.maximum(two, blue)).mean())
+            for one, two in ((red, green), (green, red))
+        ]
+        if is_reached(*shares):
+            return
+        assert time.monotonic() < last, shares
+        page.wait_for_timeout(200)
 
 
 def test_the_controls_change_what_is_shown(viewer):

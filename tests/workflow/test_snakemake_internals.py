@@ -25,7 +25,7 @@ RULES = """
 import json
 from pathlib import Path
 from headstyle.workflow.snakemake_internals import (
-    available_cores, planned_jobs, planned_logs, source_folder
+    available_cores, is_asked_for, planned_jobs, planned_logs, source_folder
 )
 
 FOLDER, CORES = source_folder(workflow), available_cores(workflow)
@@ -53,6 +53,8 @@ rule all:
 onstart:
     jobs = [[job.wildcards, job.params, job.outputs] for job in planned_jobs(workflow, rules.greet)]
     Path("planned.json").write_text(json.dumps(jobs, default=dict))
+    asked = [target for target in ("all", "greet") if is_asked_for(workflow, target)]
+    Path("asked.json").write_text(json.dumps(asked))
     Path("logs.json").write_text(json.dumps(planned_logs(workflow)))
 """
 MODULE = """
@@ -103,6 +105,7 @@ def test_the_jobs_that_a_run_executes_are_planned_with_all_that_they_are_given(f
     # The rule `all` does nothing itself.
     logs = [["greet", f"logs/{name}.log"] for name in ("Ada", "Cy")]
     assert sorted(json.loads((folder / "logs.json").read_text())) == logs
+    assert json.loads((folder / "asked.json").read_text()) == ["all"]
 
 
 def test_they_are_found_where_a_module_was_given_other_names(folder):
