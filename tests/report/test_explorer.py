@@ -151,6 +151,38 @@ class TestContents:
         assert "This run has no avatars." in text
 
 
+# Texts with less contrast than WCAG 2 asks for (AA), with what they have.
+FAINT_TEXTS = """(() => {
+  const pen = Object.assign(document.createElement('canvas'), { width: 1, height: 1 })
+    .getContext('2d', { willReadFrequently: true });
+  const rgba = (text) => {
+    pen.clearRect(0, 0, 1, 1);
+    pen.fillStyle = text;
+    pen.fillRect(0, 0, 1, 1);
+    return [...pen.getImageData(0, 0, 1, 1).data];
+  };
+  const light = (rgb) => rgb.slice(0, 3).map((v) => v / 255)
+    .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, v, k) => sum + v * [0.2126, 0.7152, 0.0722][k], 0);
+  const ground = (e) => {
+    const own = rgba(getComputedStyle(e).backgroundColor);
+    return own[3] > 127 || !e.parentElement ? own : ground(e.parentElement);
+  };
+  const found = [];
+  for (const e of document.querySelectorAll('body *')) {
+    const says = [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
+    if (!says || !e.offsetHeight || e.closest('select, script, style')) continue;
+    const style = getComputedStyle(e);
+    const [a, b] = [light(rgba(style.color)), light(ground(e))].sort((x, y) => y - x);
+    const contrast = (a + 0.05) / (b + 0.05);
+    if (contrast < (parseFloat(style.fontSize) >= 24 ? 3 : 4.5)) {
+      found.push(`${e.textContent.trim().slice(0, 40)}: ${contrast.toFixed(2)}`);
+    }
+  }
+  return found;
+})()"""
+
+
 class Opened:
     """A page in the browser, and all that it complained about or asked for."""
 
@@ -161,6 +193,7 @@ class Opened:
         self.complaints, self.requests = [], []
         self.page.on("console", lambda message: self.complaints.append(message.text))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("dialog", lambda dialog: self.complaints.append(dialog.message))
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.goto(f"file://{path}{fragment}")
         self.until(ready)
@@ -324,6 +357,31 @@ class TestBrowser:
         )
         assert found.page.evaluate(unnamed) == 0
         found.close()
+
+    def test_every_text_stands_out_from_its_ground_in_light_and_dark(self, opened):
+        page = opened.page
+        page.locator("#keys-button").click()
+        for theme in ("light", "dark"):
+            page.evaluate(f"setTheme('{theme}')")
+            assert page.evaluate(FAINT_TEXTS) == []
+
+    def test_brightness_alone_tells_the_order_of_the_colors(self, opened):
+        colors = np.array(opened.page.evaluate("STOPS"))
+        assert (np.diff(colors @ (0.2126, 0.7152, 0.0722)) > 0).all()
+
+    def test_all_that_can_be_used_is_reached_by_the_tab_key(self, opened):
+        page = opened.page
+        page.evaluate("document.activeElement.blur()")
+        reached = set()
+        for _ in range(80):
+            page.keyboard.press("Tab")
+            name = page.evaluate("document.activeElement.id || document.activeElement.className")
+            reached.add(name)
+        wanted = {"keys-button", "theme", "metric", "value", "strength", "sort", "search"}
+        wanted |= {"previous", "next", "rig", "pair", "swap", "slider", "play", "left", "right"}
+        wanted |= {"reset", "handle", "scene", "swipe", "camera", "turn", "splats"}
+        # Without an excess in the table there is nothing to choose.
+        assert wanted - reached <= {"value"}
 
     def test_the_page_may_load_nothing(self, browser, made):
         text = (made[0] / "explorer.html").read_text(encoding="utf-8")

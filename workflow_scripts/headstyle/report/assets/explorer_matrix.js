@@ -47,7 +47,7 @@ function drawMatrix() {
   });
   const body = rows.map((name) => make("tr", {}, make("th", { scope: "row", textContent: name }),
     ...columns.map((head) => cell(chosen.find((a) => a.subject.name === name && column(a) === head), scale))));
-  find("matrix").replaceChildren(chosen.length ? make("table", { className: "matrix" },
+  find("matrix").replaceChildren(chosen.length ? make("table", { className: "matrix", "aria-labelledby": "matrix-title" },
     make("thead", {}, make("tr", {}, make("td"), ...heads)), make("tbody", {}, ...body)) : "");
   drawLeaders(bestFirst(chosen), scale);
   markAvatar();

@@ -34,6 +34,8 @@ function pane(caption, ...images) {
 function buildPanes() {
   const handle = make("span", { className: "handle", role: "slider", tabIndex: 0 });
   handle.setAttribute("aria-label", "Line between the two compared layers");
+  handle.setAttribute("aria-valuemin", "0");
+  handle.setAttribute("aria-valuemax", "100");
   const both = pane("", make("img", { draggable: false }),
     make("div", { className: "over" }, make("img", { draggable: false })), handle);
   both.className = "swipe";
