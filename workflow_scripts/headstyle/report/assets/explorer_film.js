@@ -22,8 +22,7 @@ function drawFlicker(flicker) {
   const ranges = ["short", "long"];
   const names = [...new Set(Object.keys(flicker[scenes[0]]).map((key) => key.slice(key.indexOf("_") + 1)))];
   const known = (name) => summary.metrics.find((m) => m.key === name)?.name || name;
-  find("flicker").replaceChildren(make("table", { className: "flicker" },
-    make("caption", { textContent: "Flicker over a short and a long range: difference from an earlier frame, warped; lower is steadier" }),
+  find("flicker").replaceChildren(make("table", { className: "flicker", "aria-describedby": "flicker-note" },
     make("thead", {}, make("tr", {}, make("td"), ...scenes.flatMap((scene) =>
       ranges.map((range) => make("th", { scope: "col", textContent: `${scene}, ${range}` }))))),
     make("tbody", {}, ...names.map((name) => make("tr", {}, make("th", { scope: "row", textContent: known(name) }),
