@@ -42,35 +42,6 @@ def test_the_benchmark_runs_in_small_and_writes_its_numbers(tmp_path):
     assert "images_per_second" in printed
 
 
-def test_a_part_that_fails_keeps_its_rows_and_does_not_stop_the_next(tmp_path):
-    written = tmp_path / "numbers.json"
-    program = f"""
-import sys
-sys.path.insert(0, {str(ROOT / "benchmarks")!r})
-import stylize
-def failing(size, options):
-    yield {{"images_per_second": 3.0}}
-    raise RuntimeError("no memory")
-stylize.PARTS |= {{"loop": failing, "throughput": lambda size, options: iter([{{"never": {{}}}}])}}
-sys.argv = ["stylize", "--toy", "--json", {str(written)!r}, "--parts", "loop", "throughput"]
-stylize.main()
-"""
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert ended.returncode == 1
-    assert ended.stderr.rstrip().endswith("failed: loop")
-    numbers = json.loads(written.read_text())
-    assert numbers["loop"]["images_per_second"] == 3.0
-    assert numbers["loop"]["error"] == "RuntimeError: no memory"
-    assert "never" in numbers["throughput"]
-
-
-def in_benchmark(program, *arguments):
-    """Run a program beside the benchmark, which is no package."""
-    start = f"import sys; sys.path.insert(0, {str(ROOT / 'benchmarks')!r}); import stylize\n"
-    command = [sys.executable, "-c", start + program, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
 VARIANTS = """
 import torch, stylize_variants as v
 from stylize_profile import kind_of
@@ -94,24 +65,73 @@ for kernel, kind in {
 """
 
 
-def test_variants_are_options_that_the_compiler_knows_and_kernels_have_kinds():
-    ended = in_benchmark(VARIANTS)
-    assert ended.returncode == 0, ended.stderr
+CALLS = """
+import json, sys, traceback
+sys.path.insert(0, sys.argv[1])
+import stylize
 
+def failing(size, options):
+    yield {"images_per_second": 3.0}
+    raise RuntimeError("no memory")
 
-LATE = """
-import sys
-stylize.PARTS |= {name: lambda size, options: iter([{"done": 1}]) for name in ("loop", "job")}
-sys.argv = ["stylize", "--toy", "--into", "--json", sys.argv[1], "--parts", *sys.argv[2:]]
-stylize.main()
+def quick(size, options):
+    yield {"done": 1}
+
+def call(parts, *arguments):
+    stylize.PARTS |= parts
+    sys.argv = ["stylize", "--toy", "--json", *arguments]
+    try:
+        stylize.main()
+    except SystemExit as end:
+        return end.code
+
+def wrong_variants():
+    try:
+        exec(VARIANTS)
+    except Exception:
+        return traceback.format_exc()
+
+failed, late = sys.argv[2:]
+ended = {
+    "variants": wrong_variants(),
+    "failed": call({"loop": failing, "throughput": quick}, failed, "--parts", "loop", "throughput"),
+    "first": call({"loop": quick, "job": quick}, late, "--into", "--parts", "loop"),
+    "late": call({}, late, "--into", "--parts", "job", "--minutes", "0"),
+}
+print(json.dumps(ended))
 """
 
 
-def test_calls_add_to_what_was_measured_and_begin_nothing_late(tmp_path):
-    written = tmp_path / "numbers.json"
-    for more in (["loop"], ["job", "--minutes", "0"]):
-        assert in_benchmark(LATE, written, *more).returncode == 0
-    numbers = json.loads(written.read_text())
+@pytest.fixture(scope="module")
+def calls(tmp_path_factory):
+    """How several calls of the benchmark end, and the files of the failed and of the late ones.
+
+    All in one process, as loading the editors takes longer than the calls.
+    """
+    files = [tmp_path_factory.mktemp("calls") / name for name in ("failed.json", "late.json")]
+    program = f"VARIANTS = {VARIANTS!r}\n" + CALLS
+    command = [sys.executable, "-c", program, str(ROOT / "benchmarks"), *map(str, files)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    ended = json.loads(done.stdout.splitlines()[-1])
+    return ended, *(json.loads(file.read_text()) for file in files)
+
+
+def test_a_part_that_fails_keeps_its_rows_and_does_not_stop_the_next(calls):
+    ended, numbers, _ = calls
+    assert ended["failed"] == "failed: loop"
+    assert numbers["loop"]["images_per_second"] == 3.0
+    assert numbers["loop"]["error"] == "RuntimeError: no memory"
+    assert numbers["throughput"]["done"] == 1
+
+
+def test_variants_are_options_that_the_compiler_knows_and_kernels_have_kinds(calls):
+    assert calls[0]["variants"] is None, calls[0]["variants"]
+
+
+def test_calls_add_to_what_was_measured_and_begin_nothing_late(calls):
+    ended, _, numbers = calls
+    assert (ended["first"], ended["late"]) == (0, 0)
     assert numbers["loop"]["done"] == 1
     assert numbers["job"]["left_out"] == "no time"
 

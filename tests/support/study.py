@@ -4,12 +4,12 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
-from typing import Any
+from tempfile import NamedTemporaryFile
 
 import yaml
+from loaded_snakemake import Run, loaded
 
 ROOT = Path(__file__).parents[2]
 
@@ -61,9 +61,10 @@ class Study:
 
     def snakemake(self, *arguments: str, succeeds: bool = True) -> str:
         """Run Snakemake in the folder and return what it printed; an unexpected end fails."""
-        with self._start(*arguments) as process:
-            output, _ = process.communicate(timeout=1200)
-        assert (process.returncode == 0) == succeeds, output[-6000:]
+        with NamedTemporaryFile() as file:
+            run = self._start(Path(file.name), *arguments)
+            output, _ = run.communicate(timeout=1200)
+        assert (run.returncode == 0) == succeeds, output[-6000:]
         return output
 
     def kill_after(self, seconds: float, *arguments: str) -> str | None:
@@ -73,42 +74,31 @@ class Study:
             What it had printed, or None where it had ended by itself, which must be well.
         """
         output = self.folder / "killed.txt"
-        with output.open("w") as file, self._start(*arguments, stdout=file) as process:
-            try:
-                process.wait(timeout=seconds)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-                return output.read_text()
-        assert process.returncode == 0, output.read_text()[-6000:]
+        run = self._start(output, *arguments)
+        try:
+            run.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(run.pid, signal.SIGKILL)
+            run.wait()
+            return output.read_text()
+        assert run.returncode == 0, output.read_text()[-6000:]
         return None
 
     def kill_in_the_middle(self, log: str, target: str) -> None:
         """Start making `target`; once `log` appears, kill -9 Snakemake and its jobs."""
         path = self.folder / log
         path.unlink(missing_ok=True)
-        with self._start(target) as process:
+        with NamedTemporaryFile() as file, self._start(Path(file.name), target) as run:
             deadline = time.monotonic() + 120
             while not path.exists():
-                assert process.poll() is None, process.communicate()[0]
+                assert run.poll() is None, run.communicate()[0]
                 assert time.monotonic() < deadline, f"{log} did not appear"
                 time.sleep(0.05)
-            os.killpg(process.pid, signal.SIGKILL)
+            os.killpg(run.pid, signal.SIGKILL)
 
-    def _start(self, *arguments: str, stdout: Any = subprocess.PIPE) -> subprocess.Popen:
-        command = [
-            *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")),
-            *("--configfile", "settings.yaml", "--cores", "2"),
-            *arguments,
-        ]
-        return subprocess.Popen(
-            command,
-            cwd=self.folder,
-            text=True,
-            stdout=stdout,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    def _start(self, output: Path, *arguments: str) -> Run:
+        command = ["--snakefile", str(ROOT / "Snakefile"), "--configfile", "settings.yaml"]
+        return loaded().start([*command, "--cores", "2", *arguments], self.folder, output)
 
 
 def merged(base: dict, changes: dict) -> dict:

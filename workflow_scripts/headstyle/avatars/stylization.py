@@ -30,8 +30,9 @@ PACKAGES = (
 )
 """Packages whose versions can change an avatar."""
 
-# Number of rows in the history of a training.
-HISTORY_ROWS = 100
+# A row of the history renders the iteration's views again. Rows in a long training, and in a short
+# one the iterations between two rows.
+HISTORY_ROWS, SHORT_STEP = 100, 5
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,8 @@ def stylize(
         schedule: Iterations at which views are edited, and the views of each iteration.
         neighbors: The indices of each view's neighbors, without the view itself.
     """
-    record_every = max(1, schedule.iterations // HISTORY_ROWS)
+    short_step = min(SHORT_STEP, schedule.iterations // 20)
+    record_every = max(1, schedule.iterations // HISTORY_ROWS, short_step)
     for iteration in progress(range(trainer.iteration, schedule.iterations), "stylization"):
         edit = schedule.edit_before(iteration, len(neighbors))
         if edit is not None:

@@ -146,15 +146,18 @@ def _reduced(scene: Scene, view: int, size: tuple[int, int], foreground_alpha: f
     # The same test as for the edited views: equal views must stay equal at the silhouette too.
     shown = (plain[..., 3:] > foreground_alpha).float()
     surface = ((depth > 0) & depth.isfinite()).float()
-    share, solid = area_resized(foreground, size), area_resized(surface, size)
+    share, plain_share, solid = (area_resized(mask, size) for mask in (foreground, shown, surface))
     # Inverse depth is linear across a plane, so the mean of a new pixel is exact there.
     inverse = area_resized(torch.where(surface > 0, 1 / depth, 0), size)
     colors = [
-        area_resized(image * mask, size) / area_resized(mask, size).clamp(min=1e-6)
-        for image, mask in ((scene.colors[view], foreground), (plain[..., :3], shown))
+        area_resized(image * mask, size) / reduced.clamp(min=1e-6)
+        for image, mask, reduced in (
+            (scene.colors[view], foreground, share),
+            (plain[..., :3], shown, plain_share),
+        )
     ]
     parts = [lab_from_srgb(image.clamp(0, 1).double()).float() for image in colors]
-    parts.append((area_resized(shown, size) > 0.5).float())
+    parts.append((plain_share > 0.5).float())
     parts.append((share > 0.5).float())
     parts.append(torch.where(solid > 0.5, solid / inverse.clamp(min=1e-12), 0))
     return torch.cat(parts, dim=2)
