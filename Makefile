@@ -5,12 +5,13 @@ INSTALLED := $(VENV)/.installed
 DEMO := $(VENV)/bin/snakemake --cores all --configfile config/demo.yaml
 DEMO_REPORT := results/demo/report.html
 
-.PHONY: demo test gpu-test soak check format docs drawings clean help
+.PHONY: demo test gpu-test soak schedules check format docs drawings clean help
 
 help:
 	@echo "make demo    from photographs to results/demo/report.html, no GPU, no downloads of weights"
 	@echo "make test    all tests"
 	@echo "make soak    hours of killed runs, damaged files and made-up inputs"
+	@echo "make schedules  after the demo: an avatar by each schedule of editing, beside its true edit"
 	@echo "make check   linters, formatters and types, without changing anything"
 	@echo "make format  let the formatters rewrite the code"
 	@echo "make docs    the site of README.md and docs/, into site/; broken links are errors"
@@ -24,9 +25,10 @@ demo: $(INSTALLED)
 $(DEMO_REPORT): $(wildcard report/* results/demo/plots/* results/demo/plots/*/* results/demo/tables/*)
 	$(DEMO) --report $@ --report-stylesheet report/report.css
 
-# Files side by side, one test process a core, four at most: each takes up to 3 GB.
+# Files side by side, one test process a core, four at most: each takes up to 3 GB. One thread in
+# each, as more would only wait for each other.
 test: $(INSTALLED)
-	$(VENV)/bin/pytest -n auto --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(VENV)/bin/pytest -n auto --maxprocesses 4 --dist loadfile
 
 # On a machine with a CUDA device: what the CPU tests skip. gsplat compiles once, in a minute or two.
 gpu-test: $(INSTALLED)
@@ -37,6 +39,10 @@ KILLS ?= 1000
 soak: $(INSTALLED)
 	HEADSTYLE_KILLS=$(KILLS) $(VENV)/bin/pytest -m soak -s tests/faults tests/slurm \
 		tests/workflow/test_data_set_folders.py
+
+# After the demo. It takes some minutes.
+schedules: $(INSTALLED)
+	$(VENV)/bin/python benchmarks/schedules.py results/demo/A/avatars/P3_low
 
 check: $(INSTALLED)
 	$(VENV)/bin/ruff check .

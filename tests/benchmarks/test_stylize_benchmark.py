@@ -87,7 +87,7 @@ def call(parts, *arguments):
 
 def wrong_variants():
     try:
-        exec(VARIANTS)
+        exec(VARIANTS, {})
     except Exception:
         return traceback.format_exc()
 

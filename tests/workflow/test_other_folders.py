@@ -54,7 +54,7 @@ def make_adjacency(
     for report in ([], ["--report", "report.html"]):
         run_snakemake(
             here, *arguments, target, "--cores", "1", *report, "--allowed-rules", rule,
-            environment=environment,
+            environment=environment or None,
         )  # fmt: skip
     assert_adjacency_was_made(here / results / "A")
     # The caption, which lies beside the workflow, with the workflow's settings in it.
