@@ -51,7 +51,7 @@ def config_schema(schema_path: str | Path) -> dict[str, Any]:
     Raises:
         InputError: two of these settings have one name.
     """
-    schema = _read_schema(schema_path)
+    schema = _read_own(schema_path)
     for name, settings in declared_sections().items():
         complete_schema(schema["properties"][name], settings)
     complete_schema(schema["properties"]["strengths"]["additionalProperties"], knob_settings())
@@ -181,8 +181,7 @@ def fill_in(config: MutableMapping[str, Any], defaults: Mapping[str, Any]) -> No
 
 def read_defaults(path: str | Path) -> dict[str, Any]:
     """The settings of headstyle's own `config.yaml`."""
-    defaults: dict[str, Any] = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    return defaults
+    return _read_own(path)
 
 
 def find_table(path: str, home: str | Path) -> str:
@@ -218,7 +217,7 @@ def read_checked_rows(path: str | Path, key: str, schema_path: str | Path) -> di
     rows = read_rows(path, given_by(f"the config key {key}s_table"), delimiter="\t")
     if not rows:
         raise InputError(f"the table {path} has no rows; add one per {key}")
-    schema = _read_schema(schema_path)
+    schema = _read_own(schema_path)
     table: dict[str, Row] = {}
     for number, row in enumerate(rows, start=2):
         row = {column: cell.strip(" ") for column, cell in row.items()}
@@ -245,9 +244,9 @@ def check_selection(key: str, chosen: Sequence[str], known: Collection[str], whe
             raise InputError(f"{key} names {name!r} twice; remove one")
 
 
-def _read_schema(path: str | Path) -> dict[str, Any]:
-    schema: dict[str, Any] = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    return schema
+def _read_own(path: str | Path) -> dict[str, Any]:
+    """Read a YAML file of headstyle's own: by libyaml where it is there, in a tenth of the time."""
+    return dict(yaml.load(Path(path).read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
 
 
 def _keys_twice(node: yaml.Node | None, seen: set[int]) -> Iterator[tuple[yaml.ScalarNode, str]]:
