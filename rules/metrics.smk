@@ -54,6 +54,12 @@ rule summarize:
             if EXTERNAL
         ],
         external=[entry["path"] for entry in EXTERNAL.values()],
+        films=[
+            f"{R}/{subject}/{scene}/film/flicker.csv"
+            for subject in SUBJECTS
+            for scene in SCENES
+            if config["summary"]["films"] and scene != "floor"
+        ],
     output:
         **{table: study_table(table) for table in [*TABLES, *(["external"] if EXTERNAL else [])]},
     log:

@@ -4,6 +4,7 @@ Input:  views       all views.csv: of baselines, floors and avatars
         ratings     optional: subject, prompt, strength, quality
         pairs       all pairs.csv, and
         external    the files of metrics that were computed elsewhere, if there are any
+        films       flicker.csv of each film, if summary.films is set
 Output: avatars     per scene: mean over its views, spread, interval, excess, quality
         views       all views in one table
         thresholds  mean of each metric per quality rating
@@ -15,6 +16,7 @@ Output: avatars     per scene: mean over its views, spread, interval, excess, qu
 from typing import TYPE_CHECKING
 
 import pandas as pd
+from headstyle.base.errors import result_of
 from headstyle.base.tables.frames import write_table
 from headstyle.consistency.external.joining import join_external
 from headstyle.consistency.external.settings import external_metrics
@@ -25,6 +27,7 @@ from headstyle.consistency.statistics import (
     read_ratings,
     read_scores,
     thresholds,
+    with_flicker,
 )
 from headstyle.workflow.stage import stage
 
@@ -52,6 +55,9 @@ if __name__ == "__main__":
             resamples=params.bootstrap_resamples,
             seed=params.seed,
         )
+        if films := paths.get("films"):
+            rows = [read_scores(path, result_of("film_scene")) for path in films]
+            avatars = with_flicker(avatars, pd.concat(rows, ignore_index=True))
         log.info("%d scenes, %d views, metrics %s", len(avatars), len(views), ", ".join(metrics))
         if ratings is not None:
             rated = avatars["quality"].notna().sum()

@@ -156,6 +156,7 @@ OF_IDENTICAL_PAIRS = {"ssim": 1.0}
 OF_VIEWS = {
     *("clip_consistency", "clip_similarity", "face_identity", "face_landmarks"),
     *("headline", "refit_residual", "tsed"),
+    *("registration", "registration_matches", "registration_points"),
 }
 # Metrics of packages that are not always there; test_dreamsim.py has the same truths.
 OPTIONAL = {"dreamsim"}

@@ -15,6 +15,7 @@ from headstyle.consistency.statistics import (
     read_ratings,
     read_scores,
     thresholds,
+    with_flicker,
 )
 from job_files import Files
 
@@ -190,6 +191,21 @@ def test_avatars_take_excess_and_ceiling_from_views_that_have_them():
     # Views without an excess of their own: the difference of the means.
     assert low["ciede2000_excess"] == pytest.approx(1)
     assert "ciede2000_ceiling" not in rows
+
+
+def test_the_flicker_of_films_stands_beside_the_scores_with_its_excess():
+    avatars = avatar_scores(view_table(SCENES), ["rmse"])
+    films = avatars[["subject", "prompt", "strength"]].iloc[:2]
+    films = films.assign(
+        frames=240, short_rmse_corrected=[0.1, 0.3], long_rmse_corrected=[0.2, 0.5]
+    )
+    table = with_flicker(avatars, films)
+    assert len(table) == len(avatars)
+    assert table["short_rmse_corrected"].head(2).tolist() == [0.1, 0.3]
+    baseline = films["prompt"].tolist().index("none")
+    expected = 0.5 - films["long_rmse_corrected"].iloc[baseline]
+    assert table["long_rmse_corrected_excess"].iloc[1] == pytest.approx(expected)
+    assert np.isnan(table["short_rmse_corrected"].iloc[-1])
 
 
 def summarize(folder: Path, **inputs) -> dict[str, pd.DataFrame]:

@@ -146,6 +146,23 @@ def avatar_scores(
     return table if ratings is None else table.merge(ratings, on=KEYS, how="left")
 
 
+def with_flicker(avatars: pd.DataFrame, films: pd.DataFrame) -> pd.DataFrame:
+    """The table of avatars with the flicker of their films, and its excess over the baseline's.
+
+    Args:
+        avatars: From `avatar_scores`.
+        films: One row per film: subject, prompt, strength, `short_...` and `long_...`.
+
+    Returns:
+        `avatars` with these columns and `{column}_excess`; NaN for scenes without a film.
+    """
+    names = [name for name in films if name.startswith(("short_", "long_"))]
+    table = avatars.merge(films[[*KEYS, *names]], on=KEYS, how="left")
+    baselines = table[table["prompt"] == BASELINE].set_index("subject")
+    floors = {name: table["subject"].map(baselines[name]) for name in names}
+    return table.assign(**{f"{name}_excess": table[name] - floors[name] for name in names})
+
+
 def thresholds(avatars: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     """Mean of each metric over the scenes of one quality rating, best quality first.
 

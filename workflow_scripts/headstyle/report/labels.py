@@ -50,6 +50,16 @@ METRICS = {
         "CLIP consistency", "cos", "similarity of the edit in both views", True
     ),
     "dreamsim": Label("DreamSim", "0–2", "perceptual difference of the shared parts as wholes"),
+    "registration": Label("Registered views", "0–1", "views that COLMAP finds a pose for", True),
+    "registration_matches": Label(
+        "Verified matches",
+        "ratio",
+        "COLMAP's matches of the pair, over those before the edit",
+        True,
+    ),
+    "registration_points": Label(
+        "Points in a view", "ratio", "COLMAP's points, over those before the edit", True
+    ),
     "clip_similarity": Label("CLIP similarity", "cos", "how well the edit follows its text", True),
 }
 """The metrics. Lower means more consistent, unless `higher_is_better` is set."""
@@ -145,6 +155,7 @@ _COLUMNS = {
     "truth_lpips_mini": Label("LPIPS mini, true edit", "", "against the head edited in 3D"),
     "study": Label("In the study", "", "the published study's value, if it differs"),
 }
+_DISTANCES = {"short": "1 frame apart", "long": "7 frames apart"}
 _PARTS = {
     "_ci_low": ("95 % from", "lower end of the mean's confidence interval"),
     "_ci_high": ("95 % to", "upper end of the mean's confidence interval"),
@@ -178,10 +189,16 @@ def column_label(column: str) -> Label:
     """The label of a table's column, such as `rmse`, or its derived column `rmse_sd`."""
     if column in _COLUMNS:
         return _COLUMNS[column]
+    distance, _, metric = column.removesuffix("_excess").partition("_")
+    if distance in _DISTANCES and metric in METRICS:
+        label = METRICS[metric]
+        name = f"{label.name}, {_DISTANCES[distance]}"
+        excess = " excess" if column.endswith("_excess") else ""
+        return Label(name + excess, label.unit, "flicker of the film, the earlier frame warped")
     for ending, (name, meaning) in _PARTS.items():
         if column.endswith(ending):
-            metric = metric_label(column.removesuffix(ending))
-            return Label(f"{metric.name} {name}", metric.unit, meaning)
+            whole = metric_label(column.removesuffix(ending))
+            return Label(f"{whole.name} {name}", whole.unit, meaning)
     if column in METRICS:
         return METRICS[column]
     words = column.replace("_", " ")
