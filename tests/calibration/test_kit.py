@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from io import BytesIO
 
 import cv2
 import numpy as np
@@ -170,7 +171,7 @@ def test_a_run_that_was_stopped_goes_on(kit, levels):
     changed = [path.stem for path in scores.iterdir() if times[path] != path.stat().st_mtime_ns]
     assert changed == [lost]
     columns = ["item", "headline", "rmse"]
-    before, after = (pd.read_csv(pd.io.common.BytesIO(kept)), pd.read_csv(kit / "hidden/ours.csv"))
+    before, after = (pd.read_csv(BytesIO(kept)), pd.read_csv(kit / "hidden/ours.csv"))
     pd.testing.assert_frame_equal(before[columns], after[columns])
 
 

@@ -208,16 +208,22 @@ def test_the_flicker_of_films_stands_beside_the_scores_with_its_excess():
     assert np.isnan(table["short_rmse_corrected"].iloc[-1])
 
 
-def summarize(folder: Path, **inputs) -> dict[str, pd.DataFrame]:
+def summarize(folder: Path, external: dict | None = None, **inputs) -> dict[str, pd.DataFrame]:
     views = view_table(SCENES)
     paths = []
     for (subject, prompt, strength), scene in views.groupby(["subject", "prompt", "strength"]):
         paths.append(folder / f"{subject}_{prompt}_{strength}.csv")
         scene.to_csv(paths[-1], index=False)
     return run_stage(
-        *("summarize", folder, TABLES, {"views": paths} | inputs),
+        *(
+            "summarize",
+            folder,
+            [*TABLES, "external"] if external else TABLES,
+            {"views": paths} | inputs,
+        ),
         metrics=["rmse", "ciede2000"],
-        external={},
+        external=external or {},
+        elsewhere=[],
         strength_prompts=["P2", "P4"],
         confidence=0.95,
         bootstrap_resamples=200,
@@ -251,6 +257,25 @@ def test_summarize_with_ratings_relates_scores_to_quality(tmp_path):
     assert tables["agreement"]["n"].tolist() == [3, 3]
     assert tables["thresholds"]["quality"].tolist() == [4, 4, 3, 3, 2, 2, 1, 1]
     assert "4 of 5 ratings are of scenes of this run" in (tmp_path / "log.txt").read_text()
+
+
+def test_summarize_puts_a_metric_that_was_computed_elsewhere_into_all_tables(tmp_path):
+    values, pairs = tmp_path / "mine.csv", tmp_path / "pairs.csv"
+    lines = [
+        f"{','.join(scene)},v{view},{value}"
+        for scene, found in SCENES.items()
+        for view, value in enumerate(np.nan_to_num(found))
+    ]
+    values.write_text("\n".join(["subject,prompt,strength,view,value", *lines]) + "\n")
+    pairs.write_text("subject,prompt,strength,target,source\n")
+    entry = {"path": str(values), "direction": "lower"}
+    tables = summarize(tmp_path, {"mine": entry}, pairs=[str(pairs)], ratings=[])
+    low = tables["avatars"].set_index(["subject", "prompt", "strength"]).loc[("A", "P4", "low")]
+    assert float(low["mine"]) == pytest.approx(0.3)
+    assert float(low["mine_excess"]) == pytest.approx(0.1)
+    assert float(low["mine_ci_low"]) <= 0.3 <= float(low["mine_ci_high"])
+    assert "mine" in tables["views"]
+    assert tables["strengths"]["metric"].tolist() == ["rmse", "ciede2000", "mine"]
 
 
 def test_two_runs_write_the_same_bytes(tmp_path):
