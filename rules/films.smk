@@ -97,3 +97,60 @@ rule turntables:
         "Collecting the flicker of all films in one table"
     script:
         "../workflow_scripts/turntables.py"
+
+
+rule clip_of_film:
+    input:
+        frames=f"{R}/{{subject}}/avatars/{{prompt}}_{{strength}}/film/frames",
+        unedited=f"{R}/{{subject}}/baseline/film/frames",
+    output:
+        scores=f"{R}/{{subject}}/avatars/{{prompt}}_{{strength}}/film/clip.csv",
+    log:
+        f"{R}/logs/{{subject}}/clip_of_film_{{prompt}}_{{strength}}.log",
+    benchmark:
+        f"{R}/benchmarks/{{subject}}/clip_of_film_{{prompt}}_{{strength}}.tsv"
+    conda:
+        "../envs/metrics.yaml"
+    threads: share_of_cores(len(SUBJECTS) * len(AVATARS))
+    resources:
+        gpu=1,
+        mem_mb=needs.memory(4_000, images=8),
+        runtime=with_attempt(60),
+    params:
+        labels=lambda wildcards: [wildcards.subject, wildcards.prompt, wildcards.strength],
+        captions=lambda wildcards: captions(wildcards.subject, wildcards.prompt),
+        metrics=keys_of("metrics", "clip_model", "clip_revision", "clip_frame"),
+        library=library_digest("clip_of_film"),
+    message:
+        "Measuring by CLIP the film of {wildcards.subject}, {wildcards.prompt}, {wildcards.strength}"
+    script:
+        "../workflow_scripts/clip_of_film.py"
+
+
+# `snakemake --cores all clip_scores`.
+rule clip_scores:
+    input:
+        scores=[
+            f"{R}/{subject}/avatars/{avatar}/film/clip.csv"
+            for subject in SUBJECTS
+            for avatar in AVATARS
+        ],
+    output:
+        table=f"{R}/tables/clip.csv",
+    log:
+        f"{R}/logs/clip_scores.log",
+    benchmark:
+        f"{R}/benchmarks/clip_scores.tsv"
+    localrule: True
+    conda:
+        "../envs/metrics.yaml"
+    threads: 1
+    resources:
+        mem_mb=1_000,
+        runtime="10m",
+    params:
+        library=library_digest("clip_scores"),
+    message:
+        "Collecting the CLIP scores of all films in one table"
+    script:
+        "../workflow_scripts/clip_scores.py"

@@ -78,6 +78,7 @@ use rule measure_consistency as measure_renders with:
     params:
         labels=["renders", "none"],
         instruction=foreign_scene("instruction"),
+        captions=None,
         metrics=MEASURED,
         seed=config["seed"],
         library=library_digest("measure_consistency"),
@@ -105,6 +106,7 @@ use rule measure_renders as measure_unedited with:
         # The unedited views serve as the baseline: a scene's excess is its score minus theirs.
         labels=["none", "none"],
         instruction=None,
+        captions=None,
         metrics=MEASURED,
         seed=config["seed"],
         library=library_digest("measure_consistency"),

@@ -30,6 +30,7 @@ rule measure_consistency:
     params:
         labels=scene_labels,
         instruction=scene_instruction,
+        captions=scene_captions,
         metrics=MEASURED,
         seed=config["seed"],
         library=library_digest("measure_consistency"),

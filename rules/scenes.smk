@@ -43,6 +43,14 @@ def scene_instruction(wildcards):
     return instruction(wildcards.subject, prompt)
 
 
+def scene_captions(wildcards):
+    """What the head is before and after an avatar's edit; null for scenes without captions."""
+    if not wildcards.scene.startswith("avatars/"):
+        return None
+    prompt, _ = scene_labels(wildcards)
+    return captions(wildcards.subject, prompt)
+
+
 FOREIGN = {name: ForeignScene(name, entry, R) for name, entry in config["foreign"].items()}
 FOREIGN_NAMES = any_of(FOREIGN)
 

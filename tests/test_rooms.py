@@ -32,12 +32,14 @@ ALLOWED = {
         *("losses", "editing", "avatars", "consistency", "report"),
     ],
     "review": ["base", "rendering", "training", "consistency", "report"],
-    "leaderboard": ["base", "rendering", "consistency", "evaluation", "report"],
+    "leaderboard": ["base", "capture", "rendering", "consistency", "evaluation", "report"],
     "calibration": [
         *("base", "capture", "rendering", "losses", "training", "avatars", "consistency"),
         *("report", "workflow"),
     ],
-    "commands": ["base", "exporters", "inspection", "workflow", "review", "calibration"],
+    "commands": [
+        *("base", "exporters", "inspection", "workflow", "review", "leaderboard", "calibration"),
+    ],
 }
 MOST_FILES = 14
 MOST_LINES = 400

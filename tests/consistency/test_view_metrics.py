@@ -8,6 +8,7 @@ from headstyle.base.errors import InputError
 from headstyle.consistency.metrics import load_metrics, required_weights
 from headstyle.consistency.metrics.tsed import epipolar_distances, fundamental_matrix
 from headstyle.consistency.parts.clip import Clip, clip_files, download_clip, head_square
+from headstyle.consistency.parts.clip_path import clip_along_path
 from headstyle.consistency.scoring import score
 from headstyle.rendering.splats import splats_from_points
 from safetensors.torch import load_file
@@ -139,6 +140,56 @@ def test_clip_similarity_is_the_cosine_of_the_edits_and_the_texts_directions(hea
     meant = torch.sub(*clip.embed_texts(["Paint it red", "a head"]))
     expected = torch.nn.functional.cosine_similarity(moved, meant, dim=0)
     assert table["clip_similarity"][0] == pytest.approx(float(expected), abs=1e-5)
+
+
+def cosines(first, second):
+    return torch.nn.functional.cosine_similarity(first, second, dim=-1)
+
+
+@pytest.mark.parametrize("frame", ["head", "whole"])
+def test_the_scores_of_other_papers_are_the_cosines_that_they_define(head, clip_model, frame):
+    cameras, images, depths = head
+    edited, captions = tinted(images, [RED] * 3), ("a photo of a head", "a red head")
+    settings = {
+        "names": ["clip_direction", "clip_caption", "clip_image"],
+        "clip_model": clip_model,
+        "clip_frame": frame,
+    }
+    given = {"unedited": images, "settings": settings}
+    table = score(edited, depths, cameras, [("v0", "v1")], captions=captions, **given)
+    clip, mask = Clip(clip_model, CPU), torch.tensor(images[0][..., 3] > 0.5)
+    shown = mask if frame == "head" else torch.ones_like(mask)
+    squares = [head_square(torch.tensor(i[0][..., :3]), mask, shown) for i in (edited, images)]
+    after, before = clip.embed_images(squares)
+    said_before, said_after = clip.embed_texts(captions)
+    expected = {
+        "clip_direction": cosines(after - before, said_after - said_before),
+        "clip_caption": cosines(after, said_after),
+        "clip_image": cosines(after, before),
+    }
+    for name, value in expected.items():
+        assert table[name][0] == pytest.approx(float(value), abs=1e-5), name
+    untold = score(edited, depths, cameras, [("v0", "v1")], **given)
+    assert untold[["clip_direction", "clip_caption"]].isna().all(axis=None)
+    same = score(images, depths, cameras, [("v0", "v1")], **given)
+    assert same["clip_image"][0] == pytest.approx(1, abs=1e-5)
+
+
+def test_along_a_closed_path_the_same_edit_is_consistent_and_changing_ones_are_not(
+    head, clip_model
+):
+    _, images, _ = head
+    path = [images[i] for i in (0, 1, 2, 1, 0, 1, 2, 1)]
+    clip = Clip(clip_model, CPU)
+    captions = ("a photo of a head", "a red head")
+    alike = clip_along_path(clip, tinted(path, [RED] * 8), path, captions)
+    turned = clip_along_path(clip, tinted(path, [RED, BLUE] * 4), path)
+    assert alike["short_clip_consistency"] > 0.9
+    assert turned["short_clip_consistency"] < alike["short_clip_consistency"] - 0.1
+    # Frames 7 apart on a closed path of 8 are neighbors in the other direction.
+    assert alike["long_clip_consistency"] == pytest.approx(alike["short_clip_consistency"])
+    assert np.isnan(turned["clip_direction"])
+    assert -1 <= alike["clip_direction"] <= 1
 
 
 def test_a_head_is_embedded_in_its_own_square_wherever_it_stands():

@@ -61,6 +61,13 @@ METRICS = {
         "Points in a view", "ratio", "COLMAP's points, over those before the edit", True
     ),
     "clip_similarity": Label("CLIP similarity", "cos", "how well the edit follows its text", True),
+    "clip_direction": Label(
+        "CLIP direction", "cos", "how well it leads between its captions", True
+    ),
+    "clip_caption": Label("CLIP caption", "cos", "how well the view shows the caption after", True),
+    "clip_image": Label("CLIP image", "cos", "how much of the unedited view is left", True),
+    "short_clip_consistency": Label("CLIP consistency, 1 frame", "cos", "along the film", True),
+    "long_clip_consistency": Label("CLIP consistency, 7 frames", "cos", "along the film", True),
 }
 """The metrics. Lower means more consistent, unless `higher_is_better` is set."""
 

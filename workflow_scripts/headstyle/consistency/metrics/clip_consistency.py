@@ -29,7 +29,7 @@ class ClipConsistency(Metric):
 
     def __init__(self, settings: Mapping[str, Any], device: torch.device) -> None:
         super().__init__(settings, device)
-        self._clip = Clip(settings["clip_model"], device, settings.get("clip_revision"))
+        self._clip = Clip.of(settings, device)
         self._directions: Tensor | None = None
 
     @classmethod

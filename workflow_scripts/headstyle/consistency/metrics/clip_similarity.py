@@ -44,7 +44,7 @@ class ClipSimilarity(Metric):
 
     def __init__(self, settings: Mapping[str, Any], device: torch.device) -> None:
         super().__init__(settings, device)
-        self._clip = Clip(settings["clip_model"], device, settings.get("clip_revision"))
+        self._clip = Clip.of(settings, device)
         self._similarities: Tensor | None = None
 
     @classmethod

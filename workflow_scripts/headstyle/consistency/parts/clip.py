@@ -3,8 +3,11 @@
 The model comes from a folder or from the hub's cache on this machine, never over the internet.
 """
 
-from collections.abc import Sequence
+import weakref
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,8 +22,14 @@ SETTINGS = (
         "clip_model",
         None,
         {"type": ["string", "null"]},
-        meaning="Folder or hub name of a CLIP model on this machine, for clip_consistency and "
-        "clip_similarity.",
+        meaning="Folder or hub name of a CLIP model on this machine, for the CLIP metrics.",
+    ),
+    Setting(
+        "clip_frame",
+        "head",
+        {"enum": ["head", "whole"]},
+        meaning="What CLIP sees of a view, on gray: the head in its own square, or the whole frame "
+        "as in the code of Instruct-NeRF2NeRF.",
     ),
     Setting(
         "clip_revision",
@@ -108,12 +117,19 @@ class Clip:
         model: A folder or the name of a model in the hub's cache.
         device: Where it computes.
         revision: Commit on the hub, which a name needs.
+        frame: What it sees of a view: `head`, or the `whole` frame.
 
     Raises:
         InputError: the model is missing or cannot be read.
     """
 
-    def __init__(self, model: str, device: torch.device, revision: str | None = None) -> None:
+    def __init__(
+        self,
+        model: str,
+        device: torch.device,
+        revision: str | None = None,
+        frame: str = "head",
+    ) -> None:
         clip_files(model, revision)
         from transformers import AutoTokenizer, CLIPImageProcessor, CLIPModel
 
@@ -135,6 +151,15 @@ class Clip:
             ) from None
         self._model.eval().to(device)
         self._device = device
+        self._frame = frame
+        self._seen: tuple[weakref.ref[Scene], tuple[Tensor, Tensor]] | None = None
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any], device: torch.device) -> "Clip":
+        """The model that the config's section `metrics` names; one for all metrics."""
+        keys = ("clip_model", "clip_revision")
+        model, revision = (settings.get(key) for key in keys)
+        return _shared(model or "", device, revision, settings.get("clip_frame", "head"))
 
     @torch.inference_mode()
     def embed_images(self, images: Sequence[Tensor]) -> Tensor:
@@ -160,6 +185,27 @@ class Clip:
         Raises:
             InputError: the scene has no unedited views.
         """
+        edited, before = self.views(scene)
+        return torch.nn.functional.normalize(edited - before, dim=1)
+
+    def views(self, scene: Scene) -> tuple[Tensor, Tensor]:
+        """Embeddings of the edited and of the unedited views. Shape `(V, D)` each.
+
+        Those of the last scene are kept, as several metrics ask for them.
+
+        Raises:
+            InputError: the scene has no unedited views.
+        """
+        if self._seen is None or self._seen[0]() is not scene:
+            self._seen = (weakref.ref(scene), self._embed_views(scene))
+        return self._seen[1]
+
+    def caption_direction(self, captions: tuple[str, str]) -> Tensor:
+        """T(after) − T(before) of unit length. Shape `(D,)`."""
+        before, after = self.embed_texts(captions)
+        return torch.nn.functional.normalize(after - before, dim=0)
+
+    def _embed_views(self, scene: Scene) -> tuple[Tensor, Tensor]:
         if scene.unedited is None:
             raise InputError(
                 "CLIP metrics compare edits with the unedited views, which are missing; give them,"
@@ -170,11 +216,15 @@ class Clip:
             scene.colors, scene.foreground, scene.unedited, strict=True
         ):
             other = unedited[..., 3] > FOREGROUND_ALPHA
-            either = own | other
-            edited.append(head_square(colors, own, either))
-            before.append(head_square(unedited[..., :3], other, either))
-        moved = self.embed_images(edited) - self.embed_images(before)
-        return torch.nn.functional.normalize(moved, dim=1)
+            shown = own | other if self._frame == "head" else torch.ones_like(own)
+            edited.append(head_square(colors, own, shown))
+            before.append(head_square(unedited[..., :3], other, shown))
+        return self.embed_images(edited), self.embed_images(before)
+
+
+@cache
+def _shared(model: str, device: torch.device, revision: str | None, frame: str) -> Clip:
+    return Clip(model, device, revision, frame)
 
 
 def head_square(colors: Tensor, foreground: Tensor, frame: Tensor) -> Tensor:
