@@ -4,9 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from analytic import cameras_around
 from ball import make_ball
 from headstyle.base.embedded import embedded_file
 from headstyle.base.files import write_json
+from headstyle.base.images import write_image
 from headstyle.evaluation.scores import (
     REGIONS,
     SCORES,
@@ -19,6 +21,8 @@ from headstyle.evaluation.tables import summarize_evaluations
 from headstyle.evaluation.true_edits import score_against_truth
 from headstyle.losses.lpips_networks import load_mini
 from headstyle.rendering.splats import splats_from_points, write_ply
+
+from workflow_scripts.compare_true_edits import last_edits
 
 SIZE = 64
 BLACK, WHITE = np.zeros(3, np.float32), np.ones(3, np.float32)
@@ -138,3 +142,12 @@ def test_scores_against_the_true_edit_are_those_that_one_can_work_out(networks):
     expected = 20 + 10 * np.log10(3)
     assert table.loc["too_much", "truth_psnr"] == pytest.approx(expected, abs=1e-3)
     assert table.loc["empty"].isna().all()
+
+
+def test_each_view_has_its_last_edit_also_where_a_cycle_edits_a_single_view(tmp_path):
+    cameras = cameras_around([0, 10], [(SIZE, SIZE)] * 2)
+    for cycle, view, value in ((0, "v0", 0.1), (0, "v1", 0.2), (2, "v1", 0.4), (10, "v1", 0.6)):
+        (tmp_path / f"cycle{cycle}").mkdir(exist_ok=True)
+        write_image(tmp_path / f"cycle{cycle}" / f"{view}.png", square(value))
+    found = last_edits(tmp_path, cameras)
+    assert [image[32, 32, 0] for image in found] == pytest.approx([0.1, 0.6], abs=1 / 255)

@@ -61,9 +61,11 @@ def rank_all(
 
 def scene_means(pairs: pd.DataFrame, views: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     """One row per method, subject and prompt: means of the metrics, and the edit's strength."""
+    of_pairs = ["overlap", *(name for name in metrics if name not in TRUTH_SCORES)]
+    of_views = ["edit_strength", "sharpness", *TRUTH_SCORES]
     parts = []
-    for table, more in ((pairs, ["overlap"]), (views, ["edit_strength", "sharpness"])):
-        columns = [name for name in (*more, *metrics) if name in table]
+    for table, wanted in ((pairs, of_pairs), (views, of_views)):
+        columns = [name for name in wanted if name in table]
         parts.append(table.groupby(_SCENE, sort=False)[columns].mean())
     return pd.concat(parts, axis=1).reset_index()
 
