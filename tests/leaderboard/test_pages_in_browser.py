@@ -56,6 +56,7 @@ def test_a_person_rates_and_the_file_says_what_they_saw_whatever_the_sides(brows
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.locator("#rater").fill('=cmd|"x"')
     page.locator("#start button").click()
+    assert not page.locator("#start").is_visible()
     for _ in items:
         assert page.locator("#text").inner_text().strip('"“”') == "<b>text"
         is_left = "green" in page.locator("#picture-0").get_attribute("src")
