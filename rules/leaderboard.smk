@@ -62,7 +62,7 @@ rule measure_method:
         runtime=with_attempt(240),
     params:
         scenes=lambda wildcards: entry_scenes(wildcards.method),
-        metrics=config["metrics"],
+        metrics=MEASURED,
         library=library_digest("measure_method"),
     message:
         "Measuring the renders of the method {wildcards.method}"

@@ -90,7 +90,7 @@ def test_the_page_escapes_all_that_others_write_and_loads_nothing():
     views = pairs.rename(columns={"target": "view"}).assign(edit_strength=1.0, sharpness=1.0)
     units = pairs.assign(unit=pairs["target"])
     ranking = rank(units, "rmse", higher_is_better=False, unranked=["unedited"])
-    scenes = scene_means(pairs, views[["method", "subject", "prompt", "edit_strength"]], ["rmse"])
+    scenes = scene_means(pairs, views, ["rmse"])
     published = pd.DataFrame(
         [("A", "P1", "low", 0.1, 3)], columns=["subject", "prompt", "strength", "rmse", "quality"]
     )

@@ -97,6 +97,7 @@ def board(tmp_path_factory) -> Path:
     )
     ranking = rank(values, "headline", higher_is_better=True, resampling=Resampling(50))
     scenes = values.groupby(["method", "subject", "prompt"])["headline"].mean().reset_index()
+    scenes = scenes.assign(edit_strength=10.0, sharpness=0.5)
     published = pd.DataFrame(
         [("A", "P1", "low", 0.1, 3)], columns=["subject", "prompt", "strength", "rmse", "quality"]
     )

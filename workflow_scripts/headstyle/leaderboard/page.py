@@ -15,6 +15,7 @@ from headstyle.report.labels import column_label
 from headstyle.report.pages import meanings, page, show_number, table
 
 TITLE = "Leaderboard"
+_EDITS = ("edit_strength", "sharpness")
 _PUBLISHED = ("lpips", "rmse", "ciede2000")
 
 
@@ -78,6 +79,8 @@ def _note(board: Board) -> str:
         f" prompts and pairs of views ({board.resampling.resamples:,} resamples). Methods that"
         " cannot be told apart share ranks. References take no rank: doing nothing is consistent,"
         " and the true edit is not made by a method. Methods that lack scenes take none, either."
+        " Weak edits and blur also make views agree, so read a score beside the edit's strength"
+        " and sharpness."
     )
 
 
@@ -95,19 +98,27 @@ def _standings(board: Board, first: str) -> str:
             (str(label), ' class="number"'),
             ("Interval", ' class="number"'),
             ("Tied with", ""),
+            ("Edit strength [ΔE]", ' class="number"'),
+            ("Sharpness", ' class="number"'),
             ("Scenes", ' class="number"'),
             ("License", ""),
         )
     )
     methods = {method.name: method for method in board.methods}
-    rows = [_standing(row, methods[row["method"]], low, high) for row in ranking.to_dict("records")]
+    edits = board.scenes.groupby("method")[list(_EDITS)].mean()
+    rows = [
+        _standing(row, methods[row["method"]], edits.loc[row["method"]], (low, high))
+        for row in ranking.to_dict("records")
+    ]
     return (
         f'<div class="table standings"><table class="sortable" id="standings">\n<thead><tr>{head}'
         "</tr></thead>\n<tbody>\n" + "\n".join(rows) + "\n</tbody>\n</table></div>"
     )
 
 
-def _standing(row: Mapping[Any, Any], method: Method, low: float, high: float) -> str:
+def _standing(
+    row: Mapping[Any, Any], method: Method, edits: "pd.Series", ends: tuple[float, float]
+) -> str:
     rank = "ref." if method.is_reference else "–" if pd.isna(row["rank"]) else f"{row['rank']:.0f}"
     name = escape(method.name)
     if method.link:
@@ -119,8 +130,9 @@ def _standing(row: Mapping[Any, Any], method: Method, low: float, high: float) -
         f'<td class="n rank">{rank}</td>',
         f'<td class="who"><b>{name}</b><span>{escape(method.what)}</span></td>',
         f'<td class="n">{score}</td>',
-        f'<td class="n">{_bar(row, low, high)}</td>',
+        f'<td class="n">{_bar(row, *ends)}</td>',
         f'<td class="tied">{tied}</td>',
+        *(f'<td class="n">{show_number(float(edits[name]))}</td>' for name in _EDITS),
         f'<td class="n">{row["scenes"]}</td>',
         f"<td>{escape(method.license) or '–'}</td>",
     ]
