@@ -1,17 +1,25 @@
 """Truths about metrics that look at whole views: epipolar lines, CLIP, the re-fitted scene."""
 
+import runpy
+from types import SimpleNamespace
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from analytic import cameras_around, photograph, texture
+from headstyle.base.cameras import write_cameras
 from headstyle.base.errors import InputError
+from headstyle.base.images import write_image
 from headstyle.consistency.metrics import load_metrics, required_weights
 from headstyle.consistency.metrics.tsed import epipolar_distances, fundamental_matrix
 from headstyle.consistency.parts.clip import Clip, clip_files, download_clip, head_square
 from headstyle.consistency.parts.clip_path import clip_along_path
 from headstyle.consistency.scoring import score
 from headstyle.rendering.splats import splats_from_points
+from job_files import Files
 from safetensors.torch import load_file
+from study import ROOT
 from tiny_pipeline import write_tokenizer
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
 
@@ -190,6 +198,34 @@ def test_along_a_closed_path_the_same_edit_is_consistent_and_changing_ones_are_n
     assert alike["long_clip_consistency"] == pytest.approx(alike["short_clip_consistency"])
     assert np.isnan(turned["clip_direction"])
     assert -1 <= alike["clip_direction"] <= 1
+
+
+def test_the_scores_of_a_film_are_written_as_one_row(head, clip_model, tmp_path):
+    cameras, images, _ = head
+    for name, frames in (("edited", tinted(images, [RED] * 3)), ("before", images)):
+        (tmp_path / name).mkdir()
+        write_cameras(tmp_path / name / "cameras.json", cameras)
+        for view, frame in zip(cameras.names, frames, strict=True):
+            write_image(tmp_path / name / f"{view}.png", frame.astype(np.float32))
+    job = SimpleNamespace(
+        input=Files(frames=str(tmp_path / "edited"), unedited=str(tmp_path / "before")),
+        output=Files(scores=str(tmp_path / "clip.csv")),
+        params=SimpleNamespace(
+            labels=["A", "P3", "low"],
+            captions=["a head", "a red head"],
+            metrics={"clip_model": clip_model, "clip_revision": None, "clip_frame": "head"},
+        ),
+        log=[str(tmp_path / "log.txt")],
+        rule="clip_of_film",
+        threads=1,
+        resources={},
+    )
+    script = str(ROOT / "workflow_scripts" / "clip_of_film.py")
+    runpy.run_path(script, {"snakemake": job}, run_name="__main__")
+    row = pd.read_csv(tmp_path / "clip.csv").iloc[0]
+    assert list(row[["subject", "prompt", "strength", "frames"]]) == ["A", "P3", "low", 3]
+    assert row["short_clip_consistency"] > 0.9
+    assert abs(row["clip_direction"]) <= 1
 
 
 def test_a_head_is_embedded_in_its_own_square_wherever_it_stands():
