@@ -66,10 +66,15 @@ def board_page(board: Board) -> str:
 def _lead(board: Board, first: str) -> str:
     subjects, prompts = (board.scenes[key].nunique() for key in ("subject", "prompt"))
     return (
-        f"{len(board.methods)} methods on {subjects} heads and {prompts} prompts, ranked by"
+        f"{len(board.methods)} methods on {_counted(subjects, 'head')} and"
+        f" {_counted(prompts, 'prompt')}, ranked by"
         f" {column_label(first).name}. All renders are warped by the unedited heads' geometry, so"
         " every method is compared on the same pairs of views."
     )
+
+
+def _counted(count: int, name: str) -> str:
+    return f"{count} {name}{'' if count == 1 else 's'}"
 
 
 def _note(board: Board) -> str:
