@@ -154,7 +154,8 @@ def test_lpips_equals_the_package_on_images_masked_to_black(net, backbones):
 OF_IDENTICAL_PAIRS = {"ssim": 1.0}
 # Metrics that look at whole views or at the scene, not at warped pairs.
 OF_VIEWS = {
-    *("clip_consistency", "clip_similarity", "face_identity", "face_landmarks"),
+    *("clip_caption", "clip_consistency", "clip_direction", "clip_image", "clip_similarity"),
+    *("face_identity", "face_landmarks"),
     *("headline", "refit_residual", "tsed"),
     *("registration", "registration_matches", "registration_points"),
 }
