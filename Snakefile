@@ -12,6 +12,11 @@ report: "report/workflow.rst"
 
 
 include: "rules/common.smk"
+
+
+containerized: IMAGE
+
+
 include: "rules/figures.smk"
 include: "rules/capture.smk"
 include: "rules/cameras.smk"

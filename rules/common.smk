@@ -12,6 +12,7 @@ INTERNALS = runpy.run_path(
 )
 try:
     HOME = INTERNALS["source_folder"](workflow).parent
+    IMAGE = INTERNALS["stage_image"](workflow)
 except ValueError as error:
     sys.exit(f"Error: {error}")
 LIBRARY = HOME / "workflow_scripts"

@@ -1,14 +1,17 @@
 """The Dockerfile: linted, in the tested versions, and every file that it copies is there.
 
-Nothing here builds it: that needs a Docker daemon and a network.
+Nothing here builds it: that needs a Docker daemon and a network. Apptainer is a stand-in.
 """
 
+import json
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from snakemake_runs import run_snakemake
 from study import ROOT
 
 TEXT = (ROOT / "Dockerfile").read_text(encoding="utf-8")
@@ -73,3 +76,36 @@ def test_both_images_have_their_base():
     torch_cuda = re.search(r"^cuda-toolkit==(\d+)", (ROOT / "constraints.txt").read_text(), re.M)
     # gsplat's kernels are compiled by the base's compiler against PyTorch's libraries.
     assert cuda[1] == torch_cuda[1]
+
+
+STAND_IN = """#!{python}
+import json, subprocess, sys
+if "--version" in sys.argv:
+    sys.exit(print("apptainer version 1.3.6"))
+with open({log!r}, "a") as file:
+    print(json.dumps(sys.argv[1:]), file=file)
+# Snakemake puts the image before the shell and its command.
+sys.exit(subprocess.run(sys.argv[-3:]).returncode)
+"""
+
+
+@pytest.mark.slow
+def test_with_apptainer_a_stage_runs_in_the_image(tmp_path):
+    """In a stand-in of the command, which notes what it is told and runs it on this machine."""
+    log, commands = tmp_path / "log", tmp_path / "bin"
+    commands.mkdir()
+    stand_in = commands / "apptainer"
+    stand_in.write_text(STAND_IN.format(python=sys.executable, log=str(log)))
+    stand_in.chmod(0o755)
+    run = ["-s", ROOT / "Snakefile", "reference_tables", "--cores", "1", "--sdm", "apptainer"]
+    # The image's Python comes before others.
+    path = [commands, Path(sys.executable).parent, os.environ["PATH"]]
+    environment = {"PATH": os.pathsep.join(map(str, path)), "PYTHONPATH": ""}
+    told = run_snakemake(tmp_path, *run, "-n", environment=environment, succeeds=False)
+    assert "needs the image headstyle.sif, which is not there; build it" in told
+    (tmp_path / "headstyle.sif").touch()
+    run_snakemake(tmp_path, *run, environment=environment)
+    [words] = map(json.loads, log.read_text().splitlines())
+    assert words[-4].endswith("headstyle.sif")
+    assert words[words.index("--home") + 1] == str(tmp_path)
+    assert (tmp_path / "results" / "reference" / "tables" / "thresholds.csv").exists()

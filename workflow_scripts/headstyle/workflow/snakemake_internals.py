@@ -70,6 +70,25 @@ def promise_gpus(workflow: Any) -> None:
     os.environ["HEADSTYLE_PROMISED_GPUS"] = str(promised)
 
 
+def stage_image(workflow: Any) -> str:
+    """The image in which stages run with `--sdm apptainer`: a file, or an address.
+
+    It is `headstyle.sif` in the working folder, unless the variable HEADSTYLE_IMAGE names another.
+
+    Raises:
+        ValueError: stages are to run in it, and the file is not there.
+    """
+    image = os.environ.get("HEADSTYLE_IMAGE") or "headstyle.sif"
+    with _relying_on("workflow.deployment_settings.deployment_method"):
+        methods = [str(method) for method in workflow.deployment_settings.deployment_method]
+    if "apptainer" in methods and "://" not in image and not Path(image).is_file():
+        raise ValueError(
+            f"--sdm apptainer needs the image {image}, which is not there; build it as"
+            " docs/cluster.md says, or name another in the variable HEADSTYLE_IMAGE"
+        )
+    return image
+
+
 def config_files(workflow: Any) -> list[Path]:
     """The files of settings that this run reads: the workflow's own and those of the command."""
     with _relying_on("workflow.configfiles"):

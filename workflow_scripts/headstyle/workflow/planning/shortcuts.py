@@ -9,7 +9,7 @@ import gc
 import importlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from functools import lru_cache, wraps
+from functools import cache, lru_cache, wraps
 from typing import Any
 
 REMEMBERED = 4096
@@ -113,6 +113,26 @@ def _producers_found_once(slow: Callable[..., Any]) -> Callable[..., Any]:
     return match_producers
 
 
+def _made_once(slow: type) -> type:
+    """Share the objects that guard two names of each list of files, which differ in that name only.
+
+    There are two in each of the about 15 lists of a job.
+    """
+
+    @cache
+    def guard_of(name: str) -> Any:
+        guard = object.__new__(slow)
+        guard.__init__(name)
+        return guard
+
+    def new(cls: type, name: str | None = None) -> Any:
+        # Without a name it is unpickled.
+        return object.__new__(cls) if name is None or cls is not slow else guard_of(name)
+
+    slow.__new__ = new  # type: ignore[method-assign, assignment]
+    return slow
+
+
 def _is_fixed(path: Any) -> bool:
     """Whether a path holds neither wildcards nor parameters."""
     return path is not None and "{" not in str(path)
@@ -126,6 +146,7 @@ SHORTCUTS: dict[str, Callable[[Any], Any]] = {
     "snakemake.dag:ScriptProcessor.process_job": _script_checked_once,
     "snakemake.jobs:Job._path_to_source_file": _script_found_once,
     "snakemake.jobs:Job.conda_env_spec": _environment_named_once,
+    "snakemake.iocontainers:AttributeGuard": _made_once,
     "snakemake.output_index:OutputIndex.match_producers": _producers_found_once,
 }
 """What is replaced, as `module:name`, and by what."""
