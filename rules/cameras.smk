@@ -4,7 +4,9 @@
 rule mask_views:
     input:
         photographs=subject_photographs,
+        made=subject_made_photographs,
     output:
+        folder=directory(f"{R}/{{subject}}/masks"),
         masks=f"{R}/{{subject}}/masks/masks.json",
     log:
         f"{R}/logs/{{subject}}/mask_views.log",
@@ -37,6 +39,7 @@ rule mask_views:
 rule estimate_poses:
     input:
         masks=rules.mask_views.output.masks,
+        mask_images=rules.mask_views.output.folder,
         capture=subject_capture,
     output:
         sparse=directory(f"{R}/{{subject}}/poses/sparse"),
@@ -66,10 +69,12 @@ rule estimate_poses:
 rule agree_masks:
     input:
         masks=rules.mask_views.output.masks,
+        mask_images=rules.mask_views.output.folder,
         capture=subject_capture,
         poses=rules.estimate_poses.output.poses,
         sparse=rules.estimate_poses.output.sparse,
     output:
+        folder=directory(f"{R}/{{subject}}/agreed_masks"),
         masks=f"{R}/{{subject}}/agreed_masks/masks.json",
     log:
         f"{R}/logs/{{subject}}/agree_masks.log",
@@ -95,6 +100,7 @@ rule compare_poses:
         poses=rules.estimate_poses.output.poses,
         sparse=rules.estimate_poses.output.sparse,
         rig=rules.synthesize_capture.output.rig,
+        capture=rules.synthesize_capture.output.folder,
     output:
         truth=f"{R}/{{subject}}/poses/truth.json",
     log:
@@ -118,10 +124,12 @@ rule compare_poses:
 rule downscale_views:
     input:
         masks=subject_masks,
+        mask_images=subject_mask_images,
         poses=rules.estimate_poses.output.poses,
         sparse=rules.estimate_poses.output.sparse,
         capture=subject_capture,
     output:
+        folder=directory(f"{R}/{{subject}}/views"),
         cameras=f"{R}/{{subject}}/views/cameras.json",
     log:
         f"{R}/logs/{{subject}}/downscale_views.log",

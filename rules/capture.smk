@@ -3,6 +3,7 @@
 
 rule synthesize_capture:
     output:
+        folder=directory(f"{R}/{{subject}}/capture"),
         rig=f"{R}/{{subject}}/capture/rig.tsv",
     log:
         f"{R}/logs/{{subject}}/synthesize_capture.log",
@@ -28,6 +29,7 @@ rule synthesize_capture:
 rule photograph_true_edits:
     input:
         rig=rules.synthesize_capture.output.rig,
+        capture=rules.synthesize_capture.output.folder,
         cameras=f"{R}/{{subject}}/views/cameras.json",
     output:
         photographs=directory(f"{R}/{{subject}}/true_edits/{{prompt}}"),
@@ -59,6 +61,7 @@ rule develop_photographs:
     input:
         sources=lambda wildcards: plain_files(undeveloped.get(wildcards.subject, ())),
     output:
+        folder=directory(f"{R}/{{subject}}/developed"),
         developed=f"{R}/{{subject}}/developed/developed.json",
     log:
         f"{R}/logs/{{subject}}/develop_photographs.log",

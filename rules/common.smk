@@ -233,13 +233,17 @@ def subject_photographs(wildcards):
     return plain_files(photographs[wildcards.subject])
 
 
+def subject_made_photographs(wildcards):
+    """The folder of the photographs that a rule makes."""
+    made = wildcards.subject not in photographs or undeveloped[wildcards.subject]
+    return subject_folder(wildcards.subject) if made else []
+
+
 def subject_capture(wildcards):
-    """The index of photographs that a rule makes, for rules that read them."""
-    if wildcards.subject in PROCEDURAL:
-        return f"{R}/{wildcards.subject}/capture/rig.tsv"
-    if undeveloped[wildcards.subject]:
-        return f"{R}/{wildcards.subject}/developed/developed.json"
-    return []
+    """The photographs that a rule makes, for rules that read them: their folder and its index."""
+    if not (folder := subject_made_photographs(wildcards)):
+        return []
+    return [folder, subject_photographs(wildcards)]
 
 
 @cache
@@ -257,6 +261,11 @@ def subject_masks(wildcards):
     applies = {"none": False, "made": not given, "all": True}[settings["agreement"]["apply"]]
     folder = "agreed_masks" if is_masked and applies else "masks"
     return f"{R}/{wildcards.subject}/{folder}/masks.json"
+
+
+def subject_mask_images(wildcards):
+    """The folder of the masks that the later stages use."""
+    return str(Path(subject_masks(wildcards)).parent)
 
 
 def subject_splats(wildcards):

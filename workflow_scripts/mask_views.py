@@ -1,6 +1,7 @@
 """Make the foreground mask of every photograph of a subject.
 
-Input:  photographs   the photographs, or the rig.tsv beside them
+Input:  photographs   the photographs, or the index of those that a rule made
+        made          folder of the photographs that a rule made; none for the user's
 Output: masks         masks.json {"steps": [...], "views": {view: {"photograph", "width", "height",
                       "coverage", "flags"}}, "left_out": {view: reason}}; beside it {view}.png,
                       8-bit alpha, upright, full size
@@ -32,12 +33,13 @@ NO_FRAME = "not among the given poses, whose data set brings the masks"
 if __name__ == "__main__":
     with stage(snakemake, index="masks") as log:
         params = snakemake.params
-        listing = find_photographs(params.photographs)
+        folder = snakemake.input.made or params.photographs
+        listing = find_photographs(folder)
         available = listing.files
         if listing.left_out:
             log.warning(
                 "files of %s that are left out: %s",
-                params.photographs,
+                folder,
                 ", ".join(listing.left_out),
             )
         photographs = select_photographs(available, params.orientation)

@@ -60,12 +60,13 @@ def write_manifests(
 
     Args:
         rule: The job's rule.
-        outputs: Files and folders. One that the job did not make is left out.
+        outputs: Files and folders. One that the job did not make is left out, and so is the folder
+            of the index, for which the index stands.
         inputs: What `checked` returned of the job's inputs.
         index: An output that stands for all files of its folder, such as `masks.json`.
     """
     for output in map(Path, outputs):
-        if not output.exists():
+        if not output.exists() or (index and output == Path(index).parent):
             continue
         folder = output.parent
         whole = output == Path(index) if index else False

@@ -121,7 +121,7 @@ def _made_once(slow: type) -> type:
 
     @cache
     def guard_of(name: str) -> Any:
-        guard = object.__new__(slow)
+        guard: Any = object.__new__(slow)
         guard.__init__(name)
         return guard
 
