@@ -7,6 +7,7 @@ CALIBRATED = SUBJECTS if CALIBRATED is None else CALIBRATED
 rule calibrate_metrics:
     input:
         cameras=expand(f"{R}/{{subject}}/views/cameras.json", subject=CALIBRATED),
+        view_images=expand(f"{R}/{{subject}}/views", subject=CALIBRATED),
         renders=expand(f"{R}/{{subject}}/baseline/renders", subject=CALIBRATED),
         depth=expand(f"{R}/{{subject}}/baseline/depth", subject=CALIBRATED),
     output:

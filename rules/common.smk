@@ -146,6 +146,9 @@ except InputError as error:
     # A traceback would hide the message among lines of this file.
     sys.exit(f"Error: {error}")
 
+# Files of the user are read where they lie, also where the results lie in a store.
+SUBJECTS_TABLE, PROMPTS_TABLE, RATINGS = map(local, (SUBJECTS_TABLE, PROMPTS_TABLE, RATINGS))
+
 R = config["results_dir"].rstrip("/")
 SUBJECTS = config["study"]["subjects"]
 PROMPTS = config["study"]["prompts"]
@@ -230,7 +233,7 @@ def subject_photographs(wildcards):
         return f"{R}/{wildcards.subject}/capture/rig.tsv"
     if undeveloped[wildcards.subject]:
         return f"{R}/{wildcards.subject}/developed/developed.json"
-    return plain_files(photographs[wildcards.subject])
+    return local(plain_files(photographs[wildcards.subject]))
 
 
 def subject_made_photographs(wildcards):
@@ -270,14 +273,14 @@ def subject_mask_images(wildcards):
 
 def subject_splats(wildcards):
     """The file of a subject's known splats, if there is one."""
-    return subjects[wildcards.subject].get("splats") or []
+    return local(subjects[wildcards.subject].get("splats") or [])
 
 
 def subject_rig(wildcards):
     """The file with row and column of each view, if there is one."""
     if wildcards.subject in PROCEDURAL:
         return f"{R}/{wildcards.subject}/capture/rig.tsv"
-    return subjects[wildcards.subject].get("rig") or []
+    return local(subjects[wildcards.subject].get("rig") or [])
 
 
 def instruction(subject, prompt):

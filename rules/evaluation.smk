@@ -7,6 +7,7 @@ rule evaluate_baseline:
         splats=rules.train_baseline.output.splats,
         metrics=rules.train_baseline.output.metrics,
         cameras=rules.downscale_views.output.cameras,
+        view_images=rules.downscale_views.output.folder,
     output:
         table=f"{R}/{{subject}}/baseline/evaluation.csv",
         facts=f"{R}/{{subject}}/baseline/evaluation.json",

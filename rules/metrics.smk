@@ -4,6 +4,7 @@
 rule measure_consistency:
     input:
         images=scene_images,
+        view_images=scene_photographs,
         depth=scene_depth,
         cameras=rules.downscale_views.output.cameras,
         adjacency=rules.camera_adjacency.output.adjacency,
@@ -91,7 +92,7 @@ rule summarize:
 
 rule reference_tables:
     input:
-        metrics=HOME / "resources" / "reference" / "thesis_metrics.csv",
+        metrics=local(HOME / "resources" / "reference" / "thesis_metrics.csv"),
     output:
         thresholds="results/reference/tables/thresholds.csv",
         strengths="results/reference/tables/strengths.csv",

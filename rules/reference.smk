@@ -6,7 +6,7 @@ from headstyle.base.study import REFERENCE_FIGURES
 # `snakemake --cores 1 reference_figures`.
 rule reference_figures:
     input:
-        metrics=HOME / "resources" / "reference" / "thesis_metrics.csv",
+        metrics=local(HOME / "resources" / "reference" / "thesis_metrics.csv"),
     output:
         figures=expand(
             "results/reference/plots/{figure}.{kind}",
@@ -35,7 +35,7 @@ rule reference_figures:
 # `snakemake --cores all study_beside_reference`.
 use rule reference_figures as study_beside_reference with:
     input:
-        metrics=HOME / "resources" / "reference" / "thesis_metrics.csv",
+        metrics=local(HOME / "resources" / "reference" / "thesis_metrics.csv"),
         avatars=rules.summarize.output.avatars,
     output:
         figures=expand(

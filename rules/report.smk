@@ -4,8 +4,10 @@
 rule draw_stages:
     input:
         masks=subject_masks,
+        mask_images=subject_mask_images,
         capture=subject_capture,
         cameras=rules.downscale_views.output.cameras,
+        view_images=rules.downscale_views.output.folder,
         renders=rules.train_baseline.output.renders,
         depth=rules.train_baseline.output.depth,
         history=rules.train_baseline.output.history,
@@ -38,6 +40,7 @@ rule draw_stages:
 rule judge_baseline:
     input:
         cameras=rules.downscale_views.output.cameras,
+        view_images=rules.downscale_views.output.folder,
         renders=rules.train_baseline.output.renders,
         history=rules.train_baseline.output.history,
     output:
@@ -63,8 +66,10 @@ rule judge_baseline:
 rule draw_avatars:
     input:
         masks=subject_masks,
+        mask_images=subject_mask_images,
         capture=subject_capture,
         cameras=rules.downscale_views.output.cameras,
+        view_images=rules.downscale_views.output.folder,
         renders=rules.train_baseline.output.renders,
         edits=of_avatars("edits"),
         avatar_renders=of_avatars("renders"),
@@ -136,7 +141,7 @@ rule write_table_pages:
         poses=of_subjects("poses/poses.json"),
         truth=[f"{R}/{subject}/poses/truth.json" for subject in PROCEDURAL],
         baselines=of_subjects("baseline/metrics.json"),
-        study=HOME / "config" / "config.yaml",
+        study=local(HOME / "config" / "config.yaml"),
     output:
         **{name: table_page(name) for name in STUDY_PAGES},
     log:
@@ -285,7 +290,9 @@ rule plot_costs:
 rule explore_subject:
     input:
         masks=subject_masks,
+        mask_images=subject_mask_images,
         cameras=rules.downscale_views.output.cameras,
+        view_images=rules.downscale_views.output.folder,
         adjacency=rules.camera_adjacency.output.adjacency,
         renders=rules.train_baseline.output.renders,
         splats=rules.train_baseline.output.splats,

@@ -16,6 +16,11 @@ def scene_images(wildcards):
     )
 
 
+def scene_photographs(wildcards):
+    """The folder of the photographs that the floor compares."""
+    return f"{R}/{wildcards.subject}/views" if wildcards.scene == "floor" else []
+
+
 def scene_depth(wildcards):
     scene = "baseline" if wildcards.scene == "floor" else wildcards.scene
     return f"{R}/{wildcards.subject}/{scene}/depth"

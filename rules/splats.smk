@@ -4,6 +4,7 @@
 rule train_baseline:
     input:
         cameras=rules.downscale_views.output.cameras,
+        view_images=rules.downscale_views.output.folder,
         known=subject_splats,
     output:
         splats=f"{R}/{{subject}}/baseline/splats.ply",

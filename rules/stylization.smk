@@ -47,6 +47,7 @@ rule check_models:
 rule stylize_avatar:
     input:
         cameras=rules.downscale_views.output.cameras,
+        view_images=rules.downscale_views.output.folder,
         splats=avatar_start_splats,
         renders=avatar_start_renders,
         adjacency=rules.camera_adjacency.output.adjacency,
@@ -90,6 +91,7 @@ rule stylize_avatar:
 rule sweep_strengths:
     input:
         cameras=rules.downscale_views.output.cameras,
+        view_images=rules.downscale_views.output.folder,
         renders=rules.train_baseline.output.renders,
         depth=rules.train_baseline.output.depth,
         adjacency=rules.camera_adjacency.output.adjacency,
