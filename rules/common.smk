@@ -237,13 +237,13 @@ def subject_photographs(wildcards):
 
 
 def subject_made_photographs(wildcards):
-    """The folder of the photographs that a rule makes."""
+    """The folder of the photographs of a subject that brings none."""
     made = wildcards.subject not in photographs or undeveloped[wildcards.subject]
     return subject_folder(wildcards.subject) if made else []
 
 
 def subject_capture(wildcards):
-    """The photographs that a rule makes, for rules that read them: their folder and its index."""
+    """Photographs that are made, not brought: their folder and its index."""
     if not (folder := subject_made_photographs(wildcards)):
         return []
     return [folder, subject_photographs(wildcards)]
