@@ -102,10 +102,10 @@ def test_with_apptainer_a_stage_runs_in_the_image(tmp_path):
     path = [commands, Path(sys.executable).parent, os.environ["PATH"]]
     environment = {"PATH": os.pathsep.join(map(str, path)), "PYTHONPATH": ""}
     told = run_snakemake(tmp_path, *run, "-n", environment=environment, succeeds=False)
-    assert "needs the image headstyle.sif, which is not there; build it" in told
-    (tmp_path / "headstyle.sif").touch()
+    assert "needs the image headstyle-cpu.sif, which is not there; build it" in told
+    (tmp_path / "headstyle-cpu.sif").touch()
     run_snakemake(tmp_path, *run, environment=environment)
     [words] = map(json.loads, log.read_text().splitlines())
-    assert words[-4].endswith("headstyle.sif")
+    assert words[-4].endswith("headstyle-cpu.sif")
     assert words[words.index("--home") + 1] == str(tmp_path)
     assert (tmp_path / "results" / "reference" / "tables" / "thresholds.csv").exists()

@@ -73,12 +73,12 @@ def promise_gpus(workflow: Any) -> None:
 def stage_image(workflow: Any) -> str:
     """The image in which stages run with `--sdm apptainer`: a file, or an address.
 
-    It is `headstyle.sif` in the working folder, unless the variable HEADSTYLE_IMAGE names another.
+    It is `headstyle-cpu.sif` in the working folder, unless the variable HEADSTYLE_IMAGE names another.
 
     Raises:
         ValueError: stages are to run in it, and the file is not there.
     """
-    image = os.environ.get("HEADSTYLE_IMAGE") or "headstyle.sif"
+    image = os.environ.get("HEADSTYLE_IMAGE") or "headstyle-cpu.sif"
     with _relying_on("workflow.deployment_settings.deployment_method"):
         methods = [str(method) for method in workflow.deployment_settings.deployment_method]
     if "apptainer" in methods and "://" not in image and not Path(image).is_file():
