@@ -23,9 +23,12 @@ from headstyle.editing.registry import editing_settings, knob_settings
 
 Row = dict[str, str]
 
+# libyaml, where it is there, takes a tenth of the time.
+_SAFE_LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 RESERVED_SUBJECTS = (
     *("logs", "benchmarks", "tables", "plots", "foreign", "calibration", "downloads"),
-    *("calibration_trained", "metric_kit", "models", "reference", "leaderboard", "benchmark"),
+    *("calibration_trained", "metric_kit", "models", "reference", "leaderboard"),
 )
 """Folders of the results that belong to no subject."""
 RESERVED_PROMPTS = ("none", "photographs", "renders")
@@ -245,8 +248,8 @@ def check_selection(key: str, chosen: Sequence[str], known: Collection[str], whe
 
 
 def _read_own(path: str | Path) -> dict[str, Any]:
-    """Read a YAML file of headstyle's own: by libyaml where it is there, in a tenth of the time."""
-    return dict(yaml.load(Path(path).read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+    """Read a YAML file of headstyle's own."""
+    return dict(yaml.load(Path(path).read_bytes(), Loader=_SAFE_LOADER))
 
 
 def _keys_twice(node: yaml.Node | None, seen: set[int]) -> Iterator[tuple[yaml.ScalarNode, str]]:

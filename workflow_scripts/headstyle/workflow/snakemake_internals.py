@@ -73,7 +73,8 @@ def promise_gpus(workflow: Any) -> None:
 def stage_image(workflow: Any) -> str:
     """The image in which stages run with `--sdm apptainer`: a file, or an address.
 
-    It is `headstyle-cpu.sif` in the working folder, unless the variable HEADSTYLE_IMAGE names another.
+    It is `headstyle-cpu.sif` in the working folder, unless the variable HEADSTYLE_IMAGE names
+    another.
 
     Raises:
         ValueError: stages are to run in it, and the file is not there.

@@ -2,7 +2,8 @@
 
 Every kind has its own unit: color and detail are in ΔE, place is in percent of the head's size,
 sharpness is a log ratio of local contrasts, and strength is a fraction of the edit. Each is a mean
-over the pixels, place the quadratic mean, strength one number per pair. The units do not depend on how much texture an edit has, so that prompts can be compared.
+over the pixels, place the quadratic mean; strength is one number per pair. The units do not depend
+on how much texture an edit has, so that prompts can be compared.
 
 The unedited views disagree too, as depth is not exact and skin shines. That is no fault of the
 edit. So each pixel's disagreement is a vector, and only its distance counts from the line segment
