@@ -47,3 +47,42 @@ rule map_inconsistency:
         "Mapping where the views of {wildcards.subject}, {wildcards.avatar}, disagree"
     script:
         "../workflow_scripts/map_inconsistency.py"
+
+
+# `snakemake --cores all decompose_avatars`.
+rule decompose_avatars:
+    input:
+        cameras=of_subjects("views/cameras.json"),
+        view_images=of_subjects("views"),
+        adjacency=of_subjects("adjacency.csv"),
+        baselines=of_subjects("baseline/renders"),
+        depth=of_subjects("baseline/depth"),
+        renders=expand(f"{R}/{{s}}/avatars/{{avatar}}/renders", s=SUBJECTS, avatar=AVATARS),
+        edits=expand(f"{R}/{{s}}/avatars/{{avatar}}/edits", s=SUBJECTS, avatar=AVATARS),
+        kinds=expand(
+            f"{R}/{{s}}/avatars/{{avatar}}/consistency/kinds.npz", s=SUBJECTS, avatar=AVATARS
+        ),
+    output:
+        table=f"{R}/tables/decomposition.csv",
+        page=f"{R}/plots/decomposition.html",
+    log:
+        f"{R}/logs/decompose_avatars.log",
+    benchmark:
+        f"{R}/benchmarks/decompose_avatars.tsv"
+    conda:
+        "../envs/calibration.yaml"
+    threads: available_cores(workflow)
+    resources:
+        gpu=1,
+        mem_mb=needs.memory(2_500, images=12),
+        runtime=needs.minutes(60, per_megapixel=3),
+    params:
+        prompts=PROMPTS,
+        strengths=STRENGTHS,
+        metrics=MEASURED,
+        assets=page_assets(),
+        library=library_digest("decompose_avatars"),
+    message:
+        "Decomposing what the edits of the avatars disagree in"
+    script:
+        "../workflow_scripts/decompose_avatars.py"

@@ -23,7 +23,7 @@ ALLOWED = {
     "editing": ["base"],
     "avatars": ["base", "rendering", "losses", "training", "editing"],
     "consistency": ["base", "importers", "rendering", "losses", "training"],
-    "evaluation": ["base", "rendering", "losses"],
+    "evaluation": ["base", "rendering", "losses", "consistency"],
     "report": ["base", "importers", "rendering", "consistency"],
     "exporters": ["base", "importers", "rendering"],
     "inspection": ["base", "importers", "posing", "rendering", "report", "exporters"],

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from headstyle.base.cameras import Cameras, read_cameras
 from headstyle.base.devices import keep_freed_memory
-from headstyle.base.images import RgbaImage, read_rgba, read_views
+from headstyle.base.images import RgbaImage, last_edits, read_views
 from headstyle.base.progress import progress
 from headstyle.base.study import BASELINE
 from headstyle.base.tables.frames import write_table
@@ -29,18 +29,6 @@ from headstyle.workflow.stage import stage
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
-
-
-def last_edits(folder: Path, cameras: Cameras) -> list[RgbaImage]:
-    """The last edit of each view; with some schedules a cycle edits a single one."""
-    cycles = sorted(folder.glob("cycle*"), key=lambda path: int(path.name.removeprefix("cycle")))
-    found = {
-        view: path / f"{view}.png"
-        for path in cycles
-        for view in cameras.names
-        if (path / f"{view}.png").is_file()
-    }
-    return [read_rgba(found[view]) for view in cameras.names]
 
 
 def shown(

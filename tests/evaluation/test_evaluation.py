@@ -8,7 +8,7 @@ from analytic import cameras_around
 from ball import make_ball
 from headstyle.base.embedded import embedded_file
 from headstyle.base.files import write_json
-from headstyle.base.images import write_image
+from headstyle.base.images import last_edits, write_image
 from headstyle.evaluation.scores import (
     REGIONS,
     SCORES,
@@ -21,8 +21,6 @@ from headstyle.evaluation.tables import summarize_evaluations
 from headstyle.evaluation.true_edits import score_against_truth
 from headstyle.losses.lpips_networks import load_mini
 from headstyle.rendering.splats import splats_from_points, write_ply
-
-from workflow_scripts.compare_true_edits import last_edits
 
 SIZE = 64
 BLACK, WHITE = np.zeros(3, np.float32), np.ones(3, np.float32)

@@ -85,6 +85,23 @@ def read_views(folder: str | Path, cameras: Cameras) -> list[RgbaImage]:
     return views
 
 
+def last_edits(folder: str | Path, cameras: Cameras) -> list[RgbaImage]:
+    """The last edit of each view, from `cycle{k}/{view}.png`.
+
+    With some schedules a cycle edits a single view.
+    """
+    cycles = sorted(
+        Path(folder).glob("cycle*"), key=lambda path: int(path.name.removeprefix("cycle"))
+    )
+    found = {
+        view: path / f"{view}.png"
+        for path in cycles
+        for view in cameras.names
+        if (path / f"{view}.png").is_file()
+    }
+    return [read_rgba(found[view]) for view in cameras.names]
+
+
 def to_linear(srgb: NDArray[Any]) -> NDArray[np.float32]:
     """Linear light of sRGB values in [0, 1] (IEC 61966-2-1)."""
     return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4).astype(

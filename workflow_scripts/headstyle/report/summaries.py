@@ -51,6 +51,14 @@ PAGES = {
         "Only procedural heads have a true edit. Unedited renders say what doing nothing scores.",
         "No prompt of this run has a true edit.",
     ),
+    "decomposition": (
+        "Where the disagreement went",
+        "How much the last edits of an avatar disagree with each other, how much of them its "
+        "splats left out, and how much still shows between its renders. Each has the mean number "
+        "of steps, the kind of disagreement with the most steps, and the headline score. Splats "
+        "average what disagrees: what they leave out is mostly sharpness and detail.",
+        "This run has no avatars.",
+    ),
     "poses": (
         "Camera poses",
         "Result of structure from motion per subject. Procedural heads also have the errors of the "
