@@ -47,7 +47,7 @@ if __name__ == "__main__":
             unedited=paths.get("unedited"),
             splats=paths.get("splats"),
             instruction=params.instruction,
-            captions=tuple(texts) if (texts := params.get("captions")) else None,
+            captions=tuple(params.captions) if params.captions else None,
         )
         pairs, views, kinds = measure_with_kinds(
             comparison,

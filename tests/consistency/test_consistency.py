@@ -336,7 +336,11 @@ def measure(
         ),
         output=Files(**files, kinds=folder / scene / "kinds.npz"),
         params=SimpleNamespace(
-            labels=labels, metrics=dict(SETTINGS) | changes, instruction=None, seed=0
+            labels=labels,
+            metrics=dict(SETTINGS) | changes,
+            instruction=None,
+            captions=None,
+            seed=0,
         ),
         wildcards=Files(subject="A", scene=scene),
         log=[str(folder / "log.txt")],

@@ -220,7 +220,7 @@ def photograph_folder(tmp_path, orientation=None):
 def mask_stage(tmp_path, folder, given="", settings=SETTINGS, succeeds=True, go_on=None, poses=""):
     return run_stage(
         "mask_views",
-        {"photographs": []},
+        {"photographs": [], "made": []},
         {"masks": tmp_path / "masks" / "masks.json"},
         {
             "photographs": folder,

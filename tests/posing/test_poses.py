@@ -413,7 +413,7 @@ def test_poses_of_a_procedural_head_match_its_true_cameras(tmp_path):
     masks = {"steps": ["chroma_key"], "chroma_key": key, "min_coverage": 0.005}
     run_stage(
         "mask_views",
-        {"photographs": rig},
+        {"photographs": rig, "made": []},
         {"masks": tmp_path / "masks" / "masks.json"},
         {
             "photographs": rig.parent,
