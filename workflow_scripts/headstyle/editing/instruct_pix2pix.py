@@ -16,6 +16,7 @@ import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
+from transformers import logging as transformers_logging
 
 from headstyle.base.errors import InputError, first_line
 from headstyle.base.images import RgbaImage
@@ -362,6 +363,8 @@ def load_part(part: Any, folder: Path, **options: Any) -> Any:
     Raises:
         InputError: the folder holds something else.
     """
+    # These parts load in seconds. A bar of their tensors would stand between the run's lines.
+    transformers_logging.disable_progress_bar()
     try:
         return part.from_pretrained(folder, local_files_only=True, **options)
     except Exception as error:
