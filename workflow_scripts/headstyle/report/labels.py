@@ -27,7 +27,7 @@ class Label:
 
 METRICS = {
     "headline": Label(
-        "Headline score", "0–1", "1: as consistent as the baseline; 0: as shuffled views", True
+        "Headline score", "0–1", "1: as consistent as the baseline; shuffled views: about 0.1", True
     ),
     "rmse": Label("RMSE", "0–1", "root mean square difference of the colors (0–1) after warping"),
     "ciede2000": Label("CIEDE2000", "ΔE", "mean perceptual color difference; 1 is just noticeable"),

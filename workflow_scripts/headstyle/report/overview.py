@@ -28,8 +28,8 @@ _LOW_IS_NOT_YET_GOOD = (
 )
 _HEADLINE = (
     "Compare avatars by the headline score, also those of different prompts. 1 means as consistent "
-    "as the baseline, 0 as shuffled views. Look at the strength of the edit too: an avatar that "
-    "was hardly edited is also consistent."
+    "as the baseline; shuffled views score about 0.1. Look at the strength of the edit too: an "
+    "avatar that was hardly edited is also consistent."
 )
 _BESIDE = ("edit_strength", "sharpness")
 """Columns beside the metrics, because unedited and blurred avatars are consistent too."""
