@@ -4,18 +4,16 @@ After Haque et al., "Instruct-NeRF2NeRF: Editing 3D Scenes with Instructions", I
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from headstyle.consistency.metrics.base import Metric
 from headstyle.consistency.pairs import PairBatch, Scene
-from headstyle.consistency.parts.clip import Clip, clip_files, download_clip
+from headstyle.consistency.parts.clip_metric import ClipMetric
 
 
-class ClipConsistency(Metric):
+class ClipConsistency(ClipMetric):
     """cos(E(e_t) − E(o_t), E(e_s) − E(o_s)) of target t and source s.
 
     E is CLIP's image embedding of unit length, e the edited and o the unedited view. Both are on
@@ -23,22 +21,10 @@ class ClipConsistency(Metric):
     """
 
     name = "clip_consistency"
-    units = "cosine, −1 to 1"
-    direction = "higher"
-    warp = "corrected"
 
     def __init__(self, settings: Mapping[str, Any], device: torch.device) -> None:
         super().__init__(settings, device)
-        self._clip = Clip.of(settings, device)
         self._directions: Tensor | None = None
-
-    @classmethod
-    def weights(cls, settings: Mapping[str, Any]) -> list[Path]:
-        return clip_files(settings.get("clip_model"), settings.get("clip_revision"))
-
-    @classmethod
-    def download(cls, settings: Mapping[str, Any]) -> list[Path]:
-        return download_clip(settings["clip_model"], settings.get("clip_revision"))
 
     def prepare(self, scene: Scene) -> None:
         self._directions = self._clip.edit_directions(scene)
