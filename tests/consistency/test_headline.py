@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from analytic import cameras_around, photograph
+from analytic import cameras_around, photograph, spots
 from headstyle.consistency.metrics.headline import HALF_STEPS, STEPS, headline
 from headstyle.consistency.pair_batches import make_scene
 from headstyle.consistency.parts.disagreement import TERMS, disagreement_maps, disagreements
@@ -21,13 +21,6 @@ from skimage.color import lab2rgb, rgb2lab
 
 CPU = torch.device("cpu")
 SETTINGS = {"names": ["headline"]}
-
-
-def spots(points):
-    """A texture with many distinct corners."""
-    draw = np.random.default_rng(0)
-    waves = np.sin(points @ draw.normal(0, 14, (3, 24)) + draw.uniform(0, 6, 24))
-    return np.clip(0.5 + 0.05 * waves @ draw.normal(0, 1, (24, 3)), 0, 1)
 
 
 @pytest.fixture(scope="module")

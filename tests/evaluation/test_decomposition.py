@@ -3,19 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from analytic import cameras_around, photograph
+from analytic import cameras_around, photograph, spots
 from headstyle.evaluation.decomposition import Rig, kinds_between, kinds_left_out, part_of
 from scipy.ndimage import gaussian_filter
 
 PAIRS = [(0, 1), (1, 2)]
 SETTINGS = {"depth_jump": 0.03, "depth_tolerance": 0.01, "round_trip_px": 2.0}
-
-
-def spots(points):
-    """A texture with many distinct corners."""
-    draw = np.random.default_rng(0)
-    waves = np.sin(points @ draw.normal(0, 14, (3, 24)) + draw.uniform(0, 6, 24))
-    return np.clip(0.5 + 0.05 * waves @ draw.normal(0, 1, (24, 3)), 0, 1)
 
 
 @pytest.fixture(scope="module")

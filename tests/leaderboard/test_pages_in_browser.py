@@ -11,25 +11,10 @@ from headstyle.leaderboard.ranking import Resampling, rank
 from headstyle.leaderboard.ratings.answers import read_answers
 from headstyle.leaderboard.ratings.page import Item, ratings_page
 
-CHROMIUM = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
 SQUARE = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' width='2' height='3'%3E"
     "%3Crect width='2' height='3' fill='{}'/%3E%3C/svg%3E"
 )
-
-
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'"
-    )
-    binary = next((path for path in CHROMIUM if Path(path).exists()), None)
-    if binary is None:
-        pytest.skip("no Chromium at " + " or ".join(CHROMIUM) + ": apt-get install chromium")
-    with sync_api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=binary, args=["--no-sandbox"])
-        yield running
-        running.close()
 
 
 def opened(browser, path: Path, width: int = 1400):

@@ -73,3 +73,10 @@ def card_before_wall(center: NDArray, directions: NDArray) -> NDArray:
 def red_card_blue_wall(points: NDArray) -> NDArray:
     """Color of `card_before_wall`."""
     return np.where(points[..., 2:] < 0, (1.0, 0, 0), (0, 0, 1.0))
+
+
+def spots(points):
+    """A texture with many distinct corners."""
+    draw = np.random.default_rng(0)
+    waves = np.sin(points @ draw.normal(0, 14, (3, 24)) + draw.uniform(0, 6, 24))
+    return np.clip(0.5 + 0.05 * waves @ draw.normal(0, 1, (24, 3)), 0, 1)

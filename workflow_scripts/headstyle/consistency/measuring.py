@@ -137,7 +137,7 @@ def measure_with_kinds(
     """
     names = settings["names"]
     metrics = load_metrics(settings, torch.device(best_device()))
-    pairs = _score(comparison, comparison.images, settings, metrics)
+    pairs = score_images(comparison, comparison.images, settings, metrics)
     kinds = next((metric.kinds for metric in metrics if isinstance(metric, Headline)), {})
     # Networks take memory, and the ceiling loads those that it needs.
     del metrics
@@ -168,7 +168,7 @@ def ceiling(comparison: Comparison, settings: Mapping[str, Any], seed: int) -> p
     foreground = [image[..., 3] > settings["foreground_alpha"] for image in images]
     names = [name for name in settings["names"] if metric_class(name).has_ceiling]
     shuffled = shuffled_images(images, foreground, seed)
-    return _score(comparison, shuffled, {**settings, "names": names})
+    return score_images(comparison, shuffled, {**settings, "names": names})
 
 
 def remarks(pairs: pd.DataFrame, views: pd.DataFrame, min_overlap: float) -> list[str]:
@@ -205,12 +205,13 @@ def _folder(path: str | Path) -> Path:
     return Path(path) if Path(path).is_dir() else Path(path).parent
 
 
-def _score(
+def score_images(
     comparison: Comparison,
     images: Sequence[Any],
     settings: Mapping[str, Any],
     metrics: Sequence[Metric] | None = None,
 ) -> pd.DataFrame:
+    """The table of `scoring.score` of images in the place of a comparison's own."""
     return score(
         images,
         comparison.depths,

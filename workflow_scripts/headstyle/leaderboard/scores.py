@@ -12,8 +12,7 @@ from headstyle.base.cameras import read_cameras
 from headstyle.base.errors import InputError
 from headstyle.base.images import RgbaImage, read_views
 from headstyle.consistency.edit_strength import edit_strength
-from headstyle.consistency.measuring import read_comparison
-from headstyle.consistency.scoring import score
+from headstyle.consistency.measuring import read_comparison, score_images
 from headstyle.evaluation.scores import Networks
 from headstyle.evaluation.true_edits import score_against_truth
 
@@ -68,17 +67,7 @@ def score_scene(
     )
     assert comparison.unedited is not None
     images = with_foreground(comparison.images, comparison.unedited)
-    pairs = score(
-        images,
-        comparison.depths,
-        comparison.cameras,
-        comparison.pairs,
-        unedited=comparison.unedited,
-        splats=comparison.splats,
-        instruction=comparison.instruction,
-        captions=comparison.captions,
-        settings=settings,
-    )
+    pairs = score_images(comparison, images, settings)
     views = edit_strength(
         images, comparison.unedited, comparison.cameras, settings["foreground_alpha"]
     )
