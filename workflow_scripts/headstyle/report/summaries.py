@@ -55,8 +55,7 @@ PAGES = {
         "Where the disagreement went",
         "How much the last edits of an avatar disagree with each other, how much of them its "
         "splats left out, and how much still shows between its renders. Each has the mean number "
-        "of steps, the kind of disagreement with the most steps, and the headline score. Splats "
-        "average what disagrees: what they leave out is mostly sharpness and detail.",
+        "of steps, the kind of disagreement with the most steps, and the headline score.",
         "This run has no avatars.",
     ),
     "poses": (

@@ -12,12 +12,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from headstyle.base.cameras import Cameras
 from headstyle.base.devices import use_threads
 from headstyle.base.files import read_json, whole_file, write_json
-from headstyle.base.images import RgbaImage
 from headstyle.base.tables.frames import write_table
 from headstyle.calibration.cases import Case
 from headstyle.calibration.kit.folders import (
@@ -40,11 +37,10 @@ from headstyle.calibration.kit.items import (
 from headstyle.calibration.kit.readme import README
 from headstyle.calibration.trained.avatars import Baseline, rendered, train_avatar, train_baseline
 from headstyle.calibration.trained.cases import NO_TRAP, TRAPS, TRUE_EDITS, Rung, TrainedScene, Trap
-from headstyle.calibration.trained.making import distance_to_truth
+from headstyle.calibration.trained.making import distance_to_truth, rendered_anew
 from headstyle.calibration.traps import TRAPS as IMAGE_TRAPS
 from headstyle.calibration.traps import compared_pairs
 from headstyle.consistency.scoring import score, view_means
-from headstyle.rendering.renderer import render_views
 
 logger = logging.getLogger("headstyle.calibration")
 
@@ -153,7 +149,7 @@ def _trained(
     images, unedited, depths = rendered(splats, cameras), baseline.renders, baseline.depths
     truth = distance_to_truth(images, views.edited) if trap.frames == 1 else {}
     if trap.frames != 1:
-        unedited, depths = _rendered_anew(baseline, cameras)
+        unedited, depths = rendered_anew(baseline, cameras)
     kept = range(0, len(cameras), trap.every_view)
     pairs = [
         (cameras.names[target], cameras.names[source])
@@ -168,14 +164,6 @@ def _trained(
         pairs,
     )
     return shown, truth
-
-
-def _rendered_anew(
-    baseline: Baseline, cameras: Cameras
-) -> tuple[tuple[RgbaImage, ...], tuple[NDArray[np.float32], ...]]:
-    found = [(image, median) for _, image, median, _ in render_views(baseline.splats, cameras)]
-    images, depths = zip(*found, strict=True)
-    return images, depths
 
 
 def _left(items: Iterator[Item], names: Mapping[Item, str], folder: Path) -> list[Item]:

@@ -84,7 +84,7 @@ def make_rung(
     cameras = scene.settings.rig.cameras(trap.frames)
     images, unedited, depths = rendered(splats, cameras), baseline.renders, baseline.depths
     if trap.frames != 1:
-        unedited, depths = _rendered_anew(baseline, cameras)
+        unedited, depths = rendered_anew(baseline, cameras)
     if pictures is not None:
         _save_pictures(images, pictures / scene.name / f"{rung.name}.webp")
     kept = list(range(0, len(cameras), trap.every_view))
@@ -159,9 +159,10 @@ def _scores(
     return {name: float(means[name].mean()) for name in settings["names"]}
 
 
-def _rendered_anew(
+def rendered_anew(
     baseline: Baseline, cameras: Cameras
 ) -> tuple[tuple[RgbaImage, ...], tuple[NDArray[np.float32], ...]]:
+    """The baseline's renders and depths for other cameras."""
     found = [(image, median) for _, image, median, _ in render_views(baseline.splats, cameras)]
     images, depths = zip(*found, strict=True)
     return images, depths
