@@ -9,7 +9,7 @@ many iterations, and is scored on the same held-out views (every 8th) over their
 black, in the middle and at the end. `plain` has the settings of gsplat's example trainer
 (plain_trainer.py), `plain_fused` also our kernels for its loss; `ours` are those of
 config/config.yaml; the others change one of them (`batch2` sees two views in each of half as many
-iterations). With exposures, `exposed` scores held-out views with the exposure predicted from the
+iterations; `half`, `third` and `quarter` are the whole schedule in fewer iterations). With exposures, `exposed` scores held-out views with the exposure predicted from the
 training views around them. Clocks stop while views are scored. Without
 `--views` a procedural head is photographed first; a folder that does not exist yet is filled with
 its views. `--adjacency` times iterations as avatars have them: 9 views of 512 x 765 px and 200,000
@@ -100,9 +100,14 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "noalpha": {"alpha_weight": 0.0},
     "coarse": {"refine": {"densify_gradient": 0.0016}},
     "selection": {"selection_every": 8},
+    "half": {},
+    "third": {},
+    "quarter": {},
 }
 # Views of an iteration; as many fewer iterations see them.
 BATCHES = {"batch2": 2}
+# The whole schedule in so many times fewer iterations, one view in each.
+SHORTER = {"half": 2, "third": 3, "quarter": 4}
 KEYS = ("heldout_psnr", "heldout_ssim", "heldout_psnr_corrected", "psnr")
 EXPOSED = ("heldout_psnr_exposed", "heldout_ssim_exposed")
 BARS = "bars: PSNR >= plain - 0.05 dB, SSIM >= plain - 0.002, wall <= 0.5 of plain"
@@ -291,11 +296,11 @@ def measured(name: str, views: Views, options: argparse.Namespace) -> Row:
         settings = settings_of(changes, options.iterations)
         if name == "ours" and options.profile:
             run = partial(run, profile=True)
-        return run(views, settings if batch == 1 else faster(settings, batch), options.device)
+        return run(views, faster(settings, SHORTER.get(name, batch)), options.device)
 
 
 def faster(settings: TrainingSettings, times: int) -> TrainingSettings:
-    """The same schedule in so many times fewer iterations."""
+    """The same schedule in so many times fewer iterations; 1 leaves it as it is."""
     refine = settings.refine
     assert refine is not None
     names = ("start", "stop", "every", "reset_opacity_every")
