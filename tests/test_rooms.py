@@ -24,6 +24,10 @@ ALLOWED = {
     "avatars": ["base", "rendering", "losses", "training", "editing"],
     "consistency": ["base", "importers", "rendering", "losses", "training"],
     "evaluation": ["base", "rendering", "losses", "consistency"],
+    "rigged": [
+        *("base", "capture", "importers", "rendering", "losses", "training", "editing", "avatars"),
+        *("consistency", "evaluation"),
+    ],
     "report": ["base", "importers", "rendering", "consistency"],
     "exporters": ["base", "importers", "rendering"],
     "inspection": ["base", "importers", "posing", "rendering", "report", "exporters"],

@@ -87,7 +87,7 @@ def pixel_rays(pixels: NDArray[np.float64], intrinsics: NDArray[np.float64]) -> 
     return rays
 
 
-def _check_name(name: str) -> None:
+def check_view_name(name: str) -> None:
     """Raise a ValueError where files called as a view would lie outside of their folder."""
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\0" in name or not path.name:
@@ -120,7 +120,7 @@ def read_cameras(path: str | Path) -> Cameras:
     try:
         views = content["views"]
         for view in views:
-            _check_name(view["name"])
+            check_view_name(view["name"])
         return Cameras(
             names=tuple(view["name"] for view in views),
             sizes=np.array([(view["width"], view["height"]) for view in views], dtype=np.int64),
