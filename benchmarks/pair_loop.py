@@ -47,8 +47,8 @@ def nearest_pairs(cameras: Cameras, neighbors: int) -> list[tuple[str, str]]:
     return [(names[i], names[j]) for i, row in enumerate(order) for j in row]
 
 
-def photograph(cameras: Cameras, noise: float = 0.03) -> Views:
-    """RGBA images and depth of the ellipsoids, each view with noise of its own."""
+def photograph(cameras: Cameras, noise: float = 0.03, seed: int = 0) -> Views:
+    """RGBA images and depth of the ellipsoids, each view with noise of its own, from `seed` on."""
     images, depths = [], []
     for view in range(len(cameras)):
         width, height = cameras.sizes[view]
@@ -68,7 +68,7 @@ def photograph(cameras: Cameras, noise: float = 0.03) -> Views:
         points = 60 * (cameras.centers[view] + depth[..., None] * rays)
         waves = [points @ w for w in ((3, 1, 2), (-1, 4, 1), (2, -2, 3))]
         colors = 0.5 + 0.35 * np.sin(np.stack(waves, -1) + np.arange(3))
-        colors += noise * np.random.default_rng(view).normal(size=colors.shape)
+        colors += noise * np.random.default_rng(seed + view).normal(size=colors.shape)
         # As renders are stored.
         colors = np.rint(255 * np.clip(colors, 0, 1)) / 255
         images.append(np.dstack([colors * seen[..., None], seen]).astype(np.float32))
