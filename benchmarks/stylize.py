@@ -123,9 +123,39 @@ def throughput(size: Size, compile: str, variant: str = "base") -> dict[str, Any
     return row | {"peak_gb": peak_gb(size.device)}
 
 
+APPROXIMATIONS = {
+    "exact": ("ddim", 20, 1),
+    "guidance at every 2nd step": ("ddim", 20, 2),
+    "guidance at every 4th step": ("ddim", 20, 4),
+    "dpm_solver, 10 steps": ("dpm_solver", 10, 1),
+    "dpm_solver, 10 steps, guidance at every 2nd step": ("dpm_solver", 10, 2),
+    "dpm_solver, 10 steps, guidance at every 5th step": ("dpm_solver", 10, 5),
+}
+"""Solver, steps, and steps from one full guidance to the next."""
+
+
+def part_approximations(size: Size, options: Options) -> Rows:
+    """Images per second of cheaper edits. approximate_edits.py says how far they are from exact."""
+    torch.compiler.reset()
+    editor = make_editor(size, "never" if size.toy else options.compile[-1])
+    for name, (solver, steps, every) in APPROXIMATIONS.items():
+        editor.solver, editor.guidance_every = solver, every
+        editor.diffusion_steps = size.steps if size.toy else steps
+        # The first pass compiles for shapes that were not seen before.
+        editor.edit(random_views(size, size.views, 0), INSTRUCTION)
+        repeats = [random_views(size, size.views, 1 + i) for i in range(1 if size.toy else 2)]
+        started = synchronized(size.device)
+        for views in repeats:
+            editor.edit(views, INSTRUCTION)
+        seconds = synchronized(size.device) - started
+        yield {name: {"images_per_second": len(repeats) * size.views / seconds}}
+    yield {"peak_gb": peak_gb(size.device)}
+
+
 PARTS: dict[str, Callable[[Size, argparse.Namespace], Rows]] = {
     "loop": part_loop,
     "throughput": part_throughput,
+    "approximations": part_approximations,
     "profile": part_profile,
     "attention": part_attention,
     "variants": part_variants,
@@ -188,9 +218,14 @@ def main() -> None:
     parser.add_argument("--variants", nargs="+", default=["base", "cdt"])
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument(
-        "--compile", nargs="+", choices=["never", "always", "max"], default=["never", "always"]
+        "--compile",
+        nargs="+",
+        choices=["never", "blocks", "always", "max"],
+        default=["never", "blocks", "always"],
     )
-    parser.add_argument("--job-compile", choices=["auto", "never", "always"], default="auto")
+    parser.add_argument(
+        "--job-compile", choices=["auto", "never", "blocks", "always"], default="auto"
+    )
     parser.add_argument("--into", action="store_true", help="keep the other parts of --json's file")
     options = parser.parse_args()
     options.deadline = time.monotonic() + 60 * options.minutes

@@ -9,12 +9,12 @@ many iterations, and is scored on the same held-out views (every 8th) over their
 black, in the middle and at the end. `plain` has the settings of gsplat's example trainer
 (plain_trainer.py), `plain_fused` also our kernels for its loss; `ours` are those of
 config/config.yaml; the others change one of them (`batch2` sees two views in each of half as many
-iterations; `half`, `third` and `quarter` are the whole schedule in fewer iterations). With exposures, `exposed` scores held-out views with the exposure predicted from the
-training views around them. Clocks stop while views are scored. Without
-`--views` a procedural head is photographed first; a folder that does not exist yet is filled with
-its views. `--adjacency` times iterations as avatars have them: 9 views of 512 x 765 px and 200,000
-splats. What comes first is short; the file is written after each part, and a part that fails does
-not keep the others from running.
+iterations; `half`, `third` and `quarter` are the whole schedule in fewer iterations). With
+exposures, `exposed` scores held-out views with the exposure predicted from the training views
+around them. Clocks stop while views are scored. Without `--views` a procedural head is photographed
+first; a folder that does not exist yet is filled with its views. `--adjacency` times iterations as
+avatars have them: 9 views of 512 x 765 px and 200,000 splats. What comes first is short; the file
+is written after each part, and a part that fails does not keep the others from running.
 """
 
 import argparse

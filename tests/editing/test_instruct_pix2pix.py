@@ -107,6 +107,22 @@ def test_predictions_that_cancel_out_are_not_computed(
     np.testing.assert_allclose(edited, with_all_three, atol=1e-4)
 
 
+def test_a_full_guidance_at_some_steps_edits_about_the_same_with_fewer_predictions(
+    folder, monkeypatch
+):
+    edits, rows = {}, {}
+    for every in (1, 2, 8):
+        editor = make_editor(settings(folder, diffusion_steps=8, guidance_every=every), "cpu")
+        seen, run = rows.setdefault(every, []), editor._run_unet
+        monkeypatch.setattr(
+            editor, "_run_unet", lambda x, *rest, s=seen, run=run: s.append(len(x)) or run(x, *rest)
+        )
+        [edits[every]] = editor.edit(VIEWS[:1], INSTRUCTION)
+    assert rows == {1: [3] * 8, 2: [3, 1] * 4, 8: [3] + [1] * 7}
+    near, far = (np.abs(edits[every] - edits[1]).mean() for every in (2, 8))
+    assert 0 < near < far < 0.05
+
+
 def test_there_is_one_instruction_for_all_views_or_one_for_each(editor):
     with pytest.raises(ValueError, match="2 instructions for 4 views"):
         editor.edit(VIEWS, [INSTRUCTION, INSTRUCTION])

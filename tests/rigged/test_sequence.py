@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-from PIL import Image
-
 from headstyle.base.cameras import Cameras
 from headstyle.base.errors import InputError
 from headstyle.rigged.sequence import (
@@ -14,6 +12,7 @@ from headstyle.rigged.sequence import (
     read_sequence,
     write_sequence,
 )
+from PIL import Image
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from headstyle.base.images import RgbaImage
 from headstyle.editing import acceleration
 from headstyle.editing.base import Instruction, View, one_each
 from headstyle.editing.coder import ImageCoder, downloaded
+from headstyle.editing.guidance import PREDICTIONS, Guidance, used_predictions
 from headstyle.editing.memory import (
     GIB,
     DeviceMemory,
@@ -72,6 +73,8 @@ class InstructPix2Pix:
     """Color behind the head during the edit, sRGB in [0, 1]."""
     solver: str = "ddim"
     """One of `solvers.SOLVERS`."""
+    guidance_every: int = 1
+    """Steps from one full guidance to the next; above 1 it is approximated."""
     model: str = ""
     """Name of the model, for `describe`."""
     revision: str | None = None
@@ -122,6 +125,7 @@ class InstructPix2Pix:
             batch_size=editing.get("batch_size"),
             background=tuple(editing["background"]),
             solver=editing.get("solver", "ddim"),
+            guidance_every=editing.get("guidance_every", 1),
             model=model,
             revision=revision,
             compile=editing.get("compile", "never"),
@@ -150,6 +154,7 @@ class InstructPix2Pix:
             "license": self.license,
             "diffusion_steps": self.diffusion_steps,
             "solver": self.solver,
+            "guidance_every": self.guidance_every,
             "negative_prompt": self.negative_prompt,
             "background": list(self.background),
             "dtype": str(self.unet.dtype).removeprefix("torch."),
@@ -312,46 +317,36 @@ class InstructPix2Pix:
     def _guided(
         self, condition: Tensor, texts: Tensor, instructions: Sequence[Instruction]
     ) -> Callable[[Tensor, Tensor], Tensor]:
-        """The prediction ε(∅,∅) + s_I (ε(I,∅) − ε(∅,∅)) + s_P (ε(I,P) − ε(I,∅)) at a time step.
+        """A function of latents and time steps that returns the guided prediction.
 
-        Brooks et al. 2023, eq. 3. One call of the UNet computes the three predictions. Those that
-        cancel out for all views are left out: ε(∅,∅) at s_I = 1, ε(I,∅) at s_P = s_I, ε(I,P) at
-        s_P = 0.
+        One call of the UNet computes all predictions that a step needs.
         """
         used = self._used_predictions(instructions)
-        # A prediction that cancels out may have any value. A copy of its neighbor cancels exactly.
-        places = [used.index(min(used, key=lambda known: abs(known - i))) for i in range(3)]
-        all_three = (condition, condition, torch.zeros_like(condition))
-        conditions = torch.cat([all_three[i] for i in used])
-        texts = torch.cat([texts.chunk(3)[i] for i in used])
         guidances = [[i.text_guidance, i.image_guidance] for i in instructions]
-        scales = sent(torch.tensor(guidances), self.device)
-        on_text, on_image = scales.T[:, :, None, None, None]
+        on_text, on_image = sent(torch.tensor(guidances), self.device).T[:, :, None, None, None]
+        guidance = Guidance(on_text, on_image, used, self.guidance_every)
+        conditions = (condition, condition, torch.zeros_like(condition))
+        parts = texts.chunk(3)
         graphs = acceleration.graphs_help(self.device, len(instructions))
         name = "unet with graphs" if graphs else "unet"
-        run = self.accelerator.fast(name, self._run_unet, graphs)
+        run = self.accelerator.fast(name, self._run_unet, self.unet, graphs)
 
         def predict(latents: Tensor, timesteps: Tensor) -> Tensor:
-            repeated = latents.repeat(len(used), 1, 1, 1).to(self.unet.dtype)
-            inputs = torch.cat([repeated, conditions], dim=1)
+            asked = guidance.asked
+            repeated = latents.repeat(len(asked), 1, 1, 1).to(self.unet.dtype)
+            inputs = torch.cat([repeated, torch.cat([conditions[i] for i in asked])], dim=1)
             inputs = inputs.contiguous(memory_format=torch.channels_last)
-            found = run(inputs, timesteps.repeat(len(used)), texts).float().chunk(len(used))
-            both, image_only, neither = (found[place] for place in places)
-            return neither + on_image * (image_only - neither) + on_text * (both - image_only)
+            prompts = torch.cat([parts[i] for i in asked])
+            found = run(inputs, timesteps.repeat(len(asked)), prompts).float().chunk(len(asked))
+            return guidance.combined(dict(zip(asked, found, strict=True)))
 
         return predict
 
     def _used_predictions(self, instructions: Sequence[Instruction]) -> list[int]:
-        """Indices of those of ε(I,P), ε(I,∅) and ε(∅,∅) that at least one view needs."""
+        """The predictions that at least one view needs; all for a compiled network."""
         if self.accelerator.compiling:
-            return [0, 1, 2]  # A compiled network accepts a single shape.
-        scales = [(i.text_guidance, i.image_guidance) for i in instructions]
-        counts = (
-            any(on_text != 0 for on_text, _ in scales),
-            any(on_text != on_image for on_text, on_image in scales),
-            any(on_image != 1 for _, on_image in scales),
-        )
-        return [i for i in range(3) if counts[i]]
+            return list(PREDICTIONS)  # A compiled network is compiled anew for another shape.
+        return used_predictions([(i.text_guidance, i.image_guidance) for i in instructions])
 
     def _run_unet(self, inputs: Tensor, timesteps: Tensor, texts: Tensor) -> Tensor:
         return self.unet(inputs, timesteps, encoder_hidden_states=texts, return_dict=False)[0]

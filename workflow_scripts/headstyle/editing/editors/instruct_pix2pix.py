@@ -69,6 +69,13 @@ SETTINGS = (
         "steps.",
     ),
     Setting(
+        "guidance_every",
+        1,
+        {"type": "integer", "minimum": 1, "maximum": 1000},
+        meaning="Steps from one full guidance to the next. Between them only the prediction with "
+        "text and image is computed, which is faster and an approximation. 1 is exact.",
+    ),
+    Setting(
         "dtype",
         "float16",
         {"enum": ["float16", "float32"]},
@@ -92,9 +99,10 @@ SETTINGS = (
     Setting(
         "compile",
         "auto",
-        {"enum": ["auto", "always", "max", "never"]},
+        {"enum": ["auto", "blocks", "always", "max", "never"]},
         meaning="When the networks are compiled: auto (on a GPU, from 400 views in a job on), "
-        "always, max (tries out many kernels, for minutes) or never.",
+        "blocks (each kind of block once, which compiles sooner), always (whole networks), max "
+        "(tries out many kernels, for minutes) or never.",
         machine=True,
     ),
 )
