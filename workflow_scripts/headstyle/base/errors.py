@@ -45,7 +45,7 @@ def given_by(setting: str) -> Origin:
     )
 
 
-_FOLDERS = ("capture", "masks", "views", "renders", "depth", "edits", "sparse")
+_FOLDERS = ("capture", "masks", "views", "renders", "depth", "edits", "sparse", "sequence")
 
 
 def result_in_folder(path: str | Path) -> Origin:

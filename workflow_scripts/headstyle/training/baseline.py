@@ -94,7 +94,8 @@ def train_on_views(
     saved = Checkpoints(checkpoints, settings.checkpoint_every_s, task)
     saved.resume(trainer, selection)
     try:
-        _iterate(trainer, selection, saved, seed, Path(saved_scenes) if saved_scenes else None)
+        scenes = Path(saved_scenes) if saved_scenes else None
+        run_iterations(trainer, selection, saved, seed, scenes)
         trainer.check_scene()
     except DivergedError as error:
         raise InputError(f"{error} ({saved.note()})") from None
@@ -140,26 +141,27 @@ def prepare_training(
     return trainer, selection
 
 
-def _iterate(
+def run_iterations(
     trainer: SplatTrainer,
     selection: Selection,
     saved: Checkpoints,
     seed: int,
     scenes: Path | None = None,
+    together: int = 1,
 ) -> None:
-    """Run all remaining iterations, each on one view."""
+    """Run all remaining iterations, each on so many views together."""
     iterations = trainer.settings.iterations
     every = max(1, iterations // HISTORY_ROWS)
     order = itertools.islice(
-        random_order(range(len(trainer.cameras)), seed), trainer.iteration, None
+        random_order(range(len(trainer.cameras)), seed), together * trainer.iteration, None
     )
     left = range(trainer.iteration + 1, iterations + 1)
     for iteration in progress(left, "iterations"):
-        view = next(order)
-        loss = trainer.step([view])
+        views = list(itertools.islice(order, together))
+        loss = trainer.step(views)
         last = iteration == iterations
         if iteration % every == 0 or last:
-            trainer.record(loss, [view])
+            trainer.record(loss, views)
         selection.look(trainer.splats, iteration, last, trainer.exposures)
         if scenes and iteration in trainer.settings.save_iterations:
             write_ply(scenes / f"{iteration}.ply", trainer.splats)

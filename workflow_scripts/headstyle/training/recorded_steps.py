@@ -164,7 +164,7 @@ class Recording:
         trainer = self.trainer
         self.batch = trainer.resident.batch(self.size, self.view)
         self.projected = project(
-            dict(trainer.splats.items()),
+            trainer.placed(dict(trainer.splats.items()), self.batch),
             self.batch.world_to_camera,
             self.batch.intrinsics,
             *self.size,

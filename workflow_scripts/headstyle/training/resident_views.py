@@ -34,6 +34,8 @@ class Batch:
     """Poses of the cameras. Shape `(C, 4, 4)`."""
     intrinsics: Tensor
     """Pinhole matrices K [px]. Shape `(C, 3, 3)`."""
+    timestep: Tensor | None = None
+    """When all of them look at a head that moves. Shape `(1,)`."""
 
     def __len__(self) -> int:
         return len(self.views)
@@ -42,11 +44,17 @@ class Batch:
 class ResidentViews:
     """Cameras and target images on the device, the images in one tensor per size."""
 
-    def __init__(self, cameras: Cameras, device: torch.device) -> None:
+    def __init__(
+        self, cameras: Cameras, device: torch.device, timesteps: Sequence[int] | None = None
+    ) -> None:
+        """Prepare the views; `timesteps` of all views, if given, part them into batches."""
         self.cameras = cameras
         self.device = device
         self._poses = torch.as_tensor(cameras.world_to_camera, dtype=torch.float32).to(device)
         self._intrinsics = torch.as_tensor(cameras.intrinsics, dtype=torch.float32).to(device)
+        self._timesteps = timesteps
+        if timesteps is not None:
+            self._timesteps_there = torch.tensor(timesteps, device=device)
         self._sizes = [(int(width), int(height)) for width, height in cameras.sizes]
         counts: dict[tuple[int, int], int] = {}
         slots = []
@@ -89,18 +97,19 @@ class ResidentViews:
         return [name for name in self.cameras.names if name not in self._given]
 
     def batches(self, views: Sequence[int]) -> list[Batch]:
-        """The given views (indices into the cameras), one batch per image size."""
+        """The given views (indices into the cameras), one batch per image size and timestep."""
         key = tuple(views)
         found = self._batches.get(key)
         if found is None:
             if len(self._batches) >= MOST_BATCHES:
                 self._batches.clear()
-            groups: dict[tuple[int, int], list[int]] = {}
+            groups: dict[tuple[tuple[int, int], int | None], list[int]] = {}
             for view in key:
-                groups.setdefault(self._sizes[view], []).append(view)
+                timestep = self._timesteps[view] if self._timesteps is not None else None
+                groups.setdefault((self._sizes[view], timestep), []).append(view)
             found = [
                 self.batch(size, torch.tensor(group, device=self.device))
-                for size, group in groups.items()
+                for (size, _), group in groups.items()
             ]
             self._batches[key] = found
         return found
@@ -122,11 +131,20 @@ class ResidentViews:
         return self._sizes[view]
 
     def batch(self, size: tuple[int, int], views: Tensor) -> Batch:
-        """The given views, all of the given width and height [px]; indices on the device `(C,)`."""
+        """The given views, all of one timestep and of the given width and height [px].
+
+        Args:
+            size: Width and height.
+            views: Indices of the views on the device. Shape `(C,)`.
+        """
+        timestep = None
+        if self._timesteps is not None:
+            timestep = self._timesteps_there.index_select(0, views[:1])
         return Batch(
             *size,
             views,
             self._slots_there.index_select(0, views),
             self._poses.index_select(0, views),
             self._intrinsics.index_select(0, views),
+            timestep,
         )

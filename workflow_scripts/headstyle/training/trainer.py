@@ -93,8 +93,11 @@ class SplatTrainer:
         settings: TrainingSettings,
         seed: int,
         device: str | torch.device = "cpu",
+        timesteps: Sequence[int] | None = None,
     ) -> None:
         """Start from `splats` (copied to `device`) with one target per view of `cameras`.
+
+        If `timesteps` of the views are given, views of different ones are rendered apart.
 
         Raises:
             ValueError: a target is missing or has another size than its camera.
@@ -125,7 +128,7 @@ class SplatTrainer:
         )
         rate = settings.exposure_rate
         self.exposures = Exposures(cameras, rate, self.device) if rate else None
-        self.resident = ResidentViews(cameras, self.device)
+        self.resident = ResidentViews(cameras, self.device, timesteps)
         self.replace_targets(targets)
         if missing := self.resident.missing():
             raise ValueError(f"view {missing[0]} has no target")
@@ -220,11 +223,10 @@ class SplatTrainer:
 
     def record(self, loss: Tensor, views: Sequence[int]) -> HistoryRow:
         """Add a row to the history, with the current mean PSNR of `views` on black."""
-        values = torch.stack([self._psnr(view) for view in views])
         row = HistoryRow(
             self.iteration,
             float(loss),
-            float(values.mean()),
+            float(torch.stack([self._psnr(view) for view in views]).mean()),
             len(self.splats["means"]),
             self.seconds,
         )
@@ -243,9 +245,13 @@ class SplatTrainer:
             return torch.rand(3, generator=self.generator, device=self.device)
         return self._black + (self.settings.background == "white")
 
+    def placed(self, splats: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
+        """The splats where a batch's views see them. They move only in a subclass."""
+        return splats
+
     def _render(self, splats: dict[str, Tensor], batch: Batch, background: Tensor) -> Rendering:
         return render(
-            splats,
+            self.placed(splats, batch),
             batch.world_to_camera,
             batch.intrinsics,
             batch.width,
@@ -349,10 +355,9 @@ class SplatTrainer:
 
     def broken_tensor(self) -> str | None:
         """Name of a tensor of the scene with a value that is not finite, or None."""
-        names = list(self.splats)
         finite = [torch.isfinite(value.detach()).all() for value in self.splats.values()]
         broken = torch.stack(finite).logical_not().tolist()
-        return next((name for name, bad in zip(names, broken, strict=True) if bad), None)
+        return next((name for name, bad in zip(self.splats, broken, strict=True) if bad), None)
 
 
 def scene_extent(cameras: Cameras) -> float:

@@ -23,8 +23,12 @@ def make_trainer(
 
     Arguments and errors are those of `SplatTrainer`.
     """
-    trainer = SplatTrainer(splats, cameras, targets, settings, seed, device)
-    if settings.cuda_graphs and trainer.device.type == "cuda":
+    return recorded(SplatTrainer(splats, cameras, targets, settings, seed, device))
+
+
+def recorded(trainer: SplatTrainer) -> SplatTrainer:
+    """The trainer itself, which replays its iterations where device and settings allow it."""
+    if trainer.settings.cuda_graphs and trainer.device.type == "cuda":
         # Imported here because the import needs gsplat, which fails on a machine without a GPU.
         from headstyle.training.recorded_steps import RecordedSteps
 
