@@ -34,15 +34,20 @@ WAYS: dict[str, dict[str, Any]] = {
     "guidance at every 4th step": {"guidance_every": 4},
     "10 steps": {"diffusion_steps": 10},
     "dpm_solver, 10 steps": {"solver": "dpm_solver", "diffusion_steps": 10},
-    "the same, guidance at every 2nd step": {
+    "dpm_solver, 10 steps, guidance at every 2nd step": {
         "solver": "dpm_solver",
         "diffusion_steps": 10,
         "guidance_every": 2,
     },
-    "the same, guidance at every 5th step": {
+    "dpm_solver, 8 steps, guidance at every 2nd step": {
         "solver": "dpm_solver",
-        "diffusion_steps": 10,
-        "guidance_every": 5,
+        "diffusion_steps": 8,
+        "guidance_every": 2,
+    },
+    "dpm_solver, 9 steps, guidance at every 3rd step": {
+        "solver": "dpm_solver",
+        "diffusion_steps": 9,
+        "guidance_every": 3,
     },
 }
 TEXTS = ("Turn him into a stone statue", "Make him look like a Van Gogh painting")

@@ -90,7 +90,7 @@ def part_profile(size: Size, options: Options) -> Rows:
     for name in options.networks:
         with torch.inference_mode(), fused_attention(editor.unet, side[0] * side[1]):
             call = network_calls(size, editor, variant, [name])[name]
-            run = editor.accelerator.fast(name, call.function, editor.unet)
+            run = editor.accelerator.fast(name, call.function)
             for _ in range(3):
                 started = synchronized(size.device)
                 run(*call.arguments)

@@ -20,11 +20,14 @@ def test_the_benchmark_runs_in_small_and_writes_its_numbers(tmp_path):
     numbers = json.loads(written.read_text())
     assert set(numbers) == {
         *("machine", "loop", "throughput", "profile", "attention", "variants"),
-        *("avatar", "job", "presets"),
+        *("avatar", "job", "presets", "approximations"),
     }
     assert numbers["loop"]["images_per_second"] > 0
     assert numbers["loop"]["offloaded"]["images_per_second"] > 0
     assert numbers["throughput"]["never"]["images_per_second"] > 0
+    ways = {name: row for name, row in numbers["approximations"].items() if isinstance(row, dict)}
+    assert "exact" in ways
+    assert all(row["images_per_second"] > 0 for row in ways.values())
     assert set(numbers["avatar"]["phases"]) == {"edit", "train", "write"}
     assert numbers["job"]["avatars"] == 2
     job = numbers["job"]

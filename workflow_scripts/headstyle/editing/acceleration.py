@@ -33,10 +33,6 @@ SURE = (SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.M
 TRIED_AT_ONCE = 24
 TRIALS = 5
 TEXT_TOKENS = 77
-BLOCKS = ("ResnetBlock2D", "Transformer2DModel")
-"""Classes of diffusers that hold nearly all of a network's work."""
-SHAPES = 128
-"""Largest number of shapes of blocks."""
 AGREEMENT = 0.02
 """Largest relative error of a backend: the norm of the difference over the norm of the result."""
 
@@ -182,27 +178,15 @@ class Accelerator:
         """Whether functions are compiled from now on."""
         if self.setting == "auto":
             return self.device.type == "cuda" and self.expected_views >= COMPILE_FROM
-        return self.setting in ("blocks", "always", "max")
+        return self.setting in ("always", "max")
 
-    def fast(
-        self, name: str, function: Callable[..., Any], network: nn.Module, graphs: bool = False
-    ) -> Any:
-        """A function of tensors, compiled if that saves time.
-
-        Args:
-            name: Key of the compiled function.
-            function: Calls the network.
-            network: What `function` calls.
-            graphs: Whether CUDA graphs launch the function.
-        """
+    def fast(self, name: str, function: Callable[..., Any], graphs: bool = False) -> Any:
+        """A function of tensors, compiled if that saves time."""
         if not self.compiling:
             return function
         if name not in self.compiled:
             options = compile_options(graphs, self.setting == "max") | self.options
-            if self.setting == "blocks" and not graphs:
-                self.compiled[name] = CompiledBlocks(function, options, network)
-            else:
-                self.compiled[name] = Compiled(function, options)
+            self.compiled[name] = Compiled(function, options)
         return self.compiled[name]
 
     def working(self) -> list[str]:
@@ -271,31 +255,3 @@ class Compiled:
         self._attention, self._graphs = SURE, False
         self._options = {**self._options, "triton.cudagraphs": False}
         self._compiled = self._compile()
-
-
-class CompiledBlocks(Compiled):
-    """A function whose network's blocks are compiled, each kind and shape once.
-
-    The same code serves all blocks of one shape, so that much less is compiled than of the whole
-    network. What lies between the blocks runs as it is.
-    """
-
-    def __init__(
-        self, function: Callable[..., Any], options: dict[str, Any], network: nn.Module
-    ) -> None:
-        """`options` are those of `compile_options`; `function` calls `network`."""
-        self._blocks = [m for m in network.modules() if type(m).__name__ in BLOCKS]
-        super().__init__(function, options)
-
-    def _compile(self) -> Callable[..., Any]:
-        # Blocks of all shapes share one function, which the compiler gives up after a few shapes.
-        torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, SHAPES)
-        for block in self._blocks:
-            block.compile(fullgraph=False, dynamic=False, options=self._options)
-        return self._eager
-
-    def _give_up(self, error: Exception) -> None:
-        super()._give_up(error)
-        if self.failed:
-            for block in self._blocks:
-                block._compiled_call_impl = None

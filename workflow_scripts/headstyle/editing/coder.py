@@ -48,7 +48,7 @@ class ImageCoder:
         def encode(new: list[RgbaImage]) -> Tensor:
             together = self._batch_for(new[0].shape[:2], len(new))
             parts = [new[i : i + together] for i in range(0, len(new), together)]
-            run = self.accelerator.fast("encoder", self._encode, self.vae)
+            run = self.accelerator.fast("encoder", self._encode)
             latents = [run(filled(self._to_tensor(p), self._shape_for(together))) for p in parts]
             return torch.cat([some[: len(p)] for some, p in zip(latents, parts, strict=True)])
 
@@ -59,7 +59,7 @@ class ImageCoder:
         scaled = (latents / self.vae.config.scaling_factor).to(self.vae.dtype)
         scaled = scaled.contiguous(memory_format=torch.channels_last)
         together = self._batch_for(photographs[0].shape[:2], len(scaled))
-        run = self.accelerator.fast("decoder", self._decode, self.vae)
+        run = self.accelerator.fast("decoder", self._decode)
         images = [
             run(filled(part, self._shape_for(together)))[: len(part)].float()
             for part in scaled.split(together)

@@ -329,7 +329,7 @@ class InstructPix2Pix:
         parts = texts.chunk(3)
         graphs = acceleration.graphs_help(self.device, len(instructions))
         name = "unet with graphs" if graphs else "unet"
-        run = self.accelerator.fast(name, self._run_unet, self.unet, graphs)
+        run = self.accelerator.fast(name, self._run_unet, graphs)
 
         def predict(latents: Tensor, timesteps: Tensor) -> Tensor:
             asked = guidance.asked

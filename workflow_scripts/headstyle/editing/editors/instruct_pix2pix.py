@@ -72,8 +72,8 @@ SETTINGS = (
         "guidance_every",
         1,
         {"type": "integer", "minimum": 1, "maximum": 1000},
-        meaning="Steps from one full guidance to the next. Between them only the prediction with "
-        "text and image is computed, which is faster and an approximation. 1 is exact.",
+        meaning="Steps from one full guidance to the next; 1 is exact. Between them only the "
+        "prediction with text and image is computed.",
     ),
     Setting(
         "dtype",
@@ -99,10 +99,9 @@ SETTINGS = (
     Setting(
         "compile",
         "auto",
-        {"enum": ["auto", "blocks", "always", "max", "never"]},
+        {"enum": ["auto", "always", "max", "never"]},
         meaning="When the networks are compiled: auto (on a GPU, from 400 views in a job on), "
-        "blocks (each kind of block once, which compiles sooner), always (whole networks), max "
-        "(tries out many kernels, for minutes) or never.",
+        "always, max (tries out many kernels, for minutes) or never.",
         machine=True,
     ),
 )
