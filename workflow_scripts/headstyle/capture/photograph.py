@@ -62,8 +62,8 @@ def photograph(
         seed: Seed of the sensor noise.
     """
     width, height = (int(n) for n in cameras.sizes[view])
-    centers = _pixel_centers(width, height)
-    hits = _cast(scene, cameras, view, centers)
+    centers = pixel_centers(width, height)
+    hits = cast_rays(scene, cameras, view, centers)
     mask = (hits.triangles != NO_HIT).reshape(height, width)
     depth = _depth(mesh, hits, cameras.world_to_camera[view]).reshape(height, width)
 
@@ -74,7 +74,7 @@ def photograph(
     offsets = (np.arange(samples_per_side) + 0.5) / samples_per_side - 0.5
     for dy in offsets:
         for dx in offsets:
-            fine = _cast(scene, cameras, view, centers[touched] + (dx, dy))
+            fine = cast_rays(scene, cameras, view, centers[touched] + (dx, dy))
             total += _radiance(mesh, fine, linear.reshape(-1, 3)[touched])
     linear.reshape(-1, 3)[touched] = total / samples_per_side**2
 
@@ -101,14 +101,14 @@ def photograph_views(
     offsets = (np.arange(samples_per_side) + 0.5) / samples_per_side - 0.5
     for view in range(len(cameras)):
         width, height = (int(n) for n in cameras.sizes[view])
-        centers = _pixel_centers(width, height)
-        hits = _cast(scene, cameras, view, centers)
+        centers = pixel_centers(width, height)
+        hits = cast_rays(scene, cameras, view, centers)
         depth = _depth(mesh, hits, cameras.world_to_camera[view]).reshape(height, width)
         touched = np.flatnonzero(ndimage.binary_dilation(depth > 0, np.ones((3, 3)), iterations=2))
         light = np.zeros((len(touched), 3))
         covered = np.zeros(len(touched))
         for dx, dy in product(offsets, offsets):
-            fine = _cast(scene, cameras, view, centers[touched] + (dx, dy))
+            fine = cast_rays(scene, cameras, view, centers[touched] + (dx, dy))
             light += _radiance(mesh, fine, np.zeros((len(touched), 3)))
             covered += fine.triangles != NO_HIT
         image = np.zeros((height * width, 4), dtype=np.float32)
@@ -117,20 +117,24 @@ def photograph_views(
         yield image.reshape(height, width, 4), depth
 
 
-def _pixel_centers(width: int, height: int) -> NDArray[np.float64]:
+def pixel_centers(width: int, height: int) -> NDArray[np.float64]:
+    """Centers (x, y) of all pixels, row by row. Shape `(H * W, 2)`."""
     columns, rows = np.meshgrid(np.arange(width), np.arange(height))
     return np.asarray(np.stack([columns.ravel(), rows.ravel()], axis=1) + 0.5, np.float64)
 
 
 @dataclass(frozen=True)
-class _Hits:
+class Hits:
+    """What R rays meet first."""
+
     triangles: NDArray[np.int32]
     """Triangle each ray meets first, or NO_HIT. Shape `(R,)`."""
     weights: NDArray[np.float32]
     """Barycentric weights of its corners. Shape `(R, 3)`."""
 
 
-def _cast(scene: EmbreeScene, cameras: Cameras, view: int, pixels: NDArray[np.float64]) -> _Hits:
+def cast_rays(scene: EmbreeScene, cameras: Cameras, view: int, pixels: NDArray[np.float64]) -> Hits:
+    """Cast a ray through each place (x, y) of one camera's image [px]. Shape `(R, 2)`."""
     pose = cameras.world_to_camera[view]
     in_camera = np.linalg.solve(
         cameras.intrinsics[view], np.concatenate([pixels.T, np.ones((1, len(pixels)))])
@@ -142,10 +146,10 @@ def _cast(scene: EmbreeScene, cameras: Cameras, view: int, pixels: NDArray[np.fl
         np.ascontiguousarray(origins, dtype=np.float32), directions.astype(np.float32), output=True
     )
     u, v = found["u"], found["v"]
-    return _Hits(found["primID"], np.stack([1 - u - v, u, v], axis=1))
+    return Hits(found["primID"], np.stack([1 - u - v, u, v], axis=1))
 
 
-def _depth(mesh: HeadMesh, hits: _Hits, pose: NDArray[np.float64]) -> NDArray[np.float32]:
+def _depth(mesh: HeadMesh, hits: Hits, pose: NDArray[np.float64]) -> NDArray[np.float32]:
     vertex_depth = mesh.vertices @ pose[2, :3] + pose[2, 3]
     hit = hits.triangles != NO_HIT
     depth = np.zeros(len(hit), dtype=np.float32)
@@ -154,7 +158,7 @@ def _depth(mesh: HeadMesh, hits: _Hits, pose: NDArray[np.float64]) -> NDArray[np
     return depth
 
 
-def _radiance(mesh: HeadMesh, hits: _Hits, behind: NDArray[np.float64]) -> NDArray[np.float64]:
+def _radiance(mesh: HeadMesh, hits: Hits, behind: NDArray[np.float64]) -> NDArray[np.float64]:
     radiance = behind.copy()
     hit = hits.triangles != NO_HIT
     corners = mesh.radiance[mesh.faces[hits.triangles[hit]]]
