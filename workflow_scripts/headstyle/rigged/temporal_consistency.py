@@ -105,7 +105,7 @@ def measure_over_time(
             f"no camera has two timesteps among the {len(head.frames)} frames (first"
             f" {head.frames[0].name!r}), so nothing can be compared over time; render more of them"
         )
-    table = _pair_table(head, pairs, settings)
+    table = score_over_time(head, pairs, settings)
     if is_baseline:
         floor = table
     elif floor is None:
@@ -113,7 +113,7 @@ def measure_over_time(
     foreground = [image[..., 3] > settings["foreground_alpha"] for image in head.images]
     shuffled = replace(head, images=shuffled_images(head.images, foreground, seed))
     with_ceiling = [name for name in names if metric_class(name).has_ceiling]
-    ceiling = _pair_table(shuffled, pairs, {**settings, "names": with_ceiling})
+    ceiling = score_over_time(shuffled, pairs, {**settings, "names": with_ceiling})
     return with_references(table, names, floor, ceiling)
 
 
@@ -134,9 +134,10 @@ def summarize_over_time(
     return avatar_scores(with_labels(frames, *labels), metrics)
 
 
-def _pair_table(
+def score_over_time(
     head: MovingHead, pairs: Sequence[TemporalPair], settings: Mapping[str, Any]
 ) -> pd.DataFrame:
+    """The table of `measure_over_time` without excess and ceiling; arguments as there."""
     device = torch.device(best_device())
     surface = MovingSurface(
         head.meshes, head.timesteps, joined_cameras(head.frames), settings["depth_tolerance"]

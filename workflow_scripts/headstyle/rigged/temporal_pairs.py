@@ -112,6 +112,17 @@ class MovingSurface:
         places[hit], seen[hit] = found, visible
         return Carried(places, seen)
 
+    def facing(self, view: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Where a camera sees the mesh, and where that shows its outside. Shape `(H, W)` each."""
+        triangles, _, _ = self._views[view]
+        hit = triangles != NO_HIT
+        points = self.meshes.vertices[self.timesteps[view]].astype(np.float64)
+        a, b, c = points[self.meshes.faces[triangles[hit]]].swapaxes(0, 1)
+        away = np.einsum("rk,rk->r", np.cross(b - a, c - a), a - self.cameras.centers[view])
+        outside = np.zeros(hit.shape, dtype=bool)
+        outside[hit] = away < 0
+        return hit, outside
+
     def _nearest(self, view: int, places: NDArray[np.float64]) -> NDArray[np.float64]:
         """z of what the mesh shows first at some places of an image; 0 where nothing."""
         hits = cast_rays(self._scenes[self.timesteps[view]], self.cameras, view, places)
