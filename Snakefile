@@ -36,6 +36,7 @@ include: "rules/evaluation.smk"
 include: "rules/reference.smk"
 include: "rules/exports.smk"
 include: "rules/films.smk"
+include: "rules/rigged.smk"
 include: "rules/archive.smk"
 
 

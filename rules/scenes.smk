@@ -1,6 +1,7 @@
 """The scenes that are measured: what each is made of, and what its tables call it."""
 
 from headstyle.importers.settings import ForeignScene
+from headstyle.rigged.mesh_files import files_of_sequence
 
 # Every scene of a subject that is measured.
 SCENES = ["baseline", "floor", *(f"avatars/{avatar}" for avatar in AVATARS)]
@@ -68,3 +69,45 @@ def foreign_scene(key):
 def foreign_tables(name):
     """The tables of all scenes of other methods, and of their unedited views where there are any."""
     return [path for scene in FOREIGN.values() for path in scene.tables(name)]
+
+
+# Heads that move, and by how they are stylized, as folders.
+RIGGED = config["rigged"]["subjects"]
+RIGGED_AVATARS = [f"{p}/{s}" for p in config["rigged"]["prompts"] for s in STRENGTHS]
+RIGGED_SCENES = ["photographs", "baseline", *(f"avatars/{avatar}" for avatar in RIGGED_AVATARS)]
+
+
+def rigged_of(source):
+    """A pattern of the moving heads from one source."""
+    return any_of([name for name, entry in RIGGED.items() if entry["source"] == source])
+
+
+def rigged_renders(wildcards):
+    """The renders of a moving head's scene; the photographs lie beside their sequence."""
+    folder = f"{R}/{wildcards.subject}/rigged"
+    if wildcards.moving == "photographs":
+        return []
+    return (
+        f"{folder}/renders"
+        if wildcards.moving == "baseline"
+        else f"{folder}/{wildcards.moving}/renders"
+    )
+
+
+def rigged_floor(wildcards):
+    """What the pairs of a moving head's scene are held against; the baseline has none."""
+    if wildcards.moving == "baseline":
+        return []
+    return f"{R}/{wildcards.subject}/rigged/baseline/temporal_pairs.csv"
+
+
+def rigged_labels(wildcards):
+    """What the columns prompt and strength say of a moving head's scene."""
+    names = {"photographs": ["photographs", "none"], "baseline": ["none", "none"]}
+    return names.get(wildcards.moving) or wildcards.moving.split("/")[1:]
+
+
+def sequence_files(wildcards):
+    """The files of a moving head that the user gives."""
+    entry = RIGGED[wildcards.subject]
+    return local(plain_files(files_of_sequence(entry["frames"], entry["meshes"])))

@@ -9,9 +9,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "sequence": [
-            *("MeshSequence", "RiggedFrame", "RiggedSequence"),
-            *("joined_cameras", "read_sequence", "write_sequence"),
-        ],
+        "sequence": ["MeshSequence", "RiggedSequence", "read_sequence", "write_sequence"],
+        "temporal_consistency": ["MovingHead", "measure_over_time", "summarize_over_time"],
     },
 )

@@ -147,3 +147,14 @@ def _checked(path: Path, vertices: NDArray[Any], faces: NDArray[Any]) -> Mesh:
 
 def _some(values: list[int]) -> str:
     return ", ".join(map(str, values[:4])) + (", ..." if len(values) > 4 else "")
+
+
+def files_of_sequence(frames: str, meshes: str) -> list[str]:
+    """The files that a user's sequence is read from, as far as they are there; for a rule."""
+    place, source = Path(frames), Path(meshes)
+    folder = place if place.is_dir() else place.parent
+    found = {place} if place.is_file() else set(folder.glob("transforms*.json"))
+    for name in ("images", "fg_masks"):
+        found |= set((folder / name).glob("*"))
+    found |= {source} if source.is_file() else set(source.glob("*"))
+    return sorted(str(path) for path in found if path.is_file())

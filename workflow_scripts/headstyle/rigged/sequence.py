@@ -16,7 +16,39 @@ from numpy.typing import NDArray
 from headstyle.base.cameras import Cameras, check_view_name
 from headstyle.base.errors import InputError, Origin, result_of
 from headstyle.base.files import read_arrays, read_json, whole_folder, write_json
+from headstyle.base.settings import Setting
 
+SETTINGS = (
+    Setting(
+        "subjects",
+        {},
+        {
+            "type": "object",
+            "propertyNames": {"pattern": "^[A-Za-z0-9][A-Za-z0-9-]*$"},
+            "additionalProperties": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["source"],
+                "properties": {
+                    "source": {"enum": ["synthetic", "sequence"]},
+                    "seed": {"type": "integer", "minimum": 1},
+                    "driven_by": {"type": "integer", "minimum": 1},
+                    "frames": {"type": "string", "minLength": 1},
+                    "meshes": {"type": "string", "minLength": 1},
+                },
+            },
+        },
+        meaning="Heads that move. `{source: synthetic, seed, driven_by}` is a procedural head and "
+        "the head whose motion moves it, too. `{source: sequence, frames, meshes}` is a folder of "
+        "GaussianAvatars and its meshes.",
+    ),
+    Setting(
+        "prompts",
+        [],
+        {"type": "array", "uniqueItems": True, "items": {"type": "string"}},
+        meaning="Prompts of the study by which moving heads are stylized.",
+    ),
+)
 Split = Literal["train", "val", "test"]
 """train: to fit to. val: cameras held out (a novel view). test: timesteps held out (a novel
 expression)."""

@@ -15,6 +15,7 @@ import numpy as np
 from headstyle.base.cameras import Cameras
 from headstyle.base.images import write_image
 from headstyle.base.progress import progress
+from headstyle.base.settings import Setting
 from headstyle.capture.anatomy import EYEBALL_RADIUS_MM
 from headstyle.capture.head import HeadMesh, HeadSurface, light_surface, sculpt_head
 from headstyle.capture.motion import Expression, motion_of, moved_vertices, with_mouth_inside
@@ -29,6 +30,81 @@ from headstyle.rigged.sequence import (
     write_sequence,
 )
 
+SETTINGS = (
+    Setting(
+        "sequence.timesteps",
+        8,
+        {"type": "integer", "minimum": 2},
+        meaning="Moments of a procedural head's motion.",
+    ),
+    Setting(
+        "sequence.held_out_timesteps",
+        2,
+        {"type": "integer", "minimum": 0},
+        meaning="How many of them, at the end, are held out: novel expressions.",
+    ),
+    Setting(
+        "sequence.driven_timesteps",
+        4,
+        {"type": "integer", "minimum": 0},
+        meaning="Moments in which another head's motion moves this one. 0 for none.",
+    ),
+    Setting(
+        "sequence.camera_rows",
+        2,
+        {"type": "integer", "minimum": 1},
+        meaning="Rows of cameras around a procedural head.",
+    ),
+    Setting(
+        "sequence.camera_columns",
+        4,
+        {"type": "integer", "minimum": 1},
+        meaning="Columns of cameras.",
+    ),
+    Setting(
+        "sequence.held_out_cameras",
+        1,
+        {"type": "integer", "minimum": 0},
+        meaning="How many cameras are held out: novel views.",
+    ),
+    Setting(
+        "sequence.long_side_px",
+        128,
+        {"type": "integer", "minimum": 16},
+        meaning="Long side of the photographs [px]. They are portraits, 2:3.",
+    ),
+    Setting(
+        "sequence.focal_length_mm",
+        22,
+        {"type": "number", "exclusiveMinimum": 0},
+        meaning="Focal length of the lens [mm].",
+    ),
+    Setting(
+        "sequence.sensor_long_side_mm",
+        22.3,
+        {"type": "number", "exclusiveMinimum": 0},
+        meaning="Long side of the sensor [mm].",
+    ),
+    Setting(
+        "sequence.samples_per_side",
+        2,
+        {"type": "integer", "minimum": 1},
+        meaning="Rays per side of a pixel.",
+    ),
+    Setting(
+        "sequence.coarseness",
+        10,
+        {"type": "number", "minimum": 1},
+        meaning="How many times longer the edges of the mesh are than those of the study's heads. "
+        "10 gives about 13,000 triangles, 4 five times as many.",
+    ),
+    Setting(
+        "sequence.photographed_coarseness",
+        2,
+        {"type": "number", "minimum": 1},
+        meaning="The same of the mesh that is photographed.",
+    ),
+)
 SPLIT_SEED = 5
 SHOWN_EYE = 0.3
 """The part of an eyeball that the mesh leaves out, from its center to the front, of its radius."""

@@ -7,6 +7,7 @@ carries one view into another there.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,9 @@ import torch
 from numpy.typing import NDArray
 
 from headstyle.base.errors import InputError
-from headstyle.base.images import RgbaImage
+from headstyle.base.images import RgbaImage, read_rgba
 from headstyle.base.progress import progress
+from headstyle.base.settings import Setting
 from headstyle.consistency.measuring import with_labels
 from headstyle.consistency.metrics import Metric, load_metrics, metric_class
 from headstyle.consistency.metrics.headline import HEAD_PX, headline
@@ -42,6 +44,20 @@ TEMPORAL_METRICS = (
     *("lpips_mini_corrected", "ssim", "gmsd", "flip"),
 )
 """Metrics of two images, which do not ask how one was warped into the other."""
+SETTINGS = (
+    Setting(
+        "temporal.metrics",
+        ["headline", "rmse_corrected", "ciede2000_corrected", "lpips_mini_corrected"],
+        {"type": "array", "minItems": 1, "uniqueItems": True, "items": {"type": "string"}},
+        meaning="Metrics between timesteps; those of two images, which docs/rigged.md lists.",
+    ),
+    Setting(
+        "temporal.neighbors",
+        1,
+        {"type": "integer", "minimum": 1},
+        meaning="Timesteps before a frame, and as many after it, that the frame is compared with.",
+    ),
+)
 _HEADLINE_PAIRS = 32
 
 
@@ -62,6 +78,31 @@ class MovingHead:
     def timesteps(self) -> tuple[int, ...]:
         """That of each frame."""
         return tuple(frame.timestep for frame in self.frames)
+
+
+def rendered_frames(frames: Sequence[RiggedFrame], renders: str | Path) -> list[RiggedFrame]:
+    """The frames that have a render `{split}/{frame}.png` in a folder, in their order."""
+    return [f for f in frames if Path(renders, f.split, f"{f.name}.png").is_file()]
+
+
+def read_images(frames: Sequence[RiggedFrame], renders: str | Path | None) -> list[RgbaImage]:
+    """The renders of frames, or their photographs where no folder is given.
+
+    Raises:
+        InputError: an image is missing or has another size than its camera.
+    """
+    images = []
+    for frame in frames:
+        path = Path(renders, frame.split, f"{frame.name}.png") if renders else frame.image
+        image = read_rgba(path)
+        width, height = frame.camera.sizes[0].tolist()
+        if image.shape[:2] != (height, width):
+            raise InputError(
+                f"{path} is {image.shape[1]}x{image.shape[0]} px but the camera of {frame.name!r}"
+                f" says {width}x{height} px; delete it and run the workflow again"
+            )
+        images.append(image)
+    return images
 
 
 def measure_over_time(

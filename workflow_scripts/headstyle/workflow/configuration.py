@@ -16,7 +16,7 @@ import yaml
 
 from headstyle.avatars.settings import stylization_settings
 from headstyle.base.errors import InputError, given_by
-from headstyle.base.settings import Setting, complete_schema, fill_in_defaults
+from headstyle.base.settings import Setting, complete_schema, declared_settings, fill_in_defaults
 from headstyle.base.tables.rows import read_rows
 from headstyle.consistency.settings import metric_settings
 from headstyle.editing.registry import editing_settings, knob_settings
@@ -41,6 +41,7 @@ def declared_sections() -> dict[str, tuple[Setting, ...]]:
         "editing": editing_settings(),
         "stylization": stylization_settings(),
         "metrics": metric_settings(),
+        "rigged": declared_settings((_LIBRARY / "rigged").glob("*.py")),
     }
 
 
