@@ -88,3 +88,75 @@ rule measure_over_time:
         "Measuring the consistency over time of {wildcards.subject}, {wildcards.moving}"
     script:
         "../workflow_scripts/measure_over_time.py"
+
+
+rule write_rigged_page:
+    input:
+        sequence=f"{R}/{{subject}}/sequence/sequence.json",
+        renders=f"{R}/{{subject}}/rigged/renders",
+        avatars=[f"{R}/{{subject}}/rigged/avatars/{avatar}/renders" for avatar in RIGGED_AVATARS],
+        tables=[f"{R}/{{subject}}/rigged/{moving}/temporal.csv" for moving in RIGGED_SCENES],
+        pairs=[f"{R}/{{subject}}/rigged/{moving}/temporal_pairs.csv" for moving in RIGGED_SCENES],
+    output:
+        page=report(
+            f"{R}/{{subject}}/rigged/rigged.html",
+            caption="../report/rigged.rst",
+            category="Heads that move",
+            labels={"subject": "{subject}", "figure": "over time"},
+        ),
+    log:
+        f"{R}/logs/{{subject}}/write_rigged_page.log",
+    benchmark:
+        f"{R}/benchmarks/{{subject}}/write_rigged_page.tsv"
+    wildcard_constraints:
+        subject=any_of(RIGGED),
+    conda:
+        "../envs/calibration.yaml"
+    threads: 1
+    resources:
+        mem_mb=2_000,
+        runtime="30m",
+    params:
+        avatars=RIGGED_AVATARS,
+        metrics=config["rigged"]["temporal"]["metrics"],
+        library=library_digest("write_rigged_page"),
+    message:
+        "Writing the page of {wildcards.subject} as it moves"
+    script:
+        "../workflow_scripts/write_rigged_page.py"
+
+
+rule tabulate_over_time:
+    input:
+        tables=[
+            f"{R}/{subject}/rigged/{moving}/temporal.csv"
+            for subject in RIGGED
+            for moving in RIGGED_SCENES
+        ],
+    output:
+        table=f"{R}/tables/temporal.csv",
+    log:
+        f"{R}/logs/tabulate_over_time.log",
+    benchmark:
+        f"{R}/benchmarks/tabulate_over_time.tsv"
+    localrule: True
+    conda:
+        "../envs/metrics.yaml"
+    threads: 1
+    resources:
+        mem_mb=1_000,
+        runtime="10m",
+    params:
+        library=library_digest("tabulate_over_time"),
+    message:
+        "Collecting the consistency over time of all heads that move in one table"
+    script:
+        "../workflow_scripts/tabulate_over_time.py"
+
+
+# `snakemake --cores all rigged`.
+rule rigged:
+    input:
+        pages=[f"{R}/{subject}/rigged/rigged.html" for subject in RIGGED],
+        table=rules.tabulate_over_time.output.table,
+    localrule: True
