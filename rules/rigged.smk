@@ -41,7 +41,7 @@ rule import_sequence:
     wildcard_constraints:
         subject=rigged_of("sequence"),
     conda:
-        "../envs/cameras.yaml"
+        "../envs/calibration.yaml"
     threads: 1
     resources:
         mem_mb=8_000,
@@ -72,7 +72,7 @@ rule measure_over_time:
         subject=any_of(RIGGED),
         moving=any_of(RIGGED_SCENES),
     conda:
-        "../envs/metrics.yaml"
+        "../envs/calibration.yaml"
     threads: share_of_cores(len(RIGGED) * len(RIGGED_SCENES))
     resources:
         gpu=1,
