@@ -46,8 +46,9 @@ def make_scene(
     Raises:
         InputError: numbers or sizes do not fit together.
     """
-    images = [as_image(render) for render in renders]
-    maps = [torch.as_tensor(depth).to(torch.float32) for depth in depths]
+    # Whole images travel to a GPU; a part of their channels would first be copied on the CPU.
+    images = [as_image(render).to(device) for render in renders]
+    maps = [torch.as_tensor(depth).to(device, torch.float32) for depth in depths]
     check_sizes(images, cameras, "the image of {}")
     check_sizes(maps, cameras, "the depth of {}")
     foreground = [
@@ -56,7 +57,7 @@ def make_scene(
     ]
     before = None
     if unedited is not None:
-        originals = [as_image(image) for image in unedited]
+        originals = [as_image(image).to(device) for image in unedited]
         check_sizes(originals, cameras, "the unedited image of {}")
         before = [
             (image if image.shape[2] == 4 else torch.cat([image, own[..., None].float()], dim=2))
@@ -64,10 +65,10 @@ def make_scene(
         ]
     return Scene(
         cameras,
-        [image[..., :3].to(device) for image in images],
-        [mask.to(device) for mask in foreground],
-        [depth.to(device) for depth in maps],
-        None if before is None else [image.to(device) for image in before],
+        [image[..., :3] for image in images],
+        foreground,
+        maps,
+        before,
         splats,
         instruction,
         captions,
