@@ -138,14 +138,15 @@ def measure_with_kinds(
     names = settings["names"]
     metrics = load_metrics(settings, torch.device(best_device()))
     pairs = score_images(comparison, comparison.images, settings, metrics)
-    kinds = next((metric.kinds for metric in metrics if isinstance(metric, Headline)), {})
+    headline = next((metric for metric in metrics if isinstance(metric, Headline)), None)
     # Networks take memory, and the ceiling loads those that it needs.
     del metrics
     if is_baseline:
         floor = pairs
     elif floor is None:
         floor = pairs.iloc[:0]
-    pairs = with_references(pairs, names, floor, ceiling(comparison, settings, seed))
+    highest = ceiling(comparison, settings, seed, headline)
+    pairs = with_references(pairs, names, floor, highest)
     views = view_means(pairs, names, comparison.cameras.names, settings["min_overlap"])
     if comparison.unedited:
         edits = edit_strength(
@@ -155,11 +156,22 @@ def measure_with_kinds(
             settings["foreground_alpha"],
         )
         views = _with_edit_strength(views, edits, settings["names"][0])
-    return pairs, views, kinds
+    return pairs, views, headline.kinds if headline else {}
 
 
-def ceiling(comparison: Comparison, settings: Mapping[str, Any], seed: int) -> pd.DataFrame:
+def ceiling(
+    comparison: Comparison,
+    settings: Mapping[str, Any],
+    seed: int,
+    headline: Headline | None = None,
+) -> pd.DataFrame:
     """The pairs' scores when every view shows the image of another one: no consistency at all.
+
+    Args:
+        comparison: The scene.
+        settings: The config's `metrics` section.
+        seed: Of the order in which views exchange their images.
+        headline: The metric that has scored the scene itself, if it was measured.
 
     Returns:
         The table of `scoring.score`, with those metrics only that have a ceiling.
@@ -168,7 +180,12 @@ def ceiling(comparison: Comparison, settings: Mapping[str, Any], seed: int) -> p
     foreground = [image[..., 3] > settings["foreground_alpha"] for image in images]
     names = [name for name in settings["names"] if metric_class(name).has_ceiling]
     shuffled = shuffled_images(images, foreground, seed)
-    return score_images(comparison, shuffled, {**settings, "names": names})
+    settings = {**settings, "names": names}
+    metrics = load_metrics(settings, torch.device(best_device()))
+    for metric in metrics:
+        if headline is not None and isinstance(metric, Headline):
+            metric.take_over(headline)
+    return score_images(comparison, shuffled, settings, metrics)
 
 
 def remarks(pairs: pd.DataFrame, views: pd.DataFrame, min_overlap: float) -> list[str]:

@@ -15,7 +15,11 @@ from torch import Tensor
 from headstyle.base.cameras import Cameras
 from headstyle.consistency.metrics.base import Metric
 from headstyle.consistency.pairs import PairBatch, Scene
-from headstyle.consistency.parts.disagreement import TERMS
+from headstyle.consistency.parts.disagreement import (
+    TERMS,
+    Unedited,
+    unedited_disagreements,
+)
 from headstyle.consistency.parts.headline_views import HeadViews, head_pairs, head_views
 from headstyle.consistency.parts.kinds import Pair, PairKinds, pair_kinds
 
@@ -55,6 +59,15 @@ class Headline(Metric):
         self._known: dict[Pair, float] = {}
         self.kinds: dict[Pair, PairKinds] = {}
         """How each pair that was scored disagrees."""
+        self._unedited: dict[tuple[Pair, ...], Unedited] = {}
+        self._given: Mapping[tuple[Pair, ...], Unedited] = {}
+
+    def take_over(self, other: "Headline") -> None:
+        """Before `prepare`: take what `other` found of the unedited views, instead of finding it.
+
+        The scene of `other` may differ in the edited colors only.
+        """
+        self._given = other._unedited
 
     def prepare(self, scene: Scene) -> None:
         settings = self.settings
@@ -62,7 +75,7 @@ class Headline(Metric):
         self._views = head_views(
             scene, HEAD_PX, settings["depth_jump"], settings["foreground_alpha"]
         )
-        self._known, self.kinds = {}, {}
+        self._known, self.kinds, self._unedited = {}, {}, dict(self._given)
 
     def __call__(self, batch: PairBatch) -> Tensor:
         pairs = [(min(pair), max(pair)) for pair in zip(batch.targets, batch.sources, strict=True)]
@@ -79,7 +92,10 @@ class Headline(Metric):
         first, second = zip(*pairs, strict=True)
         tolerance, round_trip = self.settings["depth_tolerance"], self.settings["round_trip_px"]
         heads = head_pairs(views, first, second, tolerance, round_trip)
-        values, found = pair_kinds(heads, first, views, cameras)
+        key = tuple(pairs)
+        if key not in self._unedited:
+            self._unedited[key] = unedited_disagreements(heads)
+        values, found = pair_kinds(heads, self._unedited[key], first, views, cameras)
         self.kinds.update(zip(pairs, found, strict=True))
         return headline(values)
 

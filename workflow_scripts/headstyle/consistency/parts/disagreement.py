@@ -10,6 +10,8 @@ edit. So each pixel's disagreement is a vector, and only its distance counts fro
 between zero and the unedited views' disagreement at that pixel.
 """
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -35,15 +37,47 @@ Fields = tuple[Tensor, Tensor]
 """Displacements of the edited and of the unedited textures [px]. Shape `(N, 2, H, W)` each."""
 
 
-def disagreements(pairs: HeadPairs, fields: Fields | None = None) -> Tensor:
+@dataclass(frozen=True)
+class Unedited:
+    """How the unedited views of every pair disagree. It is the same whatever their edits are."""
+
+    field: Tensor
+    """Displacements of the textures [px]. Shape `(N, 2, H, W)`."""
+    color: Tensor
+    """Difference of the smoothed colors. Shape `(N, 3, H, W)`."""
+    detail: Tensor
+    """Difference of the textures after the displacement is undone. Shape `(N, 3, H, W)`."""
+    sharpness: Tensor
+    """Log ratio of the local contrasts. Shape `(N, 1, H, W)`."""
+
+
+def unedited_disagreements(pairs: HeadPairs) -> Unedited:
+    """What `disagreements` compares the edited views with."""
+    views = (pairs.plain_target, pairs.plain_warped, pairs.plain_shared)
+    field = displacement(*views, pairs.head_px)
+    detail, inside = residual(*views, field, pairs.head_px)
+    color = masked_smooth(
+        pairs.plain_target - pairs.plain_warped, pairs.plain_shared, COLOR_SCALE * pairs.head_px
+    )
+    sharpness = _log_ratio(*views, SHARPNESS_WINDOW * pairs.head_px)
+    shared = pairs.plain_shared
+    return Unedited(field, color * shared, detail * inside, sharpness * shared)
+
+
+def disagreements(
+    pairs: HeadPairs, unedited: Unedited | None = None, fields: Fields | None = None
+) -> Tensor:
     """All kinds of disagreement of every pair, in their units. Shape `(N, 5)`.
 
     Args:
         pairs: The pairs.
+        unedited: What `unedited_disagreements` finds for them; None finds it here.
         fields: What `displacements` finds for them; None finds it here.
     """
     strength, explained = _strength(pairs)
-    maps = _maps(pairs, explained, displacements(pairs) if fields is None else fields)
+    unedited = unedited_disagreements(pairs) if unedited is None else unedited
+    fields = displacements(pairs, unedited) if fields is None else fields
+    maps = _maps(pairs, explained, unedited, fields)
     color, _, detail, sharpness = (_mean(*found) for found in maps)
     # Where features are displaced, most of the head stays in place: a plain mean would hide them.
     place = _mean(maps[1][0].square(), maps[1][1]).sqrt()
@@ -57,20 +91,18 @@ def disagreement_maps(pairs: HeadPairs) -> tuple[Tensor, Tensor]:
         The first four kinds of `TERMS` per pixel of the target, in their units, and where they are
         known (bool). Shape `(N, 4, H, W)` each.
     """
-    maps = _maps(pairs, _strength(pairs)[1], displacements(pairs))
+    unedited = unedited_disagreements(pairs)
+    maps = _maps(pairs, _strength(pairs)[1], unedited, displacements(pairs, unedited))
     values, masks = zip(*maps, strict=True)
     units = [1.0, 100 / pairs.head_px, 1.0, 1.0]
     scaled = [unit * found for unit, found in zip(units, values, strict=True)]
     return torch.cat(scaled, dim=1), torch.cat(masks, dim=1) > 0
 
 
-def displacements(pairs: HeadPairs) -> Fields:
+def displacements(pairs: HeadPairs, unedited: Unedited) -> Fields:
     """How far the textures of every pair are displaced."""
-    head_px = pairs.head_px
-    return (
-        displacement(pairs.target, pairs.warped, pairs.shared, head_px),
-        displacement(pairs.plain_target, pairs.plain_warped, pairs.plain_shared, head_px),
-    )
+    edited = displacement(pairs.target, pairs.warped, pairs.shared, pairs.head_px)
+    return edited, unedited.field
 
 
 def misplacement(fields: Fields) -> Tensor:
@@ -82,14 +114,15 @@ Map = tuple[Tensor, Tensor]
 """Values per pixel, and 1 where they count, else 0. Shape `(N, 1, H, W)` each."""
 
 
-def _maps(pairs: HeadPairs, explained: Tensor, fields: Fields) -> list[Map]:
+def _maps(pairs: HeadPairs, explained: Tensor, unedited: Unedited, fields: Fields) -> list[Map]:
     """Color, place [px], detail and sharpness per pixel."""
     shared = pairs.shared
-    place, detail = _place_and_detail(pairs, fields)
-    return [(_color(pairs, explained), shared), place, detail, (_sharpness(pairs), shared)]
+    place, detail = _place_and_detail(pairs, unedited, fields)
+    color, sharpness = _color(pairs, explained, unedited), _sharpness(pairs, unedited)
+    return [(color, shared), place, detail, (sharpness, shared)]
 
 
-def _color(pairs: HeadPairs, explained: Tensor) -> Tensor:
+def _color(pairs: HeadPairs, explained: Tensor, unedited: Unedited) -> Tensor:
     """Difference of the colors after smoothing removed the texture [ΔE76]. `(N, 1, H, W)`.
 
     `explained` is subtracted first: the difference that a weaker edit of one view explains, which
@@ -97,32 +130,25 @@ def _color(pairs: HeadPairs, explained: Tensor) -> Tensor:
     """
     sigma = COLOR_SCALE * pairs.head_px
     rest = masked_smooth(pairs.target - pairs.warped - explained, pairs.shared, sigma)
-    plain = pairs.plain_target - pairs.plain_warped
-    own = masked_smooth(plain, pairs.plain_shared, sigma) * pairs.plain_shared
-    return lengths(_beyond(rest, own))
+    return lengths(_beyond(rest, unedited.color))
 
 
-def _place_and_detail(pairs: HeadPairs, fields: Fields) -> tuple[Map, Map]:
+def _place_and_detail(pairs: HeadPairs, unedited: Unedited, fields: Fields) -> tuple[Map, Map]:
     """How far the texture is displaced [px], and how else it differs [ΔE76].
 
     The first is the length of the displacement. The second is the color difference that is left
     after the texture is moved back.
     """
-    edited, plain = fields
-    rest, inside = residual(pairs.target, pairs.warped, pairs.shared, edited, pairs.head_px)
-    own, own_inside = residual(
-        pairs.plain_target, pairs.plain_warped, pairs.plain_shared, plain, pairs.head_px
-    )
+    rest, inside = residual(pairs.target, pairs.warped, pairs.shared, fields[0], pairs.head_px)
     place = lengths(misplacement(fields))
-    return (place, pairs.shared), (lengths(_beyond(rest, own * own_inside)), inside)
+    return (place, pairs.shared), (lengths(_beyond(rest, unedited.detail)), inside)
 
 
-def _sharpness(pairs: HeadPairs) -> Tensor:
+def _sharpness(pairs: HeadPairs, unedited: Unedited) -> Tensor:
     """Absolute log ratio of the views' local contrasts of detail. Shape `(N, 1, H, W)`."""
     sigma = SHARPNESS_WINDOW * pairs.head_px
     ratio = _log_ratio(pairs.target, pairs.warped, pairs.shared, sigma)
-    own = _log_ratio(pairs.plain_target, pairs.plain_warped, pairs.plain_shared, sigma)
-    return _beyond(ratio, own * pairs.plain_shared).abs()
+    return _beyond(ratio, unedited.sharpness).abs()
 
 
 def _strength(pairs: HeadPairs) -> tuple[Tensor, Tensor]:

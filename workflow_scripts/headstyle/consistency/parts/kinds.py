@@ -18,6 +18,7 @@ from headstyle.base.errors import InputError
 from headstyle.base.files import read_arrays, whole_file
 from headstyle.consistency.parts.disagreement import (
     TERMS,
+    Unedited,
     disagreements,
     displacements,
     misplacement,
@@ -47,12 +48,17 @@ class PairKinds:
 
 
 def pair_kinds(
-    pairs: HeadPairs, targets: Sequence[int], views: HeadViews, whole: Cameras
+    pairs: HeadPairs,
+    unedited: Unedited,
+    targets: Sequence[int],
+    views: HeadViews,
+    whole: Cameras,
 ) -> tuple[Tensor, list[PairKinds]]:
     """How pairs of views disagree.
 
     Args:
         pairs: The pairs.
+        unedited: How their unedited views disagree.
         targets: Place of each pair's target among the views.
         views: The views that the pairs come from.
         whole: The cameras before the views were reduced and cut.
@@ -60,8 +66,8 @@ def pair_kinds(
     Returns:
         The kinds of `disagreement.TERMS`, shape `(N, 5)`; and the same with the arrows, one a pair.
     """
-    fields = displacements(pairs)
-    values = disagreements(pairs, fields)
+    fields = displacements(pairs, unedited)
+    values = disagreements(pairs, unedited, fields)
     arrows = _arrows(misplacement(fields), pairs, views.cameras, whole, targets)
     rows = values.cpu().numpy().astype(np.float32)
     return values, [PairKinds(*each) for each in zip(rows, arrows, strict=True)]
