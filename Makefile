@@ -26,13 +26,14 @@ $(DEMO_REPORT): $(wildcard report/* results/demo/plots/* results/demo/plots/*/* 
 	$(DEMO) --report $@ --report-stylesheet report/report.css
 
 # Files side by side, one test process a core, four at most: each takes up to 3 GB. One thread in
-# each, as more would only wait for each other.
+# each, as more would only wait for each other. In the order of tests/conftest.py.
+SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 test: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(VENV)/bin/pytest -n auto --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(VENV)/bin/pytest $(SIDE_BY_SIDE)
 
 # On a machine with a CUDA device: what the CPU tests skip. gsplat compiles once, in a minute or two.
 gpu-test: $(INSTALLED)
-	$(VENV)/bin/pytest -m gpu -n auto --maxprocesses 4 --dist loadfile
+	$(VENV)/bin/pytest -m gpu $(SIDE_BY_SIDE)
 
 # Hours of kills and damaged files; KILLS says how many kills. The counts are printed.
 KILLS ?= 1000

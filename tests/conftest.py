@@ -2,7 +2,9 @@
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import headstyle  # noqa: F401  (first of all: it sets how idle threads wait)
 import pytest
@@ -48,8 +50,22 @@ def copy(finished, tmp_path) -> Study:
 
 
 def pytest_collection_modifyitems(config, items) -> None:
-    """Leave out what takes hours, unless it is asked for: `-m "not slow"` does not ask for it."""
+    """Leave out what takes hours, unless it is asked for, and begin with the files that take long.
+
+    `-m "not slow"` does not ask for it. A file is done by one process: were a long one the last,
+    the other processes would wait for it.
+    """
     if "soak" not in config.option.markexpr:
         left_out = [item for item in items if item.get_closest_marker("soak")]
         items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=left_out)
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    first = sorted({item.path for item in items}, key=lambda path: _turn(path, slow[path]))
+    places = {path: place for place, path in enumerate(first)}
+    # The sort is stable: the tests of a file keep their order.
+    items.sort(key=lambda item: places[item.path])
+
+
+def _turn(path: Path, slow: int) -> tuple[int, bool, str]:
+    """When a file is tested: by its slow tests, then those that run Snakemake, then the others."""
+    return -slow, path.parent.name != "workflow", str(path)

@@ -18,8 +18,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
-LOADED = ("snakemake.cli", "jsonschema", "numpy", "PIL.Image", "yaml")
-"""What every run needs. Nothing of headstyle: tests run changed copies of it."""
+import stage_forks
+
+LOADED = ("snakemake.cli", "jsonschema", "numpy", "PIL.Image", "yaml", *stage_forks.LOADED)
+"""What every run or many stages need. Nothing of headstyle: tests run changed copies of it."""
+
+
+_OWN = {str(Path(__file__).parent), *os.environ.get("PYTHONPATH", "").split(os.pathsep)}
+SEARCHED = [path for path in sys.path if path not in _OWN]
+"""Where any Python looks for modules, whatever its environment."""
 
 
 class Run:
@@ -118,6 +125,8 @@ def loaded() -> Loaded:
 
 def serve() -> None:
     """Fork for each request on stdin, and tell on stdout which process it is and how it ends."""
+    # As `headstyle` and the stages have it, which come too late: libraries read it as they load.
+    os.environ |= {"OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": "1"}
     for name in LOADED:
         __import__(name)
     # Nobody waits for the forks, which wait for the runs.
@@ -151,6 +160,8 @@ def _run(request: dict[str, Any]) -> NoReturn:
     os.close(output)
     os.close(nothing)
     random.seed()
+    if stage_forks.OWN_INTERPRETERS not in os.environ:
+        stage_forks.fork_stages(SEARCHED)
     cli = sys.modules["snakemake.cli"]
     sys.argv = [str(Path(str(cli.__file__)).with_name("__main__.py")), *request["arguments"]]
     # As `python -m snakemake` has it.

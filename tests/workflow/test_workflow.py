@@ -22,6 +22,7 @@ from headstyle.rendering.splat_files import read_splats, write_splats
 from headstyle.workflow.archive.verifying import verify
 from PIL import Image
 from snakemake_runs import jobs, run_snakemake
+from stage_forks import OWN_INTERPRETERS
 from study import ROOT, Study, merged
 from tiny_study import TINY
 
@@ -152,7 +153,9 @@ def test_a_new_prompt_adds_its_avatars_and_redoes_no_other(copy):
     assert "train_baseline" not in planned
 
 
-def test_the_same_inputs_give_the_same_bytes(copy):
+def test_the_same_inputs_give_the_same_bytes(copy, monkeypatch):
+    # Not even the seed of Python's hashes is the same.
+    monkeypatch.setenv(OWN_INTERPRETERS, "yes")
     folder = copy.folder / "results/A/avatars/recolor_low"
     again = copy.folder / "again"
     shutil.copytree(folder, again)
@@ -191,8 +194,9 @@ def test_one_job_makes_the_avatars_of_a_subject_that_are_wanted_and_no_others(co
     ],
 )
 def test_a_stage_killed_in_the_middle_is_done_again_with_the_same_result(
-    copy, stage, target, product
+    copy, monkeypatch, stage, target, product
 ):
+    monkeypatch.setenv(OWN_INTERPRETERS, "yes")
     subject = copy.folder / "results/A"
     before = (subject / target).read_bytes(), (subject / product).read_bytes()
     (subject / target).unlink()
