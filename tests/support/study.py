@@ -1,10 +1,12 @@
 """Running real Snakemake on a scratch study."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -68,13 +70,16 @@ class Study:
         return output
 
     def kill_after(self, seconds: float, *arguments: str) -> str | None:
-        """Run Snakemake, and after so many seconds kill -9 it and its jobs.
+        """Run Snakemake, and so many seconds after its first job began kill -9 it and its jobs.
 
         Returns:
             What it had printed, or None where it had ended by itself, which must be well.
         """
-        output = self.folder / "killed.txt"
+        output, logs = self.folder / "killed.txt", self.folder / ".snakemake" / "log"
+        before = set(logs.glob("*"))
         run = self._start(output, *arguments)
+        while run.poll() is None and not _has_a_job(set(logs.glob("*")) - before):
+            time.sleep(0.1)
         try:
             run.wait(timeout=seconds)
         except subprocess.TimeoutExpired:
@@ -99,6 +104,11 @@ class Study:
     def _start(self, output: Path, *arguments: str) -> Run:
         command = ["--snakefile", str(ROOT / "Snakefile"), "--configfile", "settings.yaml"]
         return loaded().start([*command, "--cores", "2", *arguments], self.folder, output)
+
+
+def _has_a_job(logs: Iterable[Path]) -> bool:
+    """Whether one of Snakemake's logs tells that a job began."""
+    return any(re.search("^(local)?rule ", log.read_text(), re.MULTILINE) for log in logs)
 
 
 def merged(base: dict, changes: dict) -> dict:

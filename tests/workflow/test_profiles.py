@@ -1,6 +1,7 @@
 """Each profile plans the whole study with real Snakemake and its executor plugin."""
 
 import re
+from pathlib import Path
 
 import pytest
 import yaml
@@ -24,8 +25,21 @@ def test_a_profile_plans_the_study(name, tmp_path):
         *("-n", "--quiet", "rules", "--snakefile", ROOT / "Snakefile"),
         *("--workflow-profile", ROOT / "profiles" / name),
         *([] if "executor" in profile(name) else ["--cores", "1"]),
+        *(store(tmp_path) if "default-storage-provider" in profile(name) else []),
     )
     assert jobs(planned)["stylize_avatar"] == 64
+
+
+def test_every_gpu_of_a_pod_has_a_maker_and_a_limit():
+    """`gpu=1` is refused by the plugin without the one, and by Kubernetes without the other.
+
+    `test_kubernetes.py` has a pod made by this profile.
+    """
+    asked = profile("kubernetes")["default-resources"]
+    assert asked["gpu_manufacturer"] == "'nvidia'"
+    assert asked["scale"] == 0
+    # Where one rule had values of its own, it would lose these.
+    assert "set-resources" not in profile("kubernetes")
 
 
 @pytest.mark.parametrize("name", PROFILES)
@@ -61,6 +75,11 @@ def test_each_line_of_a_scheduler_has_only_what_snakemake_fills_in():
             *("threads", "resources.mem_mb", "resources.runtime", "resources.submit_gpu"),
         }
         assert {"threads", "resources.mem_mb", "resources.submit_gpu"} <= fields
+
+
+def store(folder: Path) -> list[str]:
+    """Options for a store that is a folder, in place of the one that a profile names."""
+    return ["--default-storage-provider", "fs", "--default-storage-prefix", f"{folder}/store"]
 
 
 def profile(name: str) -> dict:
