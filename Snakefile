@@ -46,3 +46,6 @@ rule all:
         rules.check_models.output.models,
         study_tables(),
         report_outputs(),
+
+
+plan_part()

@@ -35,6 +35,7 @@ from headstyle.editing.registry import (
 )
 from headstyle.base.errors import InputError
 from headstyle.workflow.needs import Needs, per_thread, with_attempt
+from headstyle.workflow.planning.parts import REST, subjects_of_part
 from headstyle.workflow.planning.patterns import any_of
 from headstyle.workflow.planning.shortcuts import take_shortcuts
 from headstyle.workflow.failures import describe_failures, written_at
@@ -44,8 +45,10 @@ from headstyle.workflow.snakemake_internals import (
     config_files,
     is_asked_for,
     planned_jobs,
+    plan_only,
     planned_logs,
     rule_names,
+    rules_with,
     runs_on_this_machine,
 )
 from headstyle.workflow.stylization_plan import turn, write_plan
@@ -138,9 +141,32 @@ def read_photographs(subjects):
     return paths, sources
 
 
+def take_part(subjects):
+    """The number of the study's subjects. Those of other parts are forgotten, where there are parts."""
+    study = config["study"]
+    count = len(study["subjects"])
+    study["subjects"] = subjects_of_part(study["subjects"], PART)
+    for name in [name for name in subjects if name not in study["subjects"]]:
+        del subjects[name]
+    return count
+
+
+def plan_part():
+    """Plan a part's subjects without what belongs to the whole study, or only that."""
+    of_study = frozenset(rule_names(workflow)) - rules_with(workflow, "subject")
+    if PART == REST:
+        plan_only(workflow, omitted=frozenset(), allowed=of_study)
+    elif PART:
+        # The models are checked first in each run.
+        plan_only(workflow, omitted=of_study - {"check_models"}, allowed=frozenset())
+
+
 try:
     SUBJECTS_TABLE, PROMPTS_TABLE, RATINGS = find_tables()
+    # Not one of the settings: it changes no result.
+    PART = config.pop("part")
     subjects, prompts = read_study()
+    STUDY_SIZE = take_part(subjects)
     photographs, undeveloped = read_photographs(subjects)
 except InputError as error:
     # A traceback would hide the message among lines of this file.

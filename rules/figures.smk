@@ -164,7 +164,7 @@ def compare_page(prompt):
 
 def page_bytes():
     """Largest size of such a page [bytes]. All pages share a limit; each must open in a report."""
-    share = 40_000_000 // max(1, len(SUBJECTS) * len(PROMPTS))
+    share = 40_000_000 // max(1, STUDY_SIZE * len(PROMPTS))
     return min(1_400_000, max(400_000, share))
 
 

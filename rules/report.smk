@@ -325,7 +325,7 @@ rule explore_subject:
         prompts=PROMPTS,
         strengths=STRENGTHS,
         metrics=MEASURED,
-        max_bytes=explorer_share(len(SUBJECTS), len(AVATARS)),
+        max_bytes=explorer_share(STUDY_SIZE, len(AVATARS)),
         library=library_digest("explore_subject"),
     message:
         "Collecting what the explorer shows of {wildcards.subject}"

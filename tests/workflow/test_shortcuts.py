@@ -44,6 +44,8 @@ rule write:
         text="out/{name}.txt",
     output:
         text="out/{name}.md",
+    message:
+        "Writing " + ("{output.text} " if config["long"] else "") + "for {wildcards.name!r}"
     params:
         kind=lambda wildcards: "Ada" if wildcards.name == "Ada" else "other",
     script:
@@ -70,7 +72,7 @@ def test_shortcuts_change_what_is_asked_but_not_what_is_planned(folder: Path) ->
     asked, planned = {}, {}
     for shortcuts in (0, 1):
         planned[shortcuts] = run_snakemake(
-            folder, "--dry-run", "--cores", "1", "--config", f"shortcuts={shortcuts}"
+            folder, "--dry-run", "--cores", "1", "--config", f"shortcuts={shortcuts}", "long=0"
         )
         asked[shortcuts] = (folder / "opened.txt").read_text().split()
         (folder / "opened.txt").unlink()
@@ -81,6 +83,61 @@ def test_shortcuts_change_what_is_asked_but_not_what_is_planned(folder: Path) ->
     # A script whose name depends on parameters is not the same for all jobs.
     assert asked[1].count("write_Ada.py") == asked[0].count("write_Ada.py") > 0
     assert asked[1].count("write_other.py") == asked[0].count("write_other.py") > 0
+
+
+@pytest.mark.parametrize("long", [0, 1])
+def test_messages_are_the_same(folder: Path, long: int) -> None:
+    said = [
+        run_snakemake(
+            folder,
+            "--dry-run",
+            "--cores",
+            "1",
+            "--config",
+            f"shortcuts={with_them}",
+            f"long={long}",
+        )
+        for with_them in (0, 1)
+    ]
+    found = [set(re.findall(r"Job \d+: (.*)", text)) for text in said]
+    files = [f"out/{name}.md for " if long else "for " for name in ("Ada", "Bo", "Cy")]
+    names = ("Ada", "Bo", "Cy")
+    assert found[1] == found[0] == {f"Writing {f}{n!r}" for f, n in zip(files, names, strict=True)}
+
+
+NESTED = """
+from headstyle.workflow.planning import shortcuts
+
+shortcuts.take_shortcuts()
+
+
+rule all:
+    input:
+        "out", "{file}",
+
+
+rule folder:
+    output:
+        directory("out"), "out/index.txt",
+    shell:
+        "mkdir -p out; touch {{output}}"
+
+
+rule other:
+    output:
+        "{file}",
+    shell:
+        "touch {{output}}"
+"""
+
+
+@pytest.mark.parametrize(("file", "fits"), [("outside/a.txt", True), ("out/deep/a.txt", False)])
+def test_a_file_in_a_folder_of_another_job_is_still_told(
+    tmp_path: Path, file: str, fits: bool
+) -> None:
+    (tmp_path / "Snakefile").write_text(NESTED.format(file=file))
+    told = run_snakemake(tmp_path, "--dry-run", "--cores", "1", succeeds=fits)
+    assert fits or "ChildIOException" in told
 
 
 def _said_of_jobs(text: str) -> list[list[str]]:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from headstyle import __version__
 from headstyle.base.errors import InputError
-from headstyle.commands import benchmark, certify, diff, export, inspect, status, verify, view
+from headstyle.commands import benchmark, certify, diff, export, inspect, run, status, verify, view
 
-COMMANDS = (inspect, status, diff, view, export, verify, certify, benchmark)
+COMMANDS = (inspect, run, status, diff, view, export, verify, certify, benchmark)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -128,10 +128,42 @@ def planned_logs(workflow: Any) -> list[tuple[str, str]]:
         return [(job.rule.name, str(job.log[0])) for job in jobs if job.log]
 
 
+def plan_only(workflow: Any, omitted: frozenset[str], allowed: frozenset[str]) -> None:
+    """Plan as with `--omit-from` and `--allowed-rules`; for use after the last rule.
+
+    Jobs of a run are processes of their own, which know what they are to do.
+
+    Args:
+        workflow: Snakemake's workflow.
+        omitted: The rules that do not run, nor what depends on them.
+        allowed: The rules that may run; none where all may.
+    """
+    with _relying_on("workflow.is_main_process and workflow._prepare_dag"):
+        if not workflow.is_main_process:
+            return
+        prepare = workflow._prepare_dag
+
+        # The settings come after the rules.
+        def prepare_part(*args: Any, **kwargs: Any) -> Any:
+            with _relying_on("workflow.dag_settings.omit_from and allowed_rules"):
+                settings = workflow.dag_settings
+                settings.omit_from = frozenset(settings.omit_from or ()) | omitted
+                settings.allowed_rules = frozenset(settings.allowed_rules or ()) | allowed
+            return prepare(*args, **kwargs)
+
+        workflow._prepare_dag = prepare_part
+
+
 def is_asked_for(workflow: Any, target: str) -> bool:
     """Whether the command names this target; for use in functions of inputs."""
     with _relying_on("workflow.dag_settings.targets"):
         return target in workflow.dag_settings.targets
+
+
+def rules_with(workflow: Any, wildcard: str) -> frozenset[str]:
+    """The names of the rules whose outputs have a wildcard, once all files with rules are read."""
+    with _relying_on("workflow.rules and their wildcard_names"):
+        return frozenset(rule.name for rule in workflow.rules if wildcard in rule.wildcard_names)
 
 
 def rule_names(workflow: Any) -> list[str]:

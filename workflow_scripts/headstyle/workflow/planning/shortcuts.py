@@ -7,9 +7,11 @@ other internals that headstyle relies on).
 
 import gc
 import importlib
+import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache, lru_cache, wraps
+from string import Formatter
 from typing import Any
 
 REMEMBERED = 4096
@@ -133,11 +135,91 @@ def _made_once(slow: type) -> type:
     return slow
 
 
+def _flags_asked_by_class(slow: Callable[..., Any]) -> Callable[..., Any]:
+    """Find out once per class whether its objects have flags; abstract classes ask at each call."""
+    from snakemake_interface_common.io import AnnotatedStringInterface
+
+    have_flags: dict[type, bool] = {}
+
+    @wraps(slow)
+    def is_flagged(value: Any, flag: str) -> bool:
+        kind = type(value)
+        if kind not in have_flags:
+            have_flags[kind] = isinstance(value, AnnotatedStringInterface)
+        return have_flags[kind] and value.is_flagged(flag)
+
+    return is_flagged
+
+
+def _flag_looked_up(slow: Callable[..., Any]) -> Callable[..., Any]:
+    """Look a flag up in one step."""
+
+    @wraps(slow)
+    def is_flagged(self: Any, flag: str) -> bool:
+        return bool(self.flags.get(flag))
+
+    return is_flagged
+
+
+def _message_of_wildcards(slow: property) -> property:
+    """Fill in a message that names wildcards alone without asking for the rest of its job."""
+    from snakemake.utils import format as fill_in
+
+    @cache
+    def names_wildcards_alone(text: str) -> bool:
+        fields = [field for _, field, _, _ in Formatter().parse(text) if field is not None]
+        return all(field.startswith("wildcards.") for field in fields)
+
+    @wraps(slow.fget)  # type: ignore[arg-type]
+    def message(self: Any) -> Any:
+        text = self.rule.message
+        if not isinstance(text, str) or not names_wildcards_alone(text):
+            return slow.fget(self)  # type: ignore[misc]
+        return fill_in(text, wildcards=self._format_wildcards)
+
+    return property(message)
+
+
+def _nested_outputs_found_by_folder(slow: Callable[..., Any]) -> Callable[..., Any]:
+    """Look for outputs inside other jobs' outputs folder by folder, not by sorting all paths."""
+
+    @wraps(slow)
+    def check_directory_outputs(self: Any) -> None:
+        jobs = {str(file): job for job in self.jobs for file in job.output}
+        # The jobs whose outputs a folder is, or lies in.
+        owners: dict[str, frozenset[Any]] = {"": frozenset(), "/": frozenset()}
+
+        def owners_of(folder: str) -> frozenset[Any]:
+            if folder not in owners:
+                own = {jobs[folder]} if folder in jobs else set()
+                owners[folder] = owners_of(os.path.dirname(folder)) | own
+            return owners[folder]
+
+        kinds = {file[:1] == "/" for file in jobs}
+        is_plain = all(os.path.normpath(file) == file for file in jobs) and len(kinds) < 2
+        if is_plain and all(
+            owners_of(os.path.dirname(file)) <= {job} for file, job in jobs.items()
+        ):
+            return
+        # Something is nested, or may be: the original tells.
+        slow(self)
+
+    return check_directory_outputs
+
+
 def _is_fixed(path: Any) -> bool:
     """Whether a path holds neither wildcards nor parameters."""
     return path is not None and "{" not in str(path)
 
 
+ASK_FOR_FLAGS = (
+    "snakemake.io",
+    "snakemake.io.fmt",
+    "snakemake.jobs",
+    "snakemake.dag",
+    "snakemake.rules",
+)
+"""Modules that have the same function under one name each."""
 SHORTCUTS: dict[str, Callable[[Any], Any]] = {
     "snakemake.sourcecache:parse_uri": _remembered,
     "snakemake.common:get_function_params": _remembered,
@@ -148,5 +230,9 @@ SHORTCUTS: dict[str, Callable[[Any], Any]] = {
     "snakemake.jobs:Job.conda_env_spec": _environment_named_once,
     "snakemake.iocontainers:AttributeGuard": _made_once,
     "snakemake.output_index:OutputIndex.match_producers": _producers_found_once,
+    "snakemake.jobs:Job.message": _message_of_wildcards,
+    "snakemake.dag:DAG.check_directory_outputs": _nested_outputs_found_by_folder,
+    "snakemake_interface_common.io:AnnotatedStringInterface.is_flagged": _flag_looked_up,
+    **{f"{module}:is_flagged": _flags_asked_by_class for module in ASK_FOR_FLAGS},
 }
 """What is replaced, as `module:name`, and by what."""
