@@ -303,6 +303,31 @@ class TestBrowser:
             page.keyboard.press("ArrowLeft")
             assert page.evaluate(moved) != 0
 
+    def test_keys_zoom_the_views_to_pixels_and_move_them(self, opened):
+        page = opened.page
+        for _ in range(8):
+            page.keyboard.press("+")
+        assert page.evaluate("views.zoom") == pytest.approx(1.25**8, rel=1e-3)
+        assert page.locator("#panes .pixels").count() == page.locator("#panes .well").count()
+        page.keyboard.press("Shift+ArrowRight")
+        assert page.evaluate("views.x") > 0.5
+        page.keyboard.press("0")
+        assert page.evaluate("[views.zoom, views.x, views.y]") == [1, 0.5, 0.5]
+
+    def test_two_fingers_zoom_all_views_around_their_middle(self, opened):
+        page = opened.page
+        page.locator("#panes").scroll_into_view_if_needed()
+        box = page.locator("#panes .well").nth(1).bounding_box()
+        x, y = box["x"] + 0.25 * box["width"], box["y"] + 0.5 * box["height"]
+        touch = page.context.new_cdp_session(page)
+        for kind, gap in (("touchStart", 10), ("touchMove", 20), ("touchMove", 30)):
+            points = [{"x": x, "y": y + gap, "id": 0}, {"x": x, "y": y - gap, "id": 1}]
+            touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        assert page.evaluate("views.zoom") == pytest.approx(3, rel=0.01)
+        # What lay between the fingers, a quarter of the frame from its left, stays there.
+        assert page.evaluate("views.x - 0.25 / views.zoom") == pytest.approx(0.25, abs=0.01)
+
     def test_a_link_opens_the_same_state(self, browser, made, opened):
         page = opened.page
         page.locator("#metric").select_option("ciede2000_corrected")

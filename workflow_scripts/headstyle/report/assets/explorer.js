@@ -38,7 +38,8 @@ function onKey(event) {
   // What has the focus keeps the keys that move or press it.
   if (key.startsWith("Arrow") && target.closest(".matrix, canvas, [role=slider]")) return;
   if (target.matches("video") || (key === " " && target.matches("button, a"))) return;
-  const acts = {
+  const moves = { ArrowRight: [-0.1, 0], ArrowLeft: [0.1, 0], ArrowDown: [0, -0.1], ArrowUp: [0, 0.1] }[key];
+  const acts = event.shiftKey && moves ? { [key]: () => movePanes(...moves) } : {
     "/": () => find("search").focus(),
     "[": () => stepAvatar(-1),
     "]": () => stepAvatar(1),
@@ -49,6 +50,9 @@ function onKey(event) {
     ArrowRight: () => stepView(1),
     ArrowLeft: () => stepView(-1),
     " ": togglePlay,
+    "+": () => zoomMiddle(1.25),
+    "-": () => zoomMiddle(1 / 1.25),
+    0: showWhole,
   };
   if (!acts[key]) return;
   event.preventDefault();

@@ -36,8 +36,8 @@ function drawMatrix() {
   const rows = inOrder([...new Set(chosen.map((a) => a.subject.name))], chosen, (a, name) => a.subject.name === name);
   const columns = inOrder([...new Set(chosen.map(column))], chosen, (a, name) => column(a) === name);
   find("nothing").hidden = chosen.length > 0;
-  find("direction").textContent = `${metric().name}${metric().unit ? ` [${metric().unit}]` : ""}: `
-    + `${metric().higher ? "higher" : "lower"} is more consistent. ${metric().meaning}`;
+  find("direction").textContent = [`${metric().name}${metric().unit ? ` [${metric().unit}]` : ""}`,
+    `${metric().higher ? "higher" : "lower"} is more consistent`, metric().meaning].filter(Boolean).join(" · ");
   find("matrix-scale").hidden = !scale.any;
   if (scale.any) drawMetricScale(find("matrix-scale"), scale);
   const heads = columns.map((name) => {
@@ -124,7 +124,7 @@ function startMatrix() {
   const strengths = [...new Set(avatars.map((avatar) => avatar.strength))];
   fillChoices(find("strength"), [["", "all"], ...strengths.map((name) => [name, name])], state.strength);
   find("strength-label").hidden = strengths.join("") === "";
-  find("value").options[1].textContent = words.excess;
+  fillChoices(find("value"), [["mean", "value"], ["excess", words.excess]], "mean");
   find("value-label").hidden = !avatars.some((avatar) => avatar.values.some((value) => value[3] !== null));
   for (const key of ["metric", "value", "strength", "sort", "search"]) {
     const field = find(key);

@@ -75,8 +75,16 @@ function framed(image, text, ...below) {
   return make("figure", {}, make("div", { className: "well" }, image), make("figcaption", {}, text, ...below));
 }
 
-// Displacements of details are small, so that arrows are drawn longer than they are.
-const LONGER = 3;
+// Displacements of details are small, so that arrows are drawn so many times as long.
+const LONGER = [1, 2, 3, 5, 10, 20, 30];
+const LONGEST = 0.1;
+
+// All but the few longest arrows stay shorter than a part of the frame.
+function arrowScale(arrows) {
+  const lengths = arrows.map(([, , dx, dy]) => Math.hypot(dx, dy) / 10000).sort((a, b) => a - b);
+  const long = lengths[Math.floor(0.95 * (lengths.length - 1))] ?? 0;
+  return LONGER.findLast((factor) => factor * long <= LONGEST) ?? 1;
+}
 
 // Arrows from where the target shows a detail to where the source shows it.
 function withArrows(image, arrows) {
@@ -86,19 +94,22 @@ function withArrows(image, arrows) {
   const [width, height] = rigNow().sizes[chosenPair().target];
   [canvas.width, canvas.height] = [480, Math.round((480 * height) / width)];
   const pen = canvas.getContext("2d");
-  for (const [ink, thick] of [["#ffffff", 5], ["#c2410c", 2.5]]) {
+  const longer = arrowScale(arrows);
+  pen.lineCap = "round";
+  // Dark on a light border, so that they stand out from any hair or shirt.
+  for (const [ink, thick] of [["#ffffff", 7], ["#101820", 3]]) {
     pen.strokeStyle = ink;
     pen.lineWidth = thick;
     for (const [x, y, dx, dy] of arrows) {
       const from = { x: (canvas.width * x) / 1000, y: (canvas.height * y) / 1000 };
-      const step = [(LONGER * canvas.width * dx) / 10000, (LONGER * canvas.height * dy) / 10000];
+      const step = [(longer * canvas.width * dx) / 10000, (longer * canvas.height * dy) / 10000];
       const to = { x: from.x + step[0], y: from.y + step[1] };
       const length = Math.hypot(...step);
       line(pen, from, to);
       if (length < 5) continue;
       for (const turn of [2.6, -2.6]) {
         const angle = Math.atan2(step[1], step[0]) + turn;
-        line(pen, to, { x: to.x + 7 * Math.cos(angle), y: to.y + 7 * Math.sin(angle) });
+        line(pen, to, { x: to.x + 9 * Math.cos(angle), y: to.y + 9 * Math.sin(angle) });
       }
     }
   }
@@ -107,7 +118,7 @@ function withArrows(image, arrows) {
 
 function arrowsNote(arrows) {
   return make("span", { className: "legend", textContent: arrows
-    ? `arrows: where the source shows a detail, ${LONGER} times as long` : "arrows: swap target and source" });
+    ? `arrows: where the source shows a detail, ${arrowScale(arrows)} times as long` : "arrows: swap target and source" });
 }
 
 // The place in the list of reasons at each pixel.
@@ -171,14 +182,14 @@ function drawKinds(pair) {
     return make("tr", { className: decides ? "decides" : "", title: kind.meaning },
       make("th", { scope: "row", textContent: kind.name }),
       make("td", { className: "bar-cell" }, make("span", { className: "bar-track" }, bar)),
-      make("td", { className: "n", textContent: `${show(steps[k], 2)} steps` }),
+      make("td", { className: "n", textContent: steps[k] === null ? "–" : `${steps[k].toFixed(2)} steps` }),
       make("td", { textContent: `${show(pair.kinds[k])} ${kind.unit}` }),
       make("td", { textContent: decides ? "decides the score" : "" }));
   });
   find("pair-kinds").replaceChildren(make("table", { className: "kinds" },
-    make("caption", { textContent: avatarNow().subject.unedited
-      ? "Kinds of disagreement of the headline score, beyond the unedited views'"
-      : "Kinds of disagreement of the headline score. All of it counts, as the views before the edit are not known." }),
+    make("caption", { textContent: `How the two views disagree, by the kinds of the headline score. ${avatarNow().subject.unedited
+      ? "What the unedited views disagree in does not count."
+      : "All of it counts, as the views before the edit are not known."}` }),
     make("tbody", {}, ...rows)));
 }
 

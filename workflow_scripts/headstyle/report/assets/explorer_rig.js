@@ -147,13 +147,17 @@ function turnRig(dx, dy) {
   drawRig();
 }
 
+function zoomRig(factor) {
+  rig.zoom = Math.min(6, Math.max(0.3, rig.zoom * factor));
+  drawRig();
+}
+
 function startRig() {
   const canvas = find("rig");
-  followPointer(canvas, turnRig, pick);
+  followPointer(canvas, turnRig, zoomRig, pick);
   canvas.addEventListener("wheel", (event) => {
     event.preventDefault();
-    rig.zoom = Math.min(6, Math.max(0.3, rig.zoom * Math.exp(-0.0015 * event.deltaY)));
-    drawRig();
+    zoomRig(Math.exp(-0.0015 * event.deltaY));
   }, { passive: false });
   canvas.addEventListener("keydown", (event) => {
     const steps = { ArrowLeft: [15, 0], ArrowRight: [-15, 0], ArrowUp: [0, 15], ArrowDown: [0, -15] }[event.key];

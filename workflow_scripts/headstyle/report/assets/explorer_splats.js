@@ -309,7 +309,7 @@ async function loadSplats() {
   const left = [[words.before, scenes.baseline], [words.edited, scenes.avatar]].filter(([, s]) => s && s.count < s.all)
     .map(([name, s]) => `${name}: the ${s.count.toLocaleString("en")} largest of ${s.all.toLocaleString("en")} splats`);
   find("splats-note").textContent = splats.gl
-    ? [`${scenes.avatar ? "" : `Shown as it was ${words.before}. `}Drag to turn, turn the wheel to zoom.`, ...left].join(" ")
+    ? [`${scenes.avatar ? "" : `Shown as it was ${words.before}. `}Drag to turn; turn the wheel or pinch to zoom.`, ...left].join(" ")
     : "This browser cannot draw splats, as it has no WebGL 2. The views above show the same scenes.";
   showSplatChoices();
   drawRig();
@@ -377,7 +377,7 @@ function startSplats() {
   splats.gl = startDrawer();
   const both = `${words.before} | ${words.edited}`;
   fillChoices(find("scene"), [["swipe", both], ["avatar", words.edited], ["baseline", words.before]], "swipe");
-  followPointer(canvas, turnSplats, null);
+  followPointer(canvas, turnSplats, zoomSplats);
   canvas.addEventListener("wheel", (event) => {
     event.preventDefault();
     zoomSplats(Math.exp(-0.0015 * event.deltaY));

@@ -138,27 +138,39 @@ function fillChoices(select, choices, chosen) {
   select.value = chosen;
 }
 
-// Turns and moves by pointer: `drag(dx, dy, event)` while one is down, `tap(event)` for a click.
-function followPointer(element, drag, tap) {
-  let from = null;
+// Follows pointers: `drag(dx, dy)` while one is down, `pinch(factor, x, y)` around the middle of two
+// fingers, `tap(event)` for a click.
+function followPointer(element, drag, pinch, tap) {
+  const down = new Map();
   let moved = 0;
+  const place = (event) => [event.clientX, event.clientY];
+  const between = () => {
+    const [a, b] = down.values();
+    return { gap: Math.max(1, Math.hypot(...sub(a, b))), middle: scaled(plus(a, b), 0.5) };
+  };
   element.addEventListener("pointerdown", (event) => {
-    from = [event.clientX, event.clientY];
-    moved = 0;
+    moved = down.size ? Infinity : 0;
+    down.set(event.pointerId, place(event));
     element.setPointerCapture(event.pointerId);
   });
   element.addEventListener("pointermove", (event) => {
+    const from = down.get(event.pointerId);
     if (!from) return;
-    const [dx, dy] = [event.clientX - from[0], event.clientY - from[1]];
+    const before = down.size === 2 ? between() : null;
+    down.set(event.pointerId, place(event));
+    const [dx, dy] = sub(place(event), from);
     moved += Math.abs(dx) + Math.abs(dy);
-    from = [event.clientX, event.clientY];
-    drag(dx, dy, event);
+    if (down.size === 1) drag(dx, dy);
+    else if (before) pinch(between().gap / before.gap, ...between().middle);
   });
   element.addEventListener("pointerup", (event) => {
-    if (from && moved < 5 && tap) tap(event);
-    from = null;
+    if (down.delete(event.pointerId) && !down.size && moved < 5 && tap) tap(event);
   });
-  element.addEventListener("pointercancel", () => { from = null; });
+  element.addEventListener("pointercancel", (event) => down.delete(event.pointerId));
+  // One finger may scroll the page where the style allows it; two never do.
+  element.addEventListener("touchmove", (event) => {
+    if (event.touches.length > 1 && event.cancelable) event.preventDefault();
+  }, { passive: false });
 }
 
 const sub = (a, b) => a.map((value, i) => value - b[i]);

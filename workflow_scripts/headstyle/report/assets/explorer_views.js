@@ -26,8 +26,12 @@ function pane(caption, ...images) {
   const well = make("div", { className: "well" }, ...images);
   const [width, height] = rigNow().sizes[rigNow().shown];
   well.style.aspectRatio = `${width} / ${height}`;
-  followPointer(well, (dx, dy) => movePanes(dx / well.clientWidth, dy / well.clientHeight), null);
-  well.addEventListener("wheel", (event) => zoomPanes(event, well), { passive: false });
+  followPointer(well, (dx, dy) => movePanes(dx / well.clientWidth, dy / well.clientHeight),
+    (factor, x, y) => zoomPanes(factor, x, y, well));
+  well.addEventListener("wheel", (event) => {
+    event.preventDefault();
+    zoomPanes(Math.exp(-0.002 * event.deltaY), event.clientX, event.clientY, well);
+  }, { passive: false });
   return make("figure", {}, well, make("figcaption", { textContent: caption }));
 }
 
@@ -91,6 +95,7 @@ function place(image, layer, view) {
 }
 
 function transformPanes() {
+  find("panes").classList.toggle("zoomed", views.zoom > 1);
   for (const inner of find("panes").querySelectorAll(".well")) {
     inner.style.setProperty("--zoom", views.zoom);
     inner.style.setProperty("--x", `${100 * (0.5 - views.x * views.zoom)}%`);
@@ -108,11 +113,11 @@ function zoomTo(zoom, x, y) {
   transformPanes();
 }
 
-function zoomPanes(event, well) {
-  event.preventDefault();
+// What lies under a point of the window stays there.
+function zoomPanes(factor, left, top, well) {
   const box = well.getBoundingClientRect();
-  const [u, v] = [(event.clientX - box.left) / box.width - 0.5, (event.clientY - box.top) / box.height - 0.5];
-  const after = Math.min(32, Math.max(1, views.zoom * Math.exp(-0.002 * event.deltaY)));
+  const [u, v] = [(left - box.left) / box.width - 0.5, (top - box.top) / box.height - 0.5];
+  const after = Math.min(32, Math.max(1, views.zoom * factor));
   const closer = 1 / views.zoom - 1 / after;
   zoomTo(after, views.x + u * closer, views.y + v * closer);
 }
@@ -120,6 +125,9 @@ function zoomPanes(event, well) {
 function movePanes(dx, dy) {
   zoomTo(views.zoom, views.x - dx / views.zoom, views.y - dy / views.zoom);
 }
+
+const zoomMiddle = (factor) => zoomTo(views.zoom * factor, views.x, views.y);
+const showWhole = () => zoomTo(1, 0.5, 0.5);
 
 function zoomFromLink() {
   const [zoom, x, y] = (state.zoom || "1 0.5 0.5").split(" ").map(Number);
@@ -153,7 +161,7 @@ function startViews() {
     change({ view: names[walk[Number(find("slider").value)]] });
   });
   find("play").addEventListener("click", togglePlay);
-  find("reset").addEventListener("click", () => zoomTo(1, 0.5, 0.5));
+  find("reset").addEventListener("click", showWhole);
   for (const side of ["left", "right"]) {
     find(side).addEventListener("input", () => change({ [side]: find(side).value }));
   }
