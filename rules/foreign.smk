@@ -125,6 +125,7 @@ rule explore_renders:
         kinds=rules.measure_renders.output.kinds,
         unedited=foreign_scene("unedited"),
         splats=foreign_scene("splats"),
+        own_splats=foreign_scene("shown_splats"),
     output:
         content=f"{R}/foreign/{{subject}}/explorer.json",
     log:
@@ -141,6 +142,8 @@ rule explore_renders:
         runtime=needs.minutes(30, per_megapixel=3),
     params:
         instruction=foreign_scene("instruction"),
+        own_splats=foreign_scene("own_splats"),
+        braced=foreign_scene("braced_splats"),
         metrics=config["metrics"],
         max_bytes=explorer_share(len(FOREIGN), 1),
         library=library_digest("explore_renders"),

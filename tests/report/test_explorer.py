@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import torch
 from explored_ball import (
     EVIL,
     SETTING,
@@ -20,15 +21,18 @@ from explored_ball import (
     write_foreign_explorer,
 )
 from headstyle.base.cameras import read_cameras
+from headstyle.base.errors import InputError
 from headstyle.base.images import read_rgba
 from headstyle.consistency.metrics.headline import STEPS
 from headstyle.consistency.parts.disagreement import TERMS
 from headstyle.consistency.parts.kinds import read_kinds
+from headstyle.rendering.renderer import render_views
+from headstyle.rendering.splats import read_ply, write_ply
 from headstyle.report.explorer import legend, page, pairs
 from headstyle.report.explorer.films import fitting_video
 from headstyle.report.explorer.pairs import PairLooker
 from headstyle.report.explorer.shown import ShownSubject, study_subject
-from headstyle.report.explorer.splats import packed_splats
+from headstyle.report.explorer.splats import check_world, packed_splats
 from headstyle.report.explorer.subjects import fitting_sizes
 from headstyle.report.sheets import Avatar, Subject
 from PIL import Image
@@ -146,6 +150,19 @@ class TestContents:
             assert len(list(video.decode(video=0))) == 30
         assert fitting_video(film, len(whole) // 100) is None
 
+    def test_splats_of_another_world_than_the_cameras_are_refused(self, made, scene):
+        own, key = made[0] / "results/A/avatars/P4_low/splats.ply", "foreign.mine.splats"
+        comparison = scene.comparison(scene.scenes[0])
+        check_world(own, comparison, key)
+        turned = read_ply(own)
+        # The axes of a program in which z points upwards.
+        x, y, z = turned["means"].data.T
+        turned["means"].data = torch.stack([x, -z, y], dim=1)
+        other = made[0] / "turned.ply"
+        write_ply(other, turned)
+        with pytest.raises(InputError, match=f"do not look like the renders.*leave {key} out"):
+            check_world(other, comparison, key)
+
     def test_a_page_of_a_run_without_avatars_says_so(self):
         text = page.explorer_page("none", [], [], ["rmse"])
         assert "This run has no avatars." in text
@@ -223,6 +240,20 @@ class Opened:
         assert self.complaints == []
         assert outside == []
         assert len(files) == 1
+
+
+def likeness(opened: Opened, render: np.ndarray) -> float:
+    """How alike the drawn splats of the shown scene and a render `(H, W, 4)` are [dB]."""
+    height, width = render.shape[:2]
+    uri = opened.page.evaluate(
+        f"(() => {{ const c = find('splats'); [c.width, c.height] = [{width}, {height}];"
+        f" drawInto(splats.scenes.get(avatarNow().id), splatCamera({width}, {height}),"
+        f" {width}, {height}); return c.toDataURL(); }})()"
+    )
+    drawn = np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))), np.float64)
+    backdrop = np.array([236, 239, 242]) / 255
+    expected = render[..., :3] * render[..., 3:] + backdrop * (1 - render[..., 3:])
+    return float(-10 * np.log10(np.square(drawn[..., :3] / 255 - expected).mean()))
 
 
 @pytest.fixture(scope="module")
@@ -345,21 +376,10 @@ class TestBrowser:
         again.close()
 
     def test_splats_are_drawn_as_the_renderer_draws_them(self, opened, made):
-        page, (width, height) = opened.page, SIZE
-        folder = made[0] / "results" / "A" / "avatars" / "P4_low" / "renders"
-        page.evaluate("change({avatar: 'A/P4_low', scene: 'avatar', camera: 'view_01'})")
+        folder = made[0] / "results" / "A" / "avatars" / "P4_low"
+        opened.page.evaluate("change({avatar: 'A/P4_low', scene: 'avatar', camera: 'view_01'})")
         opened.until("splats.scenes.has('A/P4_low')")
-        uri = page.evaluate(
-            f"(() => {{ const c = find('splats'); [c.width, c.height] = [{width}, {height}];"
-            f" drawInto(splats.scenes.get('A/P4_low'), splatCamera({width}, {height}),"
-            f" {width}, {height}); return c.toDataURL(); }})()"
-        )
-        drawn = np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))), np.float64)
-        render = read_rgba(folder / "view_01.png").astype(np.float64)
-        backdrop = np.array([236, 239, 242]) / 255
-        expected = render[..., :3] * render[..., 3:] + backdrop * (1 - render[..., 3:])
-        error = np.square(drawn[..., :3] / 255 - expected).mean()
-        assert -10 * np.log10(error) >= LEAST_PSNR
+        assert likeness(opened, read_rgba(folder / "renders" / "view_01.png")) >= LEAST_PSNR
 
     def test_splats_are_colored_by_their_inconsistency_where_it_is_known(self, opened):
         page = opened.page
@@ -454,7 +474,8 @@ class TestForeignScenes:
         page = found.page
         assert page.locator("#matrix-title").inner_text() == "All scenes"
         assert page.locator(".matrix thead th").all_inner_texts() == [EVIL, "renders"]
-        assert page.locator(".matrix td button").all_inner_texts() == ["0.200", "0.300"]
+        values = page.locator(".matrix td button").all_inner_texts()
+        assert values == ["0.200", "0.300", "0.400"]
         assert "before the edit 0.100" in page.locator("#numbers").inner_text()
         assert page.locator("#strength-label").is_hidden()
         # Only the splats before the edit are known, so there is nothing to swipe between.
@@ -472,6 +493,22 @@ class TestForeignScenes:
         assert page.locator("#left-label").is_hidden()
         assert page.locator("#numbers").get_by_text("before the edit").count() == 0
         found.until("document.querySelectorAll('.kinds tbody tr').length === 4")
+        found.close()
+
+    def test_splats_that_another_program_wrote_turn_and_look_as_rendered(
+        self, browser, foreign, made
+    ):
+        found = Opened(browser, foreign, "#avatar=theirs%2Frenders&camera=view_01")
+        assert found.page.locator("[data-part=splats-part]").is_visible()
+        assert "before the edit" not in found.page.locator("#splats-note").inner_text()
+        splats = read_ply(made[0] / "results" / "theirs.ply")
+        cameras = read_cameras(made[0] / "results/A/views/cameras.json").select(["view_01"])
+        [(_, render, _, _)] = render_views(splats, cameras)
+        [(_, without_directions, _, _)] = render_views(splats, cameras, sh_degree=0)
+        assert likeness(found, render) >= LEAST_PSNR > likeness(found, without_directions)
+        before = found.page.evaluate("find('splats').toDataURL()")
+        found.page.evaluate("turnSplats(80, 0)")
+        found.until(f"find('splats').toDataURL() !== {json.dumps(before)}")
         found.close()
 
     def test_a_click_on_the_rig_opens_a_pair_with_its_heat_map(self, browser, foreign):

@@ -101,14 +101,41 @@ def write_explored_ball(results: Path) -> ShownSubject:
     return shown
 
 
+def write_other_ply(path: Path, splats) -> None:
+    """Write splats as another program might: as text, in another order, with a further column."""
+    arrays = {name: value.detach().numpy() for name, value in splats.items()}
+    # All of red, then of green, then of blue.
+    directional = arrays["shN"].transpose(2, 1, 0).reshape(-1, len(arrays["means"]))
+    columns = {
+        "opacity": arrays["opacities"],
+        **{f"scale_{k}": arrays["scales"][:, k] for k in range(3)},
+        **{f"rot_{k}": 2 * arrays["quats"][:, k] for k in range(4)},
+        **{f"f_dc_{k}": arrays["sh0"][:, 0, k] for k in range(3)},
+        **{f"f_rest_{k}": rest for k, rest in enumerate(directional)},
+        **{axis: arrays["means"][:, k] for k, axis in enumerate("xyz")},
+        "segment": np.zeros(len(arrays["means"])),
+    }
+    lines = ["ply", "format ascii 1.0", f"element vertex {len(arrays['means'])}"]
+    lines += [*(f"property double {name}" for name in columns), "end_header"]
+    rows = np.stack(list(columns.values()), axis=1)
+    lines += [" ".join(f"{value:.7g}" for value in row) for row in rows]
+    path.write_text("\n".join(lines) + "\n", encoding="ascii")
+
+
 def write_foreign_explorer(results: Path, path: Path) -> None:
     """Write the explorer of the same renders as if another method had made them.
 
-    The views before the edit and their splats are known of the scene `mine`, not of `plain`.
+    The views before the edit and their splats are known of the scene `mine`, not of `plain`. Of
+    `theirs` another program wrote the splats.
     """
     folder = results / "A"
     baseline, avatars = folder / "baseline", folder / "avatars"
     known = {"unedited": baseline / "renders", "splats": baseline / "splats.ply"}
+    theirs = results / "theirs.ply"
+    splats = ball_splats(2)
+    # So that nobody takes splats without them for splats with them.
+    splats["shN"].data *= 4
+    write_other_ply(theirs, splats)
     scenes = [
         foreign_subject(
             name,
@@ -123,11 +150,13 @@ def write_foreign_explorer(results: Path, path: Path) -> None:
         for name, avatar, text, extra in (
             ("mine", "P4_low", EVIL, known),
             ("plain", "P4_high", None, {}),
+            ("theirs", "P4_high", None, {"own_splats": theirs}),
         )
     ]
     contents = [explored_subject(scene, METRICS, SETTING, 1_000_000) for scene in scenes]
     contents = json.loads(json.dumps(contents, allow_nan=False))
     shown = [("mine", "renders", 2), ("mine", "before the edit", 1), ("plain", "renders", 3)]
+    shown.append(("theirs", "renders", 4))
     rows = [
         {"scene": scene, "shown": what, "rmse": f"0.{value}", "rmse_excess": "0.1" * (value == 2)}
         for scene, what, value in shown

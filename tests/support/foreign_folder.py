@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 from analytic import cameras_around, photograph
-from headstyle.base.cameras import Cameras
+from headstyle.base.cameras import Cameras, pixel_rays
 from headstyle.base.files import write_json
 from headstyle.base.images import write_image
 from headstyle.importers.scenes import SceneFiles
 from headstyle.posing.undistortion import transforms
+from headstyle.rendering.splats import splats_from_points, write_ply
 
 SIZE = (72, 96)
 
@@ -37,3 +38,19 @@ def write_scene(folder: Path, rig: Cameras | None = None, alpha: bool = True) ->
         np.save(folder / "depth" / f"{name}.npy", depth)
     write_json(folder / "transforms.json", transforms(rig))
     return SceneFiles(folder / "renders", folder / "transforms.json", folder / "depth")
+
+
+def write_sphere_splats(path: Path) -> None:
+    """Write splats that look like the sphere: one at the surface of every pixel."""
+    rig = sphere_rig()
+    points, colors = [], []
+    for i, (image, depth) in enumerate(zip(*photograph(rig), strict=True)):
+        rows, columns = np.nonzero(depth)
+        pixels = np.stack([columns + 0.5, rows + 0.5], axis=1)
+        camera = pixel_rays(pixels, rig.intrinsics[i]) * depth[rows, columns, None]
+        rotation, translation = rig.world_to_camera[i, :3, :3], rig.world_to_camera[i, :3, 3]
+        points.append((camera - translation) @ rotation)
+        colors.append(image[rows, columns, :3])
+    splats = splats_from_points(np.concatenate(points), np.concatenate(colors), 0, 0)
+    splats["opacities"].data[:] = 4
+    write_ply(path, splats)

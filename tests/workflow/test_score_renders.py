@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from foreign_folder import sphere_rig, write_scene
+from foreign_folder import sphere_rig, write_scene, write_sphere_splats
 from headstyle.base.files import read_json, write_json
 from headstyle.consistency.scoring import score
 from headstyle.importers.scenes import SceneFiles, read_scene
@@ -39,7 +39,8 @@ def set_scenes(scratch: Study, **scenes: dict) -> None:
 
 
 def test_scenes_with_and_without_their_unedited_views_come_into_one_table(scratch):
-    set_scenes(scratch, mine=entry(unedited="mine/renders"), plain=entry())
+    write_sphere_splats(scratch.folder / "mine/own.ply")
+    set_scenes(scratch, mine=entry(unedited="mine/renders", splats="mine/own.ply"), plain=entry())
     scratch.snakemake("score_renders")
     folder = scratch.folder / "results/foreign"
     scores = pd.read_csv(folder / "scores.csv").set_index(["scene", "shown"])
@@ -52,6 +53,10 @@ def test_scenes_with_and_without_their_unedited_views_come_into_one_table(scratc
     assert "before the edit" in html
     assert not re.search(r"(src|href)=[\"']https?://", html)
     explorer = (folder / "explorer.html").read_text()
+    contents = read_json(folder / "mine/explorer.json"), read_json(folder / "plain/explorer.json")
+    own, none = (each["content"]["renders"]["splats"] for each in contents)
+    assert own["count"] > 1000
+    assert none is None
     assert '"name":"mine","unedited":true' in explorer
     assert '"name":"plain","unedited":false' in explorer
     assert "Nothing to be done" in scratch.snakemake("score_renders")
@@ -89,6 +94,7 @@ def test_numbers_may_come_from_the_command_line(scratch):
     [
         (entry(camera_axes="opencv"), "set foreign.mine.camera_axes to opengl"),
         (entry(depths="mine/nowhere"), "foreign.mine.depths: mine/nowhere does not exist"),
+        (entry(splats="mine/own.ply"), "foreign.mine.splats: mine/own.ply does not exist"),
         (entry(depths=None), "foreign.mine has neither depths nor unedited"),
         (entry(depth="mine/depth"), "foreign.mine.depth is an unknown key"),
         (entry(depth_scale=0), "foreign.mine.depth_scale is 0; allowed: a number above 0"),

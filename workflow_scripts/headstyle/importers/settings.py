@@ -14,6 +14,7 @@ from headstyle.importers.listing import files_everywhere
 FOLDER = "foreign"
 """Folder of these scenes below the results."""
 _PATHS = ("renders", "cameras", "depths", "unedited", "masks", "pairs")
+"""Keys of files that are scored. `splats` are only shown."""
 _BRACES = re.compile(r"\{[^{}]*\}")
 _CAMERA_SUFFIXES = (".bin", ".txt", ".json", ".xml", ".csv", ".npy")
 
@@ -30,7 +31,7 @@ def check_foreign(entries: Mapping[str, Mapping[str, Any]], subjects: Collection
             " the subject"
         )
     for name, entry in entries.items():
-        for key in _PATHS:
+        for key in (*_PATHS, "splats"):
             path = entry.get(key)
             if path and not Path(path).exists():
                 raise InputError(f"foreign.{name}.{key}: {path} does not exist; correct the path")
@@ -129,6 +130,22 @@ class ForeignScene:
     def splats(self) -> str | list[str]:
         """The splats of the unedited scene, where they are fitted."""
         return f"{self.folder}/fit/splats.ply" if self.is_fitted else []
+
+    @property
+    def own_splats(self) -> list[str]:
+        """The file of the scene's own splats, where it is given."""
+        path = self.entry.get("splats")
+        return [path] if path else []
+
+    @property
+    def shown_splats(self) -> list[str]:
+        """The same, as far as Snakemake can take it as an input."""
+        return plain_files(self.own_splats)
+
+    @property
+    def braced_splats(self) -> dict[str, list[int]]:
+        """What tells of a change of the file otherwise, as `braced_files` does."""
+        return braced_files(self.own_splats)
 
     @property
     def unedited(self) -> str | list[str]:

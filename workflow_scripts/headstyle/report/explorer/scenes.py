@@ -18,7 +18,7 @@ from headstyle.base.tables.ply import read_ply_tables
 from headstyle.base.tables.rows import read_rows
 from headstyle.consistency.measuring import Comparison
 from headstyle.consistency.parts.kinds import read_kinds
-from headstyle.rendering.splats import read_ply
+from headstyle.rendering.splat_files import read_splats
 from headstyle.report import pictures
 from headstyle.report.explorer.films import film_content
 from headstyle.report.explorer.pairs import COUNTS, PairLooker, SeenPair
@@ -167,7 +167,7 @@ def splats_content(path: Path | None, sizes: Sizes) -> dict[str, Any] | None:
     if measured.exists():
         vertices = read_ply_tables(measured, RESULT)["vertex"]
         values = vertices[_INCONSISTENCY].astype(np.float32)
-    splats = read_ply(path)
+    splats = read_splats(path)
     if values is not None and len(values) != len(splats["means"]):
         values = None
     return packed_splats(splats, sizes.splats, values)

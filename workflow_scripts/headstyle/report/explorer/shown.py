@@ -40,7 +40,7 @@ class ShownScene:
     tables: Path
     """Folder of pairs.csv, views.csv and kinds.npz."""
     splats: Path | None = None
-    """splats.ply, where it is known."""
+    """File of its splats, where it is known."""
     true_edit: Path | None = None
     """Folder of photographs of the true edit, where they are known."""
     film: Path | None = None
@@ -111,6 +111,7 @@ def foreign_subject(
     tables: Path,
     unedited: Path | None = None,
     splats: Path | None = None,
+    own_splats: Path | None = None,
 ) -> ShownSubject:
     """What another method rendered, as a subject with one scene.
 
@@ -120,6 +121,7 @@ def foreign_subject(
         cameras, adjacency, unedited, splats: See `ShownSubject`.
         renders: Folder of {view}.png.
         depth, tables: See `ShownScene`.
+        own_splats: The splats of the scene itself, where they are given.
     """
     scene = ShownScene(
         RENDERS.edited,
@@ -130,6 +132,7 @@ def foreign_subject(
         [(RENDERS.edited, renders)],
         depth,
         tables,
+        own_splats,
     )
     before = [] if unedited is None else [(RENDERS.before, unedited)]
     return ShownSubject(name, cameras, adjacency, before, [scene], unedited, splats)

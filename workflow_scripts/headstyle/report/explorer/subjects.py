@@ -10,7 +10,7 @@ import numpy as np
 from headstyle.base.adjacency import meeting_point, read_adjacency
 from headstyle.base.cameras import Cameras, read_cameras
 from headstyle.base.errors import InputError
-from headstyle.rendering.splats import read_ply
+from headstyle.rendering.splat_files import read_splats
 from headstyle.report import pictures
 from headstyle.report.explorer.pairs import PairLooker
 from headstyle.report.explorer.scenes import (
@@ -125,7 +125,7 @@ def fitting_sizes(
         return levels[0]
     used = len(filmed) * film_bytes
     if clouds:
-        used += len(clouds) * _SPLAT_BYTES * min(splats, len(read_ply(clouds[-1])["means"]))
+        used += len(clouds) * _SPLAT_BYTES * min(splats, len(read_splats(clouds[-1])["means"]))
     looker = PairLooker(subject.comparison(scenes[0]), settings)
     some = list(looker.pairs(pictures.evenly_spaced(looker.positions, _SAMPLE)))
     views = pictures.evenly_spaced(cameras.names, _SAMPLE)
