@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import scipy.spatial
 import torch
 from explored_ball import (
     EVIL,
@@ -31,6 +32,7 @@ from headstyle.rendering.splats import read_ply, write_ply
 from headstyle.report.explorer import legend, page, pairs
 from headstyle.report.explorer.films import fitting_video
 from headstyle.report.explorer.pairs import PairLooker
+from headstyle.report.explorer.scenes import pairs_content
 from headstyle.report.explorer.shown import ShownSubject, study_subject
 from headstyle.report.explorer.splats import check_world, packed_splats
 from headstyle.report.explorer.subjects import fitting_sizes
@@ -115,22 +117,40 @@ class TestContents:
         cameras = read_cameras(scene.cameras)
         large, small = (fitting_sizes(scene, cameras, SETTING, most) for most in (10**7, 10**5))
         assert small.pair_px < large.pair_px
+        assert (large.both_ways, small.both_ways) == (True, False)
+        content = pairs_content(
+            scene.comparison(scene.scenes[0]), scene.scenes[0].tables, ("rmse",), SETTING, small
+        )
+        assert len(content) == 8
+        assert [pair["target"] < pair["source"] for pair in content] == [
+            "warped" in pair for pair in content
+        ]
         assert small.splats < large.splats
 
     def test_packed_splats_keep_their_numbers(self):
         splats = ball_splats(0)
         packed = packed_splats(splats, 10_000)
         content, start = gzip.decompress(base64.b64decode(packed["data"])), 0
+        bytes_of = np.frombuffer(content, np.uint8)
+        values, steps = {}, {}
         for part in packed["parts"]:
-            kind, count = f"<u{part['bytes']}", packed["count"] * part["columns"]
-            whole = np.frombuffer(content, kind, count, start).reshape(part["columns"], -1).T
-            start += count * part["bytes"]
-            values = part["low"] + whole / (256 ** part["bytes"] - 1) * (part["high"] - part["low"])
-            if part["name"] in ("means", "scales", "sh0"):
-                known = splats[part["name"]].detach().numpy().reshape(values.shape)
-                step = (part["high"] - part["low"]) / (256 ** part["bytes"] - 1)
-                assert np.quantile(np.abs(values - known), 0.99) <= step
+            count = packed["count"] * part["columns"]
+            planes = 2 if part["steps"] > 255 else 1
+            numbers = bytes_of[start : start + planes * count].reshape(planes, part["columns"], -1)
+            start += planes * count
+            # The higher bytes come first.
+            whole = np.polyval(list(numbers.astype(int)), 256)
+            steps[part["name"]] = (part["high"] - part["low"]) / part["steps"]
+            values[part["name"]] = part["low"] + steps[part["name"]] * whole.T
         assert start == len(content)
+        known = {name: value.detach().numpy() for name, value in splats.items()}
+        # The splats lie in an order of their own.
+        _, here = scipy.spatial.KDTree(values["means"]).query(known["means"])
+        assert sorted(here) == list(range(packed["count"]))
+        known["sh1"] = known["shN"].reshape(len(here), -1)
+        for name in ("means", "scales", "sh0", "sh1"):
+            error = np.abs(values[name][here] - known[name].reshape(len(here), -1))
+            assert np.quantile(error, 0.99) <= steps[name]
 
     def test_the_largest_splats_are_kept(self):
         splats = ball_splats(0)
@@ -525,4 +545,9 @@ class TestForeignScenes:
             "view_02",
         }
         found.until("document.querySelector('#pair-pictures').innerText.includes('ΔE00')")
+        page.locator("#swap").click()
+        found.until("find('pair-pictures').innerText.includes('only one of the two directions')")
+        assert page.locator("#pair-kinds tbody tr").count() == 4
+        page.locator("#swap").click()
+        found.until("find('pair-pictures').innerText.includes('ΔE00')")
         found.close()

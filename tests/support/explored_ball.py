@@ -153,7 +153,12 @@ def write_foreign_explorer(results: Path, path: Path) -> None:
             ("theirs", "P4_high", None, {"own_splats": theirs}),
         )
     ]
-    contents = [explored_subject(scene, METRICS, SETTING, 1_000_000) for scene in scenes]
+    # The pairs of `plain` have pictures in one direction only, as its part of the page is small.
+    sizes = {"plain": 10_000}
+    contents = [
+        explored_subject(scene, METRICS, SETTING, sizes.get(scene.name, 1_000_000))
+        for scene in scenes
+    ]
     contents = json.loads(json.dumps(contents, allow_nan=False))
     shown = [("mine", "renders", 2), ("mine", "before the edit", 1), ("plain", "renders", 3)]
     shown.append(("theirs", "renders", 4))

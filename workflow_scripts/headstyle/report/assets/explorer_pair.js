@@ -16,7 +16,8 @@ function sortedPairs(content) {
   return [...content.pairs].sort((a, b) => key(a) - key(b) || 0);
 }
 
-const worstPair = (content) => sortedPairs(content)[0];
+// Of those that have pictures.
+const worstPair = (content) => sortedPairs(content).find((pair) => pair.warped);
 
 function openPair(target, source) {
   const { names } = rigNow();
@@ -59,10 +60,13 @@ async function drawPair() {
   }
   const { names } = rigNow();
   const render = loaded.layers.at(-1).pictures[target];
-  const [reasons, difference] = await Promise.all([pixels(pair.reasons), pixels(pair.difference)]);
+  const [reasons, difference] = pair.warped ? await Promise.all([pixels(pair.reasons), pixels(pair.difference)]) : [];
   if (loaded !== pairShown.content || chosenPair().target !== target || chosenPair().source !== source) return;
-  find("pair-pictures").replaceChildren(
-    framed(withArrows(picture(render, `Target ${names[target]}`), pair.arrows), `target ${names[target]}`, arrowsNote(pair.arrows)),
+  const arrows = pair.arrows && unpackedArrows(pair.arrows);
+  const first = framed(withArrows(picture(render, `Target ${names[target]}`), arrows), `target ${names[target]}`, arrowsNote(arrows));
+  if (!pair.warped) find("pair-pictures").replaceChildren(first, make("p", { className: "note",
+    textContent: "To keep this page small, only one of the two directions has pictures. Swap target and source to see them." }));
+  else find("pair-pictures").replaceChildren(first,
     framed(picture(pair.warped, `Source ${names[source]} warped into ${names[target]}`), `${names[source]}, warped`),
     framed(reasonsPicture(reasons, difference), "what counts", reasonsLegend(pair.shares)),
     framed(differencePicture(reasons, difference), "difference, ΔE00", differenceLegend()));
@@ -78,6 +82,12 @@ function framed(image, text, ...below) {
 // Displacements of details are small, so that arrows are drawn so many times as long.
 const LONGER = [1, 2, 3, 5, 10, 20, 30];
 const LONGEST = 0.1;
+
+// Rows of place and displacement.
+function unpackedArrows(text) {
+  const numbers = new Int16Array(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer);
+  return Array.from({ length: numbers.length / 4 }, (_, k) => [...numbers.subarray(4 * k, 4 * k + 4)]);
+}
 
 // All but the few longest arrows stay shorter than a part of the frame.
 function arrowScale(arrows) {

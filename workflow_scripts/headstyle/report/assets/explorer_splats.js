@@ -72,16 +72,18 @@ async function unpacked(packed) {
   if (!packed) return null;
   const bytes = Uint8Array.from(atob(packed.data), (letter) => letter.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  const content = await new Response(stream).arrayBuffer();
+  const content = new Uint8Array(await new Response(stream).arrayBuffer());
   const scene = { count: packed.count, all: packed.all };
   let from = 0;
   for (const part of packed.parts) {
     const length = packed.count * part.columns;
-    const whole = part.bytes === 2 ? new Uint16Array(content, from, length) : new Uint8Array(content, from, length);
-    const step = (part.high - part.low) / (256 ** part.bytes - 1);
-    scene[part.name] = Float32Array.from(whole, (value) => part.low + step * value);
+    const isLong = part.steps > 255;
+    const low = content.subarray(isLong ? from + length : from);
+    const step = (part.high - part.low) / part.steps;
+    scene[part.name] = Float32Array.from({ length },
+      (_, i) => part.low + step * (low[i] + (isLong ? 256 * content[from + i] : 0)));
     if (part.name === "inconsistency") scene.worst = part.high;
-    from += length * part.bytes;
+    from += length * (isLong ? 2 : 1);
   }
   return scene;
 }

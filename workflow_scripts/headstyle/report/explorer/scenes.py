@@ -40,6 +40,8 @@ class Sizes:
     """Longest side of a view."""
     pair_px: int
     """Longest side of a pair's pictures."""
+    both_ways: bool
+    """Whether a pair has pictures from both of its views, or only from the first one."""
     splats: int
     """Most splats of a scene."""
     film_bytes: int
@@ -78,7 +80,8 @@ def scene_content(
 
     Returns:
         layers: the edits of some cycles and the renders, one picture per view.
-        pairs: target, source, the metrics, the kinds of disagreement and the pictures.
+        pairs: target, source, the metrics, the kinds of disagreement, and the pictures of those
+            that have some.
         views: per view its metrics.
         splats: the scene; null where it is not known.
         film: see `films.film_content`; null where none was made.
@@ -119,23 +122,28 @@ def pairs_content(
             tables / "pairs.csv", result_of("measure_consistency"), ["target", "source"]
         )
     }
-    content = []
-    for seen in looker.pairs(looker.positions):
-        row = rows.get((names[seen.target], names[seen.source]), {})
-        lower, upper = sorted((seen.target, seen.source))
-        found = kinds[lower, upper]
-        content.append(
-            {
-                "target": seen.target,
-                "source": seen.source,
-                "values": [number(row.get(metric)) for metric in metrics],
-                "kinds": [number(value) for value in found.kinds],
-                "arrows": _arrows(found.arrows) if seen.target == lower else None,
-                "shares": _shares(seen.reasons),
-                **pair_pictures(seen, comparison.cameras, sizes),
-            }
-        )
-    return content
+    content = {}
+    for target, source in looker.positions:
+        row = rows.get((names[target], names[source]), {})
+        found = kinds[min(target, source), max(target, source)]
+        content[target, source] = {
+            "target": target,
+            "source": source,
+            "values": [number(row.get(metric)) for metric in metrics],
+            "kinds": [number(value) for value in found.kinds],
+            "arrows": _arrows(found.arrows) if target < source else None,
+        }
+    for seen in looker.pairs(pictured(looker.positions, sizes)):
+        content[seen.target, seen.source] |= {
+            "shares": _shares(seen.reasons),
+            **pair_pictures(seen, comparison.cameras, sizes),
+        }
+    return list(content.values())
+
+
+def pictured(positions: Sequence[tuple[int, int]], sizes: Sizes) -> list[tuple[int, int]]:
+    """The pairs (target, source) that have pictures: those with arrows, or all."""
+    return [pair for pair in positions if sizes.both_ways or pair[0] < pair[1]]
 
 
 def pair_pictures(seen: SeenPair, cameras: Cameras, sizes: Sizes) -> dict[str, str]:
@@ -187,10 +195,10 @@ def _by_view(table: Path, names: Sequence[str], metrics: Sequence[str]) -> list[
     return [[number(rows.get(name, {}).get(metric)) for metric in metrics] for name in names]
 
 
-def _arrows(arrows: NDArray[np.float32]) -> list[list[int]]:
-    """Places in thousandths of the frame, displacements in ten-thousandths."""
-    whole = np.rint(arrows * (1e3, 1e3, 1e4, 1e4)).astype(int)
-    return [[int(value) for value in row] for row in whole]
+def _arrows(arrows: NDArray[np.float32]) -> str:
+    """Places in thousandths of the frame, displacements in ten-thousandths; int16 in base64."""
+    whole = np.rint(arrows * (1e3, 1e3, 1e4, 1e4))
+    return base64.b64encode(whole.clip(-32768, 32767).astype("<i2").tobytes()).decode()
 
 
 def _shares(reasons: NDArray[np.uint8]) -> list[float]:

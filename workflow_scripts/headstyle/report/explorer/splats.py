@@ -1,7 +1,9 @@
-"""Splats in a page: 17 bytes each, 26 with colors that depend on the direction, compressed.
+"""Splats in a page: 14 bytes each, 19 with colors that depend on the direction.
 
-The numbers lie one property after another, which compresses better. Each property is a whole
-number between two bounds. Harmonics above the first degree are left out.
+Each property is a whole number between two bounds, with as many steps as can be seen. Splats that
+are near each other in space lie near each other in the file, one property after another, and the
+higher bytes of positions before the lower ones: so the numbers compress better. Harmonics above the
+first degree are left out.
 """
 
 import base64
@@ -21,6 +23,17 @@ from headstyle.report.pictures import evenly_spaced
 
 _TAILS = {"means": 0.0, "opacities": 0.0, "quats": 0.0, "inconsistency": 1.0}
 """Part of the values on each side that the bounds cut off [%]."""
+_STEPS = {
+    "means": 65535,
+    "scales": 127,
+    "quats": 127,
+    "opacities": 63,
+    "sh0": 255,
+    "sh1": 31,
+    "inconsistency": 63,
+}
+"""Steps between the bounds of each property."""
+_CELLS_BITS = 10
 _DIRECTIONS = 3
 """Harmonics of the first degree, of each color channel."""
 _CHECKED_VIEWS = 3
@@ -85,30 +98,33 @@ def packed_splats(
     Returns:
         count: Splats that are kept.
         all: Splats of the scene.
-        parts: Per property its name, the bytes of one number (1 or 2), how many numbers a splat
-            has, and the bounds that 0 and the largest whole number stand for.
+        parts: Per property its name, its steps, how many numbers a splat has, and the bounds that 0
+            and the number of steps stand for.
         data: The properties of `parts` in their order, each as numbers by splats, as gzip in
-            base64.
+            base64. Numbers of more than 255 steps have two bytes: first the higher ones of all,
+            then the lower ones.
     """
     arrays = {name: value.detach().cpu().numpy() for name, value in splats.items()}
     opacity = 1 / (1 + np.exp(-arrays["opacities"].astype(np.float64)))
     weight = opacity * np.exp(2 * arrays["scales"].astype(np.float64).mean(axis=1))
     kept = np.sort(np.argsort(-weight, kind="stable")[:most])
+    kept = kept[np.argsort(_along_curve(arrays["means"][kept]), kind="stable")]
     quats = arrays["quats"] / np.linalg.norm(arrays["quats"], axis=1, keepdims=True)
     columns = {
-        "means": (arrays["means"], 2),
-        "scales": (arrays["scales"], 1),
-        "quats": (quats, 1),
-        "opacities": (opacity[:, None], 1),
-        "sh0": (arrays["sh0"][:, 0], 1),
+        "means": arrays["means"],
+        "scales": arrays["scales"],
+        # A rotation is the same with all signs turned.
+        "quats": np.where(quats[:, :1] < 0, -quats, quats),
+        "opacities": opacity[:, None],
+        "sh0": arrays["sh0"][:, 0],
     }
     if arrays["shN"].shape[1] >= _DIRECTIONS:
-        columns["sh1"] = (arrays["shN"][:, :_DIRECTIONS].reshape(len(opacity), -1), 1)
+        columns["sh1"] = arrays["shN"][:, :_DIRECTIONS].reshape(len(opacity), -1)
     if inconsistency is not None:
-        columns["inconsistency"] = (inconsistency[:, None], 1)
+        columns["inconsistency"] = inconsistency[:, None]
     parts, planes = [], []
-    for name, (values, size) in columns.items():
-        part, content = _quantized(name, values[kept], size)
+    for name, values in columns.items():
+        part, content = _quantized(name, values[kept])
         parts.append(part)
         planes.append(content)
     content = gzip.compress(b"".join(planes), compresslevel=9, mtime=0)
@@ -116,8 +132,20 @@ def packed_splats(
     return {"count": len(kept), "all": len(opacity), "parts": parts, "data": data}
 
 
-def _quantized(name: str, values: NDArray[Any], size: int) -> tuple[dict[str, Any], bytes]:
-    """The bounds of a property, and its numbers as whole ones of `size` bytes."""
+def _along_curve(points: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Where points `(N, 3)` lie on a curve in Z order (Morton) through their box. Shape `(N,)`."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    cells = (points - low) / np.maximum(high - low, 1e-12) * (2**_CELLS_BITS - 1)
+    whole = cells.astype(np.int64)
+    place = np.zeros(len(points), np.int64)
+    for bit in range(_CELLS_BITS):
+        for axis in range(3):
+            place |= (whole[:, axis] >> bit & 1) << (3 * bit + axis)
+    return place
+
+
+def _quantized(name: str, values: NDArray[Any]) -> tuple[dict[str, Any], bytes]:
+    """The bounds of a property, and its numbers as whole ones."""
     columns = values.reshape(len(values), -1).astype(np.float64)
     # The few values far out would take precision from all others.
     tail = _TAILS.get(name, 0.1)
@@ -125,9 +153,10 @@ def _quantized(name: str, values: NDArray[Any], size: int) -> tuple[dict[str, An
     if name == "inconsistency":
         # Its scale begins where views agree.
         low = 0.0
-    largest = 256**size - 1
-    steps = np.rint((columns - low) / max(high - low, 1e-12) * largest)
-    kind = "<u2" if size == 2 else "u1"
-    whole = np.clip(steps, 0, largest).astype(kind)
-    part = {"name": name, "bytes": size, "columns": columns.shape[1]}
-    return part | {"low": float(low), "high": float(high)}, whole.T.tobytes()
+    steps = _STEPS[name]
+    whole = np.rint((columns - low) / max(high - low, 1e-12) * steps).clip(0, steps).T
+    content = (whole % 256).astype(np.uint8).tobytes()
+    if steps > 255:
+        content = (whole // 256).astype(np.uint8).tobytes() + content
+    part = {"name": name, "steps": steps, "columns": columns.shape[1]}
+    return part | {"low": float(low), "high": float(high)}, content

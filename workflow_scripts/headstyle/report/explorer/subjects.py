@@ -12,21 +12,29 @@ from headstyle.base.cameras import Cameras, read_cameras
 from headstyle.base.errors import InputError
 from headstyle.rendering.splat_files import read_splats
 from headstyle.report import pictures
-from headstyle.report.explorer.pairs import PairLooker
+from headstyle.report.explorer.pairs import PairLooker, SeenPair
 from headstyle.report.explorer.scenes import (
     Sizes,
     layer,
     pair_pictures,
+    pictured,
     scene_content,
     subject_content,
 )
 from headstyle.report.explorer.shown import Layer, ShownSubject
 
-_LEVELS = ((512, 384), (512, 256), (384, 224), (320, 192), (256, 160), (192, 128), (128, 96))
-"""Longest sides of views and of pairs' pictures, from large to small [px]."""
-_SPLAT_BYTES = 32
+_LEVELS = (
+    *((512, 384, True, 75), (512, 256, True, 75), (384, 224, True, 75), (320, 192, True, 75)),
+    *((320, 192, False, 75), (256, 192, False, 75), (256, 160, False, 60), (256, 128, False, 50)),
+    *((192, 128, False, 50), (160, 96, False, 50), (128, 96, False, 40)),
+)
+"""Longest sides of views and of pairs' pictures [px], whether a pair has pictures both ways, and
+their quality; from large to small."""
+_PAIR_BYTES = 700
+"""Of a pair besides its pictures, about."""
+_SPLAT_BYTES = 27
 """Of a splat in the page, about."""
-_SPLATS_SHARE = 0.4
+_SPLATS_SHARE = 0.3
 _FILMS_SHARE = 0.2
 _FEWEST_SPLATS = 5_000
 _SAMPLE = 3
@@ -120,31 +128,40 @@ def fitting_sizes(
     splats = max(_FEWEST_SPLATS, splats)
     filmed = [scene for scene in scenes if scene.film]
     film_bytes = int(_FILMS_SHARE * max_bytes / max(1, len(filmed)))
-    levels = [Sizes(*level, splats, film_bytes) for level in _LEVELS]
+    levels = [
+        Sizes(view_px, pair_px, both_ways, splats, film_bytes, quality)
+        for view_px, pair_px, both_ways, quality in _LEVELS
+    ]
     if not scenes:
         return levels[0]
     used = len(filmed) * film_bytes
     if clouds:
         used += len(clouds) * _SPLAT_BYTES * min(splats, len(read_splats(clouds[-1])["means"]))
-    looker = PairLooker(subject.comparison(scenes[0]), settings)
-    some = list(looker.pairs(pictures.evenly_spaced(looker.positions, _SAMPLE)))
+    seen: list[SeenPair] = []
+    positions: list[tuple[int, int]] = []
+    # Stone takes fewer bytes than hair.
+    for scene in pictures.evenly_spaced(scenes, _SAMPLE):
+        looker = PairLooker(subject.comparison(scene), settings)
+        positions = looker.positions
+        seen += looker.pairs(pictures.evenly_spaced(positions, _SAMPLE))
+    used += _PAIR_BYTES * len(positions) * len(scenes)
     views = pictures.evenly_spaced(cameras.names, _SAMPLE)
-    shared, own = subject.layers[:1], scenes[0].layers
+    own = [each for scene in pictures.evenly_spaced(scenes, _SAMPLE) for each in scene.layers]
     truths = len({scene.prompt for scene in scenes if scene.true_edit})
     counts = (len(subject.layers) + truths, sum(len(scene.layers) for scene in scenes))
-    pairs = len(looker.positions) * len(scenes)
     for sizes in levels:
-        pair = np.mean([len(json.dumps(pair_pictures(seen, cameras, sizes))) for seen in some])
+        pair = np.mean([len(json.dumps(pair_pictures(each, cameras, sizes))) for each in seen])
         per_view = sum(
             count * _bytes_per_view(layers, views, sizes)
-            for count, layers in zip(counts, (shared or own, own), strict=True)
+            for count, layers in zip(counts, (subject.layers[:1] or own, own), strict=True)
         )
-        if used + len(cameras) * per_view + pairs * (pair + 300) <= max_bytes:
+        pairs = len(pictured(positions, sizes)) * len(scenes)
+        if used + len(cameras) * per_view + pairs * pair <= max_bytes:
             break
     return sizes
 
 
 def _bytes_per_view(layers: Sequence[Layer], views: Sequence[str], sizes: Sizes) -> float:
-    """What a view of the largest of some layers takes."""
-    whole = (len(json.dumps(layer("", folder, views, sizes))) for _, folder in layers)
-    return max(whole) / len(views)
+    """What a view of some layers takes in the mean."""
+    whole = [len(json.dumps(layer("", folder, views, sizes))) for _, folder in layers]
+    return float(np.mean(whole)) / len(views)
