@@ -23,6 +23,7 @@ SOURCES = (
     "rendering/cpu/project.py",
     "losses/photometric_cpu.py",
     "capture/primitives/kernels.py",
+    "radiance/hash_grid_cpu.py",
 )
 """All modules that define kernels, below the library's folder."""
 INGREDIENTS = (*SOURCES, "base/compiled.py", "losses/ssim_window.py")

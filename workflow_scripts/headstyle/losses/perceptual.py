@@ -43,6 +43,13 @@ class PatchLpips:
         first, second = (
             torch.stack(images).permute(0, 3, 1, 2) for images in zip(*patches, strict=True)
         )
+        return self._term(first, second)
+
+    def of_patches(self, rendered: Tensor, target: Tensor) -> Tensor:
+        """The term of the loss, a scalar, for patches `(P, S, S, 3)` in [0, 1]."""
+        return self._term(rendered.permute(0, 3, 1, 2), target.permute(0, 3, 1, 2))
+
+    def _term(self, first: Tensor, second: Tensor) -> Tensor:
         return self.weight * self.network(2 * first - 1, 2 * second - 1).mean()
 
 
