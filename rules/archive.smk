@@ -6,7 +6,7 @@ rule archive:
     input:
         tables=study_tables(),
         report=archived_pages,
-        splats=archived("splats.ply"),
+        splats=archived(SCENE_FILE),
         cameras=archived_cameras,
         runs=archived("run.json", of_baselines=False),
         subjects=SUBJECTS_TABLE,

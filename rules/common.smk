@@ -24,7 +24,9 @@ from headstyle.workflow import configuration
 from headstyle.workflow import provenance
 from headstyle.base.study import instruction_text
 from headstyle.avatars.settings import avatar_stylization, check_chains, check_stylization
+from headstyle.avatars.files import SCENE_FILES
 from headstyle.avatars.strength_sweep import check_sweep
+from headstyle.radiance.settings import check_representation
 from headstyle.editing.registry import (
     avatar_editing,
     check_editing,
@@ -113,6 +115,7 @@ def read_study():
     check_sweep(config["strength_sweep"], config["editing"])
     for subject in study["subjects"]:
         configuration.check_subject(subjects[subject], SUBJECTS_TABLE)
+    check_representation(config, subjects)
     check_foreign(config["foreign"], study["subjects"])
     configuration.check_names(study["subjects"], study["prompts"], study["strengths"])
     configuration.check_operators(
@@ -179,6 +182,9 @@ R = config["results_dir"].rstrip("/")
 SUBJECTS = config["study"]["subjects"]
 PROMPTS = config["study"]["prompts"]
 STRENGTHS = config["study"]["strengths"]
+# The section of radiance fields where scenes are such; splats need none of it.
+NERF = config["nerf"] if config["representation"] == "nerf" else None
+SCENE_FILE = SCENE_FILES[config["representation"]]
 TABLES = ["avatars", "views", "thresholds", "strengths", "agreement"]
 AVATARS = [f"{prompt}_{strength}" for prompt in PROMPTS for strength in STRENGTHS]
 # Metrics that were computed elsewhere, the section without them, and all columns of the tables.
@@ -351,8 +357,8 @@ def avatar_start(wildcards):
 
 
 def avatar_start_splats(wildcards):
-    """The splats that an avatar starts from."""
-    return f"{avatar_start(wildcards)}/splats.ply"
+    """The scene file that an avatar starts from."""
+    return f"{avatar_start(wildcards)}/{SCENE_FILE}"
 
 
 def avatar_start_renders(wildcards):

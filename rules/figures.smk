@@ -47,7 +47,10 @@ def measured_outputs():
             picture=["photographs.jpg", "avatars.jpg"],
         ),
         *expand(
-            f"{R}/plots/{{subject}}/inconsistency_{{avatar}}.jpg", subject=SUBJECTS, avatar=AVATARS
+            f"{R}/plots/{{subject}}/inconsistency_{{avatar}}.jpg",
+            subject=SUBJECTS,
+            # The map is a value per splat.
+            avatar=[] if NERF else AVATARS,
         ),
     ]
 

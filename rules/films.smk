@@ -7,7 +7,7 @@ FILMED = ["baseline", *(f"avatars/{avatar}" for avatar in AVATARS)]
 
 rule film_scene:
     input:
-        splats=f"{R}/{{subject}}/{{scene}}/splats.ply",
+        splats=f"{R}/{{subject}}/{{scene}}/{SCENE_FILE}",
         cameras=rules.downscale_views.output.cameras,
     output:
         frames=directory(f"{R}/{{subject}}/{{scene}}/film/frames"),

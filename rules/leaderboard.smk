@@ -3,7 +3,7 @@
 
 use rule stylize_avatar as stylize_by_schedule with:
     output:
-        splats=f"{BOARD}/made/{{schedule}}/{{subject}}/avatars/{{prompt}}_{{strength}}/splats.ply",
+        splats=f"{BOARD}/made/{{schedule}}/{{subject}}/avatars/{{prompt}}_{{strength}}/{SCENE_FILE}",
         edits=directory(
             f"{BOARD}/made/{{schedule}}/{{subject}}/avatars/{{prompt}}_{{strength}}/edits"
         ),
@@ -29,6 +29,7 @@ use rule stylize_avatar as stylize_by_schedule with:
         editing=schedule_editing,
         stylization=schedule_stylization,
         baseline=config["baseline"],
+        nerf=NERF,
         seed=config["seed"],
         plan=lambda wildcards: schedule_plan(wildcards.schedule),
         library=library_digest("stylize_avatar"),
@@ -43,7 +44,7 @@ rule measure_method:
         adjacency=of_subjects("adjacency.csv"),
         renders=of_subjects("baseline/renders"),
         depth=of_subjects("baseline/depth"),
-        splats=of_subjects("baseline/splats.ply"),
+        splats=[] if NERF else of_subjects("baseline/splats.ply"),
     output:
         pairs=f"{BOARD}/scores/{{method}}/pairs.csv",
         views=f"{BOARD}/scores/{{method}}/views.csv",

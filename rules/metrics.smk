@@ -9,7 +9,7 @@ rule measure_consistency:
         cameras=rules.downscale_views.output.cameras,
         adjacency=rules.camera_adjacency.output.adjacency,
         unedited=rules.train_baseline.output.renders,
-        splats=rules.train_baseline.output.splats,
+        splats=[] if NERF else rules.train_baseline.output.splats,
         floor=scene_floor,
     output:
         pairs=f"{R}/{{subject}}/{{scene}}/consistency/pairs.csv",

@@ -1,4 +1,4 @@
-"""The unstylized Gaussian-splat scene of each subject."""
+"""The unstylized scene of each subject: Gaussian splats, or a radiance field."""
 
 
 rule train_baseline:
@@ -7,7 +7,7 @@ rule train_baseline:
         view_images=rules.downscale_views.output.folder,
         known=subject_splats,
     output:
-        splats=f"{R}/{{subject}}/baseline/splats.ply",
+        splats=f"{R}/{{subject}}/baseline/{SCENE_FILE}",
         renders=directory(f"{R}/{{subject}}/baseline/renders"),
         depth=directory(f"{R}/{{subject}}/baseline/depth"),
         history=f"{R}/{{subject}}/baseline/history.tsv",
@@ -31,9 +31,10 @@ rule train_baseline:
             if config["baseline"]["holdout"] == "splits"
             else ""
         ),
+        nerf=NERF,
         seed=config["seed"],
         library=library_digest("train_baseline"),
     message:
-        "Training the Gaussian splats of {wildcards.subject}"
+        "Training the scene of {wildcards.subject}"
     script:
         "../workflow_scripts/train_baseline.py"

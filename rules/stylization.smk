@@ -1,4 +1,4 @@
-"""Stylized avatars: an editor changes the views by a text prompt, and splats train on the edits."""
+"""Stylized avatars: an editor changes the views by a text prompt, and scenes train on the edits."""
 
 
 # No rule takes its output as input: Snakemake 9.27 would not notice other changes of jobs that
@@ -52,7 +52,7 @@ rule stylize_avatar:
         renders=avatar_start_renders,
         adjacency=rules.camera_adjacency.output.adjacency,
     output:
-        splats=f"{R}/{{subject}}/avatars/{{prompt}}_{{strength}}/splats.ply",
+        splats=f"{R}/{{subject}}/avatars/{{prompt}}_{{strength}}/{SCENE_FILE}",
         edits=directory(f"{R}/{{subject}}/avatars/{{prompt}}_{{strength}}/edits"),
         renders=directory(f"{R}/{{subject}}/avatars/{{prompt}}_{{strength}}/renders"),
         depth=directory(f"{R}/{{subject}}/avatars/{{prompt}}_{{strength}}/depth"),
@@ -78,6 +78,7 @@ rule stylize_avatar:
         editing=prompt_editing,
         stylization=avatar_stylization(config["stylization"]),
         baseline=config["baseline"],
+        nerf=NERF,
         seed=config["seed"],
         plan=STYLIZATION_PLAN,
         library=library_digest("stylize_avatar"),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ABOUT = {
     "tables": "Table of the study",
     "report": "Page or figure of the report",
-    "splats": "Gaussian splats",
+    "splats": "Scene: Gaussian splats or a radiance field",
     "cameras": "Cameras of the views",
     "runs": "How the avatar was made",
 }

@@ -1,6 +1,6 @@
 """Film a scene on a path through the rig's cameras, and measure how much the film flickers.
 
-Input:  splats     splats.ply of the scene
+Input:  splats     splats.ply of the scene, or field.safetensors
         cameras    cameras.json of the views
 Output: frames     folder of {frame}.png (RGBA) and cameras.json of the path
         residuals  folder of {frame}.png: the difference from the frame before, warped, as a map
@@ -24,9 +24,9 @@ from headstyle.base.tables.frames import write_table
 from headstyle.consistency.flicker import Frame, flicker, flicker_metrics
 from headstyle.exporters.camera_path import rig_path, turn_per_frame_deg
 from headstyle.exporters.turntable import write_video
+from headstyle.radiance.scenes import Scene, moved, read_scene
 from headstyle.rendering.devices import best_device
-from headstyle.rendering.renderer import Splats, render_views
-from headstyle.rendering.splats import read_ply
+from headstyle.rendering.renderer import render_views
 from headstyle.report.maps.films import film_frame, residual_picture
 from headstyle.workflow.stage import stage
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 
-def filmed(splats: Splats, path: Cameras, folder: Path) -> Iterator[Frame]:
+def filmed(splats: Scene, path: Cameras, folder: Path) -> Iterator[Frame]:
     """Write the frames as PNG, and yield each as it was written, with its depth."""
     for name, image, depth, _ in progress(render_views(splats, path), "frames"):
         write_image(folder / f"{name}.png", image)
@@ -46,7 +46,7 @@ if __name__ == "__main__":
         keep_freed_memory()
         out, params, device = snakemake.output, snakemake.params, torch.device(best_device())
         path = rig_path(read_cameras(snakemake.input.cameras), params.frames)
-        splats = read_ply(snakemake.input.splats).to(device)
+        splats = moved(read_scene(snakemake.input.splats), device)
         settings = {**params.metrics, "names": flicker_metrics(params.metrics["names"])}
         with whole_folder(out.frames) as folder:
             found = flicker(filmed(splats, path, folder), path, settings, device)

@@ -4,10 +4,10 @@ The job also makes other avatars of the subject that this run of the workflow ne
 `stylization.avatars_per_job` allows; their own jobs then only take what was made.
 
 Input:  cameras    cameras.json of the views, beside which the views {view}.png lie
-        splats     splats.ply of the baseline, or of the avatar that this one starts from
+        splats     the scene of the baseline, or of the avatar that this one starts from
         renders    folder {view}.png of the same scene
         adjacency  adjacency.csv: which views are trained together
-Output: splats     splats.ply of the avatar
+Output: splats     splats.ply of the avatar, or field.safetensors where scenes are radiance fields
         edits      folder cycle{k}/{view}.png: the edited views of each cycle, RGBA
         renders    folder {view}.png: the avatar's views, RGBA
         depth      folder {view}.npz: median and expected depth
@@ -44,6 +44,8 @@ if __name__ == "__main__":
             {key: params[key] for key in SETTINGS},
             Path(snakemake.output.run).parent,
         )
+        if params.nerf:
+            own.params["nerf"] = params.nerf
         names = read_cameras(paths.cameras).names
         check_renders(names, paths.renders)
         # An avatar of an avatar edits the earlier one's renders, as if they were photographs.
@@ -52,7 +54,7 @@ if __name__ == "__main__":
             own.params["after"] = params.after
         views = [Path(photographs) / f"{name}.png" for name in names]
         inputs = digest_of_files([paths.cameras, paths.splats, paths.adjacency, *views])
-        files = AvatarFolder(own.folder, own.task(inputs))
+        files = AvatarFolder(own.folder, own.task(inputs), own.scene_file)
         if files.is_finished():
             log.info("made by another job of this subject: see its log")
         else:

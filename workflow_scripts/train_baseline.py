@@ -1,9 +1,9 @@
-"""Train the unstylized splats of one subject on its views, or take known ones.
+"""Train the unstylized scene of one subject on its views, or take known splats.
 
 Input:  cameras   views/cameras.json; beside it the views' images and points.npz
         known     a file of known splats to start from, or of a training's state to go on from; may
                   be missing
-Output: splats    splats.ply, 3DGS layout
+Output: splats    splats.ply, 3DGS layout; or field.safetensors, a radiance field
         renders   folder of {view}.png, RGBA with straight alpha
         depth     folder of {view}.npz: median, expected (z, 0 = no surface)
         history   iteration, loss, psnr, splats, seconds
@@ -26,9 +26,12 @@ from headstyle.base.files import write_json
 from headstyle.base.images import read_views
 from headstyle.importers.given_poses import held_out_views
 from headstyle.importers.points import in_foreground
+from headstyle.radiance.baseline import train_field_on_views
+from headstyle.radiance.scenes import scene_size, write_scene
+from headstyle.radiance.settings import FIELD_SUFFIX, NerfSettings
 from headstyle.rendering.devices import best_device
 from headstyle.rendering.splat_files import read_splats
-from headstyle.rendering.splats import to_splats, write_ply
+from headstyle.rendering.splats import to_splats
 from headstyle.training import baseline
 from headstyle.training.checkpoints import STATE_SUFFIX
 from headstyle.training.trainer import TrainingSettings
@@ -57,7 +60,19 @@ if __name__ == "__main__":
             kept = in_foreground(path, arrays["means"].astype(float), cameras, images)
             log.info("%d of %d known splats belong to the head", kept.sum(), len(kept))
             start = to_splats({name: values[kept] for name, values in arrays.items()})
-        if settings.iterations:
+        is_field, exposures = Path(out.splats).suffix == FIELD_SUFFIX, None
+        if is_field:
+            nerf = NerfSettings.from_config(snakemake.params.nerf)
+            points, _ = baseline.read_points(folder / "points.npz")
+            fitted = train_field_on_views(
+                *(cameras, images, points, nerf, snakemake.params.seed),
+                device=best_device(),
+                holdout=settings.holdout,
+                background=settings.background,
+            )
+            scene, history = fitted.scene, fitted.history
+            iterations = kept_iteration = nerf.iterations
+        elif settings.iterations:
             points, colors = baseline.read_points(folder / "points.npz")
             trainer = baseline.train_on_views(
                 *(cameras, images, points, colors, settings, snakemake.params.seed),
@@ -67,8 +82,9 @@ if __name__ == "__main__":
                 saved_scenes=results / "iterations",
                 state=state,
             )
-            splats, exposures, history = trainer.splats, trainer.exposures, trainer.history
-            kept_iteration = trainer.kept_iteration or settings.iterations
+            scene, exposures, history = trainer.splats, trainer.exposures, trainer.history
+            iterations = settings.iterations
+            kept_iteration = trainer.kept_iteration or iterations
         elif start is None:
             raise InputError(
                 "baseline.iterations is 0, but the subject has no known splats (the state of a"
@@ -76,17 +92,17 @@ if __name__ == "__main__":
                 " the column splats of the subjects table, or train some iterations"
             )
         else:
-            splats, exposures, history, kept_iteration = start.to(best_device()), None, [], 0
-        write_ply(out.splats, splats)
-        renders = baseline.write_renders(splats, cameras, out.renders, out.depth)
+            scene, history, iterations, kept_iteration = start.to(best_device()), [], 0, 0
+        write_scene(out.splats, scene)
+        renders = baseline.write_renders(scene, cameras, out.renders, out.depth)
         baseline.write_splat_history(out.history, history)
         scores = baseline.score_views(cameras, images, renders, settings.holdout, exposures)
-        count = len(splats["means"])
-        log.info("%d splats, foreground PSNR %.2f dB", count, scores["psnr"] or float("nan"))
+        size = scene_size(scene)
+        log.info("%s, foreground PSNR %.2f dB", size, scores["psnr"] or float("nan"))
         made = {
-            "iterations": settings.iterations,
+            "iterations": iterations,
             "kept_iteration": kept_iteration,
-            "splats": count,
+            **size,
             "seconds": round(history[-1].seconds, 1) if history else 0.0,
         }
         write_json(out.metrics, made | scores)

@@ -30,7 +30,11 @@ OUTPUTS = {
     "run": "run.json",
     "timings": "timings.json",
 }
-"""What an avatar's folder holds in the end."""
+"""What an avatar's folder holds in the end; `splats` is the scene in any representation."""
+
+
+SCENE_FILES = {"splats": "splats.ply", "nerf": "field.safetensors"}
+"""The file of a scene in each representation."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class Order:
     """Name of the strength."""
     params: dict[str, Any]
     """`prompt_text`, `strength`, `editing`, `stylization`, `baseline`, `seed`, `library`; `after`
-    of an avatar that starts from another one."""
+    of an avatar that starts from another one; `nerf` of one that is a radiance field."""
     folder: Path
     """Where its outputs are."""
 
@@ -53,6 +57,11 @@ class Order:
     def name(self) -> str:
         """As its folder is called."""
         return f"{self.prompt}_{self.strength}"
+
+    @property
+    def scene_file(self) -> str:
+        """Name of the file with its scene."""
+        return SCENE_FILES["nerf" if self.params.get("nerf") else "splats"]
 
     def task(self, inputs: str) -> str:
         """Digest of all that affects the avatar. `inputs` is the digest of its input files."""
@@ -64,7 +73,11 @@ class Order:
 class AvatarFolder:
     """The state of one unfinished avatar. It belongs to one task, the digest of all settings."""
 
-    def __init__(self, folder: str | Path, task: str) -> None:
+    def __init__(
+        self, folder: str | Path, task: str, scene_file: str = SCENE_FILES["splats"]
+    ) -> None:
+        self.names = OUTPUTS | {"splats": scene_file}
+        """What the folder holds in the end."""
         self.outputs = Path(folder)
         self.state = self.outputs / ".partial"
         self.task = task
@@ -105,7 +118,7 @@ class AvatarFolder:
         return (
             marker.is_file()
             and marker.read_text(encoding="ascii") == self.task
-            and all((self.finished / name).exists() for name in OUTPUTS.values())
+            and all((self.finished / name).exists() for name in self.names.values())
         )
 
     def was_delivered_since(self, before: int | None) -> bool:
@@ -127,7 +140,7 @@ class AvatarFolder:
         Args:
             outputs: Where each of `OUTPUTS` belongs.
         """
-        for key, name in OUTPUTS.items():
+        for key, name in self.names.items():
             place = Path(outputs[key])
             _remove(place)
             place.parent.mkdir(parents=True, exist_ok=True)

@@ -31,7 +31,7 @@ from headstyle.base.settings import laid_over
 from headstyle.editing.base import Editor
 from headstyle.editing.memory import exact_device
 from headstyle.editing.registry import checked_editor, make_editor
-from headstyle.rendering.splats import read_ply
+from headstyle.radiance.scenes import read_scene
 
 logger = logging.getLogger("headstyle")
 
@@ -73,7 +73,7 @@ class Job:
         Raises:
             InputError: the job's own avatar failed for this reason.
         """
-        files = AvatarFolder(own.folder, own.task(self.inputs))
+        files = AvatarFolder(own.folder, own.task(self.inputs), own.scene_file)
         expected, made = min(most, 1 + len(others)), 0
         failed: dict[str, InputError] = {}
         while not files.is_finished() or made < most:
@@ -122,7 +122,7 @@ class Job:
 
     def _claims(self, own: Order, others: Sequence[Order]) -> Iterator[Claim]:
         for order in (own, *others):
-            files = AvatarFolder(order.folder, order.task(self.inputs))
+            files = AvatarFolder(order.folder, order.task(self.inputs), order.scene_file)
 
             def is_made(files: AvatarFolder = files, order: Order = order) -> bool:
                 if order is not own and files.was_delivered_since(self.before.get(order.name)):
@@ -184,7 +184,7 @@ def read_subject(
     return Subject(
         cameras=rig,
         photographs=dict(zip(rig.names, views, strict=True)),
-        splats=read_ply(splats),
+        splats=read_scene(splats),
         neighbors=read_neighbors(adjacency, rig.names),
         device=device,
     )

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from headstyle.avatars.files import OUTPUTS, AvatarFolder, Order
+from headstyle.avatars.files import AvatarFolder, Order
 from headstyle.avatars.references import with_references
 from headstyle.avatars.schedules import Edit, make_schedule
 from headstyle.avatars.stylization import (
@@ -35,16 +35,20 @@ from headstyle.editing.base import Editor, Instruction, View
 from headstyle.editing.editors import editor_kind
 from headstyle.editing.registry import avatar_editing
 from headstyle.losses.perceptual import make_perceptual_loss
-from headstyle.rendering.splats import write_ply
+from headstyle.radiance.scenes import (
+    make_avatar_trainer,
+    restore_trainer,
+    scene_of,
+    scene_size,
+    trainer_state,
+    write_scene,
+)
 from headstyle.training.baseline import write_renders, write_splat_history
 from headstyle.training.checkpoints import (
     UNREADABLE,
     read_state,
-    restore,
-    state_of,
     write_state,
 )
-from headstyle.training.trainers import make_trainer
 
 logger = logging.getLogger("headstyle")
 
@@ -86,15 +90,12 @@ class AvatarRun:
             params["baseline"], stylization["refine_every"], self.schedule.iterations
         )
         self.files.begin()
-        self.trainer = make_trainer(
-            self.subject.splats,
-            self.subject.cameras,
-            self.subject.photographs,
-            settings,
-            seed,
-            self.subject.device,
+        self.trainer = make_avatar_trainer(
+            *(self.subject.splats, self.subject.cameras, self.subject.photographs, settings),
+            params.get("nerf"),
+            make_perceptual_loss(stylization, seed, self.subject.device),
+            *(seed, self.subject.device),
         )
-        self.trainer.extra_loss = make_perceptual_loss(stylization, seed, self.subject.device)
         self.resumed_at = self._resume()
         self._saved_at = self.trainer.iteration
         self._edit: Edit | None = None
@@ -134,12 +135,12 @@ class AvatarRun:
     def finish(self) -> None:
         """Write all outputs to the folder from which `AvatarFolder.deliver` moves them."""
         started = time.monotonic()
-        names, trainer = OUTPUTS, self.trainer
+        names, trainer = self.files.names, self.trainer
         with whole_folder(self.files.finished) as folder:
             shutil.copytree(self.files.edits, folder / names["edits"], copy_function=_link)
-            write_ply(folder / names["splats"], trainer.splats)
+            write_scene(folder / names["splats"], scene_of(trainer))
             write_renders(
-                trainer.splats,
+                scene_of(trainer),
                 self.subject.cameras,
                 folder / names["renders"],
                 folder / names["depth"],
@@ -159,12 +160,13 @@ class AvatarRun:
             **({"after": params["after"]} if "after" in params else {}),
             "seed": params["seed"],
             "task": self.files.task,
-            "splats": len(self.trainer.splats["means"]),
+            **scene_size(scene_of(self.trainer)),
             "views": list(self._names),
             **describe_run(
                 self.recipe, self.schedule, self._names, self.editor, self.subject.device
             ),
             **{key: params[key] for key in ("editing", "stylization", "baseline", "library")},
+            **({"nerf": params["nerf"]} if "nerf" in params else {}),
         }
 
     def timings(self) -> dict[str, Any]:
@@ -192,7 +194,7 @@ class AvatarRun:
             renders = self.subject.renders
         else:
             cameras = self.subject.cameras.select(names)
-            renders = dict(render_images(self.trainer.splats, cameras))
+            renders = dict(render_images(scene_of(self.trainer), cameras))
         views = [View(name, self.subject.photographs[name], renders[name]) for name in names]
         if edit.references:
             self._settle()
@@ -256,7 +258,7 @@ class AvatarRun:
 
     def _save(self) -> None:
         """Write a checkpoint: the training's state and its target images."""
-        tensors, described = state_of(self.trainer)
+        tensors, described = trainer_state(self.trainer)
         with whole_folder(self.files.checkpoint) as folder:
             write_state(folder / STATE_FILE, tensors, described)
             latest = self.files.edits / "cycle0"
@@ -275,7 +277,7 @@ class AvatarRun:
         except UNREADABLE as error:
             logger.warning("%s cannot be read (%s): starting anew", path, error)
             return None
-        restore(self.trainer, tensors, described)
+        restore_trainer(self.trainer, tensors, described)
         targets = sorted((self.files.checkpoint / "targets").glob("*.png"))
         self.trainer.replace_targets({target.stem: read_rgba(target) for target in targets})
         logger.info("%s resumes after iteration %d", self.order.name, self.trainer.iteration)

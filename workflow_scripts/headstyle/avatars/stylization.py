@@ -21,8 +21,9 @@ from headstyle.base.images import RgbaImage
 from headstyle.base.progress import progress
 from headstyle.base.seeds import derived_seed
 from headstyle.editing.base import Editor, Instruction
-from headstyle.rendering.renderer import Splats, render, straight_alpha
-from headstyle.training.trainer import SplatTrainer, TrainingSettings
+from headstyle.radiance.scenes import Trainer
+from headstyle.rendering.renderer import RendersItself, Splats, render, straight_alpha
+from headstyle.training.trainer import TrainingSettings
 
 PACKAGES = (
     *("torch", "gsplat", "numba", "numpy", "opencv-python-headless"),
@@ -150,11 +151,11 @@ def avatar_settings(
 
 
 def stylize(
-    trainer: SplatTrainer,
+    trainer: Trainer,
     schedule: Schedule,
     neighbors: Sequence[Sequence[int]],
 ) -> Generator[Edit, Mapping[str, RgbaImage] | None, None]:
-    """Train the splats on edits of their own renders; `trainer.splats` becomes the avatar.
+    """Train a scene on edits of its own renders, so that it becomes the avatar.
 
     This is a generator. It yields the views to edit next and is sent the edits by view name. So the
     caller can edit several avatars together. It starts at `trainer.iteration`.
@@ -180,9 +181,12 @@ def stylize(
 
 
 def render_images(
-    splats: Splats | dict[str, Tensor], cameras: Cameras
+    splats: Splats | RendersItself | dict[str, Tensor], cameras: Cameras
 ) -> Iterator[tuple[str, RgbaImage]]:
-    """Render the splats from each camera. Yields name and image with straight alpha."""
+    """Render a scene from each camera. Yields name and image with straight alpha."""
+    if isinstance(splats, RendersItself):
+        yield from ((name, image) for name, image, *_ in splats.rendered_views(cameras))
+        return
     device = splats["means"].device
     poses = torch.as_tensor(cameras.world_to_camera, dtype=torch.float32).to(device)
     intrinsics = torch.as_tensor(cameras.intrinsics, dtype=torch.float32).to(device)

@@ -5,8 +5,9 @@ proposal networks that say where on a ray the field is worth looking at. A head 
 the space is not contracted.
 """
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,9 +16,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from headstyle.base.cameras import Cameras
 from headstyle.base.errors import InputError
 from headstyle.radiance.hash_grid import HashGrid
+from headstyle.radiance.images import field_views
 from headstyle.radiance.settings import NerfSettings
+from headstyle.rendering.renderer import View
 
 # What the density network hands on to the colors, its own output included.
 GEOMETRY = 16
@@ -57,7 +61,7 @@ class Box:
 
 
 class RadianceField(nn.Module):
-    """Density and color in a box, trainable. It renders itself: see `headstyle.radiance.images`."""
+    """Density and color in a box, trainable."""
 
     def __init__(self, box: Box, settings: NerfSettings, views: Sequence[str], seed: int) -> None:
         """Start almost empty; `views` are the training views, which may have an appearance."""
@@ -77,9 +81,8 @@ class RadianceField(nn.Module):
         self.direction = Mlp((outside, width), generator) if outside else None
         self.appearance = nn.Parameter(torch.zeros(len(views), settings.appearance))
         """What colors depend on in each training view. Shape `(V, appearance)`."""
-        self.proposals = nn.ModuleList(
-            Proposal(settings, number, generator) for number in range(len(settings.proposal_samples))
-        )
+        numbers = range(len(settings.proposal_samples))
+        self.proposals = nn.ModuleList(Proposal(settings, n, generator) for n in numbers)
 
     @property
     def device(self) -> torch.device:
@@ -120,6 +123,10 @@ class RadianceField(nn.Module):
         found: Tensor = self.direction(torch.cat(parts, dim=1))
         return found
 
+    def rendered_views(self, cameras: Cameras) -> Iterator[View]:
+        """Render one view after the other; `render_views` of `headstyle.rendering` calls this."""
+        return field_views(self, cameras)
+
     def with_settings(self, settings: NerfSettings) -> "RadianceField":
         """A copy whose training may have other settings; those of its networks stay."""
         own = {key: getattr(self.settings, key) for key in SHAPE}
@@ -155,7 +162,7 @@ class Mlp(nn.Module):
 
     def __init__(self, widths: Sequence[int], generator: torch.Generator) -> None:
         super().__init__()
-        pairs = list(zip(widths[:-1], widths[1:], strict=True))
+        pairs = list(itertools.pairwise(widths))
         self.weights = nn.ParameterList(
             (2 * torch.rand((after, before), generator=generator) - 1) * math.sqrt(6 / before)
             for before, after in pairs

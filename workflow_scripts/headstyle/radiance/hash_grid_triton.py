@@ -1,4 +1,4 @@
-"""The hash grid on a GPU, in Triton. The gradient adds atomically, so its sums have no fixed order."""
+"""The hash grid on a GPU, in Triton. The gradient adds atomically: its sums have no fixed order."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ BLOCK = 256
 
 
 @triton.jit
-def _corner(x, y, z, cells, ENTRIES: tl.constexpr):  # noqa: N803 (constants of Triton)
+def _corner(x, y, z, cells, ENTRIES: tl.constexpr):
     side = cells + 1
     place = x + side * (y + side * z)
     second = y.to(tl.uint32) * 2654435761
@@ -28,8 +28,8 @@ def _cell(points, n, axis, inside, cells):
 
 
 @triton.jit
-def _encode(points, table, all_cells, features, count, LEVELS: tl.constexpr,  # noqa: N803
-            ENTRIES: tl.constexpr, SIZE: tl.constexpr):  # noqa: N803  # fmt: skip
+def _encode(points, table, all_cells, features, count, LEVELS: tl.constexpr,
+            ENTRIES: tl.constexpr, SIZE: tl.constexpr):  # fmt: skip
     n = tl.program_id(0) * SIZE + tl.arange(0, SIZE)
     level = tl.program_id(1)
     inside = n < count
@@ -52,8 +52,8 @@ def _encode(points, table, all_cells, features, count, LEVELS: tl.constexpr,  # 
 
 
 @triton.jit
-def _add_gradient(points, gradient, all_cells, found, count, LEVELS: tl.constexpr,  # noqa: N803
-                  ENTRIES: tl.constexpr, SIZE: tl.constexpr):  # noqa: N803  # fmt: skip
+def _add_gradient(points, gradient, all_cells, found, count, LEVELS: tl.constexpr,
+                  ENTRIES: tl.constexpr, SIZE: tl.constexpr):  # fmt: skip
     n = tl.program_id(0) * SIZE + tl.arange(0, SIZE)
     level = tl.program_id(1)
     inside = n < count

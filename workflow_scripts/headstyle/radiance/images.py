@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -9,9 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from headstyle.base.cameras import Cameras
-from headstyle.base.images import RgbaImage
-from headstyle.radiance.field import RadianceField
-from headstyle.radiance.sampling import Histogram, Rays, proposed, rays_of, weights_of, middles
+from headstyle.radiance.sampling import Histogram, Rays, middles, proposed, rays_of, weights_of
+from headstyle.rendering.renderer import View
+
+if TYPE_CHECKING:
+    from headstyle.radiance.field import RadianceField
 
 # Rays that are rendered together.
 CHUNK_CPU, CHUNK_GPU = 4096, 1 << 15
@@ -32,7 +35,7 @@ class Seen:
 
 
 def see(
-    field: RadianceField, rays: Rays, edges: Tensor, views: Tensor | None, mixed: bool = False
+    field: "RadianceField", rays: Rays, edges: Tensor, views: Tensor | None, mixed: bool = False
 ) -> Seen:
     """Evaluate the field between the edges of rays.
 
@@ -53,13 +56,10 @@ def see(
     return Seen(seen, weights.sum(dim=1), Histogram(edges, weights))
 
 
-def render_field_views(
-    field: RadianceField, cameras: Cameras
-) -> Iterator[tuple[str, RgbaImage, NDArray[np.float32], NDArray[np.float32]]]:
-    """Render one view after the other, without gradients.
+def field_views(field: "RadianceField", cameras: Cameras) -> Iterator[View]:
+    """Render one view after the other, without gradients; see `render_views` of splats.
 
-    Yields name, image with straight alpha `(H, W, 4)`, median depth and expected depth `(H, W)`;
-    depth is z in the camera, 0 where there is no surface. Colors have the mean appearance.
+    Colors have the mean appearance.
     """
     for i, name in enumerate(cameras.names):
         width, height = (int(size) for size in cameras.sizes[i])
@@ -71,11 +71,13 @@ def render_field_views(
         yield name, image[..., :4], *(np.ascontiguousarray(image[..., k]) for k in (4, 5))
 
 
-def _on(field: RadianceField, array: NDArray[np.float64]) -> Tensor:
+def _on(field: "RadianceField", array: NDArray[np.float64]) -> Tensor:
     return torch.from_numpy(np.asarray(array, dtype=np.float32)).to(field.device)
 
 
-def _pixels(field: RadianceField, pose: Tensor, inverse: Tensor, width: int, height: int) -> Tensor:
+def _pixels(
+    field: "RadianceField", pose: Tensor, inverse: Tensor, width: int, height: int
+) -> Tensor:
     """Straight color, alpha, median and expected depth of all pixels. Shape `(H W, 6)`."""
     device = field.device
     found = torch.zeros((height * width, 6), device=device)

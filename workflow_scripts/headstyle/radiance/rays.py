@@ -50,7 +50,9 @@ class TrainingRays:
         # Colors times alpha, and alpha, of the pixels of all views.
         self._pixels = torch.zeros((int(counts.sum()), 4), device=device)
         # In each view's row, the pixels within its mask and the margin, then nothing of use.
-        self._pool = torch.zeros((len(cameras), int(counts.max())), dtype=torch.int32, device=device)
+        self._pool = torch.zeros(
+            (len(cameras), int(counts.max())), dtype=torch.int32, device=device
+        )
         self._pool_counts = torch.ones(len(cameras), device=device)
         self._given: set[str] = set()
 

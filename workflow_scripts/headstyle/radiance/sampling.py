@@ -6,11 +6,13 @@ directions are in the field's box, the unit cube; a step of t has the ray's `spe
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from headstyle.radiance.field import Proposal, RadianceField
+if TYPE_CHECKING:
+    from headstyle.radiance.field import RadianceField
 
 NEAR = 0.01
 """Smallest depth, as for splats."""
@@ -115,7 +117,7 @@ def weights_of(densities: Tensor, edges: Tensor, speed: Tensor) -> Tensor:
 
 
 def proposed(
-    field: RadianceField,
+    field: "RadianceField",
     rays: Rays,
     jitters: Sequence[Tensor] | None,
     annealing: Tensor | float = 1.0,
@@ -135,7 +137,6 @@ def proposed(
     edges = even_edges(rays, counts[0], jitters[0] if jitters else None)
     histograms = []
     for number, proposal in enumerate(field.proposals):
-        assert isinstance(proposal, Proposal)
         with torch.set_grad_enabled(learn and torch.is_grad_enabled()):
             densities = proposal(middles(rays, edges))
             histogram = Histogram(edges, weights_of(densities, edges, rays.speed))
@@ -170,7 +171,7 @@ def proposal_loss(histograms: Sequence[Histogram], shown: Histogram) -> Tensor:
 
 
 def distortion_loss(shown: Histogram, speed: Tensor) -> Tensor:
-    """How far apart the seen parts of a ray lie (Barron et al. 2022, eq. 15), in sides of the box."""
+    """How far apart the seen parts of a ray lie (Barron et al. 2022, eq. 15), in box sides."""
     edges, weights = shown.edges * speed[:, None], shown.weights
     places, lengths = (edges[:, 1:] + edges[:, :-1]) / 2, edges[:, 1:] - edges[:, :-1]
     places = places - edges[:, :1]

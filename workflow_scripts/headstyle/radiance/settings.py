@@ -6,8 +6,16 @@ from typing import Any
 
 from headstyle.base.errors import InputError
 
-HARMONICS = 3
-"""Highest degree of the functions of the direction, as for splats."""
+FIELD_SUFFIX = ".safetensors"
+"""Of files that hold a radiance field."""
+
+
+# Settings of the section `baseline` that only splats have, and the value that is none.
+SPLATS_ALONE: dict[str, Any] = {
+    "selection_every": 0,
+    "save_iterations": [],
+    "checkpoint_iterations": [],
+}
 
 
 @dataclass(frozen=True)
@@ -93,3 +101,37 @@ class NerfSettings:
                 " nerf.patch_px squared"
             )
         return settings
+
+
+def check_representation(
+    config: Mapping[str, Any], subjects: Mapping[str, Mapping[str, str]]
+) -> None:
+    """Check that nothing that only splats can do is asked of radiance fields.
+
+    Args:
+        config: The configuration.
+        subjects: The rows of the subjects table.
+
+    Raises:
+        InputError: something is; the message names the key.
+    """
+    if config["representation"] != "nerf":
+        return
+    NerfSettings.from_config(config["nerf"])
+    for key, none in SPLATS_ALONE.items():
+        if config["baseline"][key] != none:
+            raise InputError(
+                f"baseline.{key} is set, which works only for splats; set it to {none}, or"
+                " representation to splats"
+            )
+    if "refit_residual" in config["metrics"]["names"]:
+        raise InputError(
+            "metrics.names has refit_residual, which refits splats, and representation is nerf;"
+            " take it out, or set representation to splats"
+        )
+    for subject in config["study"]["subjects"]:
+        if subjects[subject].get("splats"):
+            raise InputError(
+                f"subject {subject}: the subjects table names known splats, and representation is"
+                " nerf; leave the cell splats empty, or set representation to splats"
+            )

@@ -8,6 +8,8 @@ mean square; an avatar's is L1 and, on patches, LPIPS, as in Instruct-NeRF2NeRF.
 import math
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,7 +21,6 @@ from headstyle.radiance.field import RadianceField
 from headstyle.radiance.images import see
 from headstyle.radiance.rays import DRAWS, Target, TrainingRays
 from headstyle.radiance.sampling import distortion_loss, proposal_loss, proposed
-from headstyle.radiance.settings import NerfSettings
 from headstyle.training.cuda_graphs import Graphs, Replay
 from headstyle.training.optimizers import adam, adam_step
 from headstyle.training.trainer import DivergedError, HistoryRow
@@ -240,3 +241,36 @@ class FieldTrainer:
             f"training stopped at iteration {self.iteration} of {self.iterations}: {reason};"
             " lower nerf.learning_rate or check the views"
         )
+
+
+def field_state(trainer: FieldTrainer) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """A trainer's state: the tensors, and the rest as values that JSON can hold."""
+    tensors = {f"field.{k}": v for k, v in trainer.scene.state_dict().items() if v.numel()}
+    for name, optimizer in trainer.optimizers.items():
+        (state,) = optimizer.state.values()
+        tensors |= {f"moments.{name}/{key}": value for key, value in state.items()}
+    tensors["generator"] = trainer.generator.get_state()
+    described = {
+        "iteration": trainer.iteration,
+        "seconds": trainer.seconds,
+        "history": [list(asdict(row).values()) for row in trainer.history],
+    }
+    return tensors, described
+
+
+def restore_field(
+    trainer: FieldTrainer, tensors: Mapping[str, Tensor], described: Mapping[str, Any]
+) -> None:
+    """Put a trainer into a state that `field_state` returned. Its tensors stay where they lie."""
+    with torch.no_grad():
+        for name, value in trainer.scene.state_dict().items():
+            if value.numel():
+                value.copy_(tensors[f"field.{name}"])
+        for name, optimizer in trainer.optimizers.items():
+            (state,) = optimizer.state.values()
+            for key, value in state.items():
+                value.copy_(tensors[f"moments.{name}/{key}"])
+    trainer.generator.set_state(tensors["generator"])
+    trainer.iteration = described["iteration"]
+    trainer.seconds = described["seconds"]
+    trainer.history = [HistoryRow(*row) for row in described["history"]]

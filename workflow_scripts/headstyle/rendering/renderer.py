@@ -8,7 +8,7 @@ centers lie at +0.5.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -22,6 +22,19 @@ Splats = torch.nn.ParameterDict
 """The tensors of a scene, with gsplat's names: `means` (N, 3) in world units, `scales` (N, 3) as
 natural logarithms, `quats` (N, 4) wxyz of any length, `opacities` (N,) as logits, `sh0` (N, 1, 3),
 `shN` (N, K - 1, 3)."""
+
+
+View = tuple[str, RgbaImage, NDArray[np.float32], NDArray[np.float32]]
+"""Name, image with straight alpha `(H, W, 4)`, median depth and expected depth `(H, W)`."""
+
+
+@runtime_checkable
+class RendersItself(Protocol):
+    """A scene of another kind than splats, such as a radiance field."""
+
+    def rendered_views(self, cameras: Cameras) -> Iterator[View]:
+        """Render one view after the other, as `render_views` does."""
+        ...
 
 
 Parts = tuple[Tensor, Tensor, Tensor | None, Tensor | None, dict[str, Any]]
@@ -113,13 +126,16 @@ def check_splats(splats: Splats | dict[str, Tensor]) -> int:
 
 
 def render_views(
-    splats: Splats, cameras: Cameras, *, sh_degree: int | None = None
-) -> Iterator[tuple[str, RgbaImage, NDArray[np.float32], NDArray[np.float32]]]:
+    splats: Splats | RendersItself, cameras: Cameras, *, sh_degree: int | None = None
+) -> Iterator[View]:
     """Render one view after the other, without gradients.
 
     Yields name, image with straight alpha `(H, W, 4)`, median depth and expected depth `(H, W)`;
     depth is z in the camera, 0 where there is no surface.
     """
+    if isinstance(splats, RendersItself):
+        yield from splats.rendered_views(cameras)
+        return
     device = splats["means"].device
     for i, name in enumerate(cameras.names):
         with torch.no_grad():

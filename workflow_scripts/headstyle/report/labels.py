@@ -117,6 +117,7 @@ _COLUMNS = {
     "seconds": Label("Training", "s"),
     "iterations": Label("Iterations"),
     "splats": Label("Splats"),
+    "parameters": Label("Parameters"),
     "registered": Label("Registered", "views"),
     "dropped": Label("Dropped", "views"),
     "reasons": Label("Why dropped"),

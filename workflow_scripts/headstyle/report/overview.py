@@ -211,7 +211,7 @@ def _subject(name: str, entry: Mapping[str, Any], rows: Rows, metrics: Sequence[
     facts = [
         (f"{len(poses['registered'])} of {total}", "views registered"),
         (f"{show_number(poses.get('mean_reprojection_error_px'), 2)} px", "reprojection error"),
-        (f"{baseline['splats']:,}", "splats"),
+        *((f"{baseline[kind]:,}", kind) for kind in ("splats", "parameters") if kind in baseline),
         (f"{show_number(baseline['psnr'] if psnr is None else psnr)} dB", f"PSNR {where}"),
     ]
     avatars = [r for r in rows if r["subject"] == name and r["prompt"] not in NOT_AVATARS]

@@ -187,6 +187,11 @@ def avatars_sheet(subject: Subject, avatars: Sequence[Avatar], views: int = 6) -
     return table_sheet(TableSheet(title, subtitle, names, heads, cells, notes), 260)
 
 
+def _representation(scene: Path) -> str:
+    """What a scene is made of, in a word."""
+    return "splats" if (scene / "splats.ply").exists() else "radiance field"
+
+
 def strip_sheet(subject: Subject, avatars: Sequence[Avatar], most: int = 4) -> Image.Image:
     """The stages on one view in one row, from the photograph to some avatars with their edits.
 
@@ -194,10 +199,15 @@ def strip_sheet(subject: Subject, avatars: Sequence[Avatar], most: int = 4) -> I
     """
     view = pictures.shown_view(subject.cameras)
     photograph = pictures.photograph(subject.photographs[view], _CELL_PX)
+    baseline = subject.baseline / "renders" / f"{view}.png"
     columns = [
         ("photograph", "", photograph),
         ("mask", "", pictures.outlined(photograph, subject.masks.parent / f"{view}.png")),
-        ("baseline", "splats", _cutout(subject.baseline / "renders" / f"{view}.png")),
+        (
+            "baseline",
+            _representation(subject.baseline),
+            _cutout(subject.baseline / "renders" / f"{view}.png"),
+        ),
     ]
     strongest = [avatar for avatar in avatars if avatar.strength == avatars[-1].strength]
     for avatar in pictures.evenly_spaced(strongest, most):

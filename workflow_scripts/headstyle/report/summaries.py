@@ -113,12 +113,14 @@ def poses_rows(
 
 def baseline_rows(subjects: Sequence[str], baselines: Sequence[str]) -> list[dict[str, Any]]:
     """One row per subject from the paths of their metrics.json, in the same order."""
-    keys = ("iterations", "splats", "seconds", "psnr", "ssim", "heldout_psnr", "heldout_ssim")
+    kinds = ("splats", "parameters")
+    scores = ("psnr", "ssim", "heldout_psnr", "heldout_ssim")
+    keys = ("iterations", *kinds, "seconds", *scores)
     rows = [
         {"subject": subject} | {key: content.get(key) for key in keys}
         for subject, content in zip(subjects, map(read_json, baselines), strict=True)
     ]
-    return _without_empty(rows, ("heldout_psnr", "heldout_ssim"))
+    return _without_empty(rows, (*kinds, "heldout_psnr", "heldout_ssim"))
 
 
 def _without_empty(rows: list[dict[str, Any]], columns: Sequence[str]) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from headstyle.base.images import FOREGROUND_ALPHA, RgbaImage, write_image
 from headstyle.base.progress import progress
 from headstyle.base.tables.rows import write_cells
 from headstyle.losses.photometric import color_corrected, foreground_scores, psnr
-from headstyle.rendering.renderer import Splats, render_views
+from headstyle.rendering.renderer import RendersItself, Splats, render_views
 from headstyle.rendering.splats import splats_from_points, to_splats, write_ply
 from headstyle.training.checkpoints import (
     STATE_SUFFIX,
@@ -190,7 +190,7 @@ def scene_digest(splats: Splats) -> str:
 
 
 def write_renders(
-    splats: Splats, cameras: Cameras, renders: str | Path, depth: str | Path
+    splats: Splats | RendersItself, cameras: Cameras, renders: str | Path, depth: str | Path
 ) -> dict[str, RgbaImage]:
     """Render all views to `renders/{view}.png` and `depth/{view}.npz`, each folder in one step.
 
@@ -207,9 +207,15 @@ def write_renders(
 
 
 def write_splat_history(path: str | Path, rows: Sequence[HistoryRow]) -> None:
-    """Write the training history as a table: iteration, loss, psnr, splats, seconds."""
+    """Write the training history as a table: iteration, loss, psnr, splats, seconds.
+
+    The column splats is empty for a radiance field, which has none.
+    """
     lines = [
-        (row.iteration, f"{row.loss:.6f}", f"{row.psnr:.3f}", row.splats, f"{row.seconds:.1f}")
+        (
+            *(row.iteration, f"{row.loss:.6f}", f"{row.psnr:.3f}"),
+            *(row.splats or "", f"{row.seconds:.1f}"),
+        )
         for row in rows
     ]
     write_cells(path, [("iteration", "loss", "psnr", "splats", "seconds"), *lines])

@@ -28,7 +28,9 @@ def write_plan(path: str | Path, jobs: Sequence[PlannedJob], avatars: Sequence[s
     entries = [
         {
             **{key: job.wildcards[key] for key in ("subject", "prompt", "strength")},
-            "params": {key: job.params[key] for key in PARAMS},
+            "params": {key: job.params[key] for key in PARAMS}
+            # Avatars of splats have no such section.
+            | ({"nerf": job.params["nerf"]} if job.params.get("nerf") else {}),
             "folder": str(Path(job.outputs["run"]).parent),
             "delivered_at": delivered_at(Path(job.outputs["run"]).parent),
         }

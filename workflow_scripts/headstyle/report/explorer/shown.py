@@ -96,7 +96,7 @@ def study_subject(
         [("photograph", subject.views), (STUDY.before, renders)],
         [_avatar(avatar, subject.baseline, films) for avatar in avatars],
         renders,
-        subject.baseline / "splats.ply",
+        _splats(subject.baseline),
     )
 
 
@@ -138,6 +138,12 @@ def foreign_subject(
     return ShownSubject(name, cameras, adjacency, before, [scene], unedited, splats)
 
 
+def _splats(folder: Path) -> Path | None:
+    """The splats of a scene; None where the scene is a radiance field."""
+    path = folder / "splats.ply"
+    return path if path.exists() else None
+
+
 def _avatar(avatar: Avatar, baseline: Path, films: Collection[Path]) -> ShownScene:
     cycles = pictures.evenly_spaced(avatar.cycles, _SHOWN_CYCLES)
     film = avatar.folder / "film" / "beside_baseline.mp4"
@@ -152,7 +158,7 @@ def _avatar(avatar: Avatar, baseline: Path, films: Collection[Path]) -> ShownSce
         [*layers, (STUDY.edited, avatar.folder / "renders")],
         avatar.folder / "depth",
         avatar.folder / "consistency",
-        avatar.folder / "splats.ply",
+        _splats(avatar.folder),
         avatar.true_edit,
         film if film in films else None,
         {name: folder / "film" / "flicker.csv" for name, folder in filmed.items()},
