@@ -20,8 +20,9 @@ ALLOWED = {
     "rendering": ["base"],
     "losses": ["base"],
     "training": ["base", "rendering", "losses"],
+    "radiance": ["base", "rendering", "losses", "training"],
     "editing": ["base"],
-    "avatars": ["base", "rendering", "losses", "training", "editing"],
+    "avatars": ["base", "rendering", "losses", "training", "radiance", "editing"],
     "consistency": ["base", "importers", "rendering", "losses", "training"],
     "evaluation": ["base", "rendering", "losses", "consistency"],
     "rigged": [

@@ -27,7 +27,7 @@ from headstyle.base.images import read_views
 from headstyle.importers.given_poses import held_out_views
 from headstyle.importers.points import in_foreground
 from headstyle.radiance.baseline import train_field_on_views
-from headstyle.radiance.scenes import scene_size, write_scene
+from headstyle.radiance.scenes import Scene, scene_size, write_scene
 from headstyle.radiance.settings import FIELD_SUFFIX, NerfSettings
 from headstyle.rendering.devices import best_device
 from headstyle.rendering.splat_files import read_splats
@@ -60,8 +60,9 @@ if __name__ == "__main__":
             kept = in_foreground(path, arrays["means"].astype(float), cameras, images)
             log.info("%d of %d known splats belong to the head", kept.sum(), len(kept))
             start = to_splats({name: values[kept] for name, values in arrays.items()})
-        is_field, exposures = Path(out.splats).suffix == FIELD_SUFFIX, None
-        if is_field:
+        scene: Scene
+        exposures = None
+        if Path(out.splats).suffix == FIELD_SUFFIX:
             nerf = NerfSettings.from_config(snakemake.params.nerf)
             points, _ = baseline.read_points(folder / "points.npz")
             fitted = train_field_on_views(

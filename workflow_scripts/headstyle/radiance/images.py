@@ -63,12 +63,13 @@ def field_views(field: "RadianceField", cameras: Cameras) -> Iterator[View]:
     """
     for i, name in enumerate(cameras.names):
         width, height = (int(size) for size in cameras.sizes[i])
-        pose = np.linalg.inv(cameras.world_to_camera[i])[:3]
-        inverse = np.linalg.inv(cameras.intrinsics[i])
+        pose = _on(field, np.linalg.inv(cameras.world_to_camera[i])[:3])
+        inverse = _on(field, np.linalg.inv(cameras.intrinsics[i]))
         with torch.no_grad():
-            found = _pixels(field, *(_on(field, each) for each in (pose, inverse)), width, height)
+            found = _pixels(field, pose, inverse, width, height)
         image = found.cpu().numpy().reshape(height, width, 6)
-        yield name, image[..., :4], *(np.ascontiguousarray(image[..., k]) for k in (4, 5))
+        median, expected = (np.ascontiguousarray(image[..., k]) for k in (4, 5))
+        yield name, np.ascontiguousarray(image[..., :4]), median, expected
 
 
 def _on(field: "RadianceField", array: NDArray[np.float64]) -> Tensor:

@@ -37,7 +37,7 @@ class Rays:
     @property
     def speed(self) -> Tensor:
         """Length in the box per unit of depth. Shape `(R,)`."""
-        return torch.linalg.vector_norm(self.directions, dim=1)
+        return self.directions.square().sum(dim=1).sqrt()
 
 
 @dataclass(frozen=True)

@@ -132,8 +132,9 @@ def baseline_sheet(subject: Subject) -> Image.Image:
         note = f"{score['psnr']:.1f} dB" if score.get("psnr") is not None else ""
         note += ", held out" if score.get("heldout") else ""
         tiles.append(Tile(pictures.beside(view, render), name, note))
+    kind = "splats" if "splats" in scores else "parameters"
     subtitle = (
-        f"view | render, {scores['splats']:,} splats after {scores['iterations']:,} iterations, "
+        f"view | render, {scores[kind]:,} {kind} after {scores['iterations']:,} iterations, "
         f"mean PSNR {_decibels(scores.get('psnr'))} on training views"
     )
     if scores.get("heldout_psnr") is not None:
@@ -206,7 +207,7 @@ def strip_sheet(subject: Subject, avatars: Sequence[Avatar], most: int = 4) -> I
         (
             "baseline",
             _representation(subject.baseline),
-            _cutout(subject.baseline / "renders" / f"{view}.png"),
+            _cutout(baseline),
         ),
     ]
     strongest = [avatar for avatar in avatars if avatar.strength == avatars[-1].strength]
