@@ -101,7 +101,8 @@ def drawn_edges(histogram: Histogram, samples: int, jitter: Tensor | None) -> Te
     reached = torch.cat([torch.zeros_like(reached[:, :1]), reached], dim=1)
     steps = torch.arange(samples + 1, device=edges.device, dtype=edges.dtype)
     shift = torch.full_like(edges[:, 0], 0.5) if jitter is None else jitter
-    quantiles = (steps + shift[:, None]) / (samples + 1)
+    # The first and the last part reach the ends of the ray, whatever the shift.
+    quantiles = ((steps + (shift[:, None] - 0.5)) / samples).clamp(0, 1)
     after = torch.searchsorted(reached, quantiles.contiguous(), right=True)
     after = after.clamp(1, edges.shape[1] - 1)
     low, high = reached.gather(1, after - 1), reached.gather(1, after)

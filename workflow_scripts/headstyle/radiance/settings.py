@@ -10,6 +10,8 @@ FIELD_SUFFIX = ".safetensors"
 """Of files that hold a radiance field."""
 
 
+LEAST_PATCH_PX = 32
+"""Smallest patches that the networks of LPIPS take [px]."""
 # Settings of the section `baseline` that only splats have, and the value that is none.
 SPLATS_ALONE: dict[str, Any] = {
     "selection_every": 0,
@@ -117,7 +119,12 @@ def check_representation(
     """
     if config["representation"] != "nerf":
         return
-    NerfSettings.from_config(config["nerf"])
+    settings = NerfSettings.from_config(config["nerf"])
+    if config["stylization"]["lpips_weight"] and settings.patch_px < LEAST_PATCH_PX:
+        raise InputError(
+            f"stylization.lpips_weight is set, and LPIPS needs patches of {LEAST_PATCH_PX} px;"
+            f" set nerf.patch_px to {LEAST_PATCH_PX}, or stylization.lpips_weight to 0"
+        )
     for key, none in SPLATS_ALONE.items():
         if config["baseline"][key] != none:
             raise InputError(

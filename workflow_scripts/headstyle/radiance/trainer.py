@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from headstyle.base.cameras import Cameras
+from headstyle.base.errors import InputError
 from headstyle.base.images import RgbaImage
 from headstyle.losses.perceptual import PatchLpips
 from headstyle.radiance.field import RadianceField
@@ -66,6 +67,7 @@ class FieldTrainer:
             record: Whether a GPU replays recorded iterations.
 
         Raises:
+            InputError: a view is smaller than a patch.
             ValueError: a target is missing or has another size than its camera.
         """
         self.device = torch.device(device)
@@ -92,6 +94,11 @@ class FieldTrainer:
             if value.numel()
         }
         self._patch = self.settings.patch_px if editing else 1
+        if self._patch > int(cameras.sizes.min()):
+            raise InputError(
+                f"nerf.patch_px is {self._patch}, and the smallest view is"
+                f" {int(cameras.sizes.min())} px wide or high; lower nerf.patch_px"
+            )
         count = self.settings.edit_rays if editing else self.settings.rays
         levels = len(self.settings.proposal_samples) + 1
         self._chances = torch.zeros((count // self._patch**2, DRAWS), device=self.device)
