@@ -82,7 +82,9 @@ def _pixels(
     """Straight color, alpha, median and expected depth of all pixels. Shape `(H W, 6)`."""
     device = field.device
     found = torch.zeros((height * width, 6), device=device)
-    chunk = CHUNK_GPU if device.type == "cuda" else CHUNK_CPU
+    # As in the training.
+    mixed = device.type == "cuda"
+    chunk = CHUNK_GPU if mixed else CHUNK_CPU
     for start in range(0, height * width, chunk):
         index = torch.arange(start, min(start + chunk, height * width), device=device)
         pixels = torch.stack([index % width, index // width], dim=1) + 0.5
@@ -91,11 +93,16 @@ def _pixels(
             *(field.corner, field.box.side),
             *(pose.expand(count, 3, 4), inverse.expand(count, 3, 3), pixels),
         )
-        hit = rays.far > rays.near
-        rays = Rays(*(each[hit] for each in (rays.origins, rays.directions, rays.near, rays.far)))
-        if len(rays.near):
-            _, edges = proposed(field, rays, None)
-            found[index[hit]] = _described(see(field, rays, edges, None))
+        index, rays = index[hit := rays.far > rays.near], rays.chosen(hit)
+        if not len(index):
+            continue
+        with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
+            histograms, edges = proposed(field, rays, None)
+        # Proposals bound what the field shows. Most pixels of a head's view show nothing.
+        shows = histograms[-1].weights.sum(dim=1) > NOTHING
+        if bool(shows.any()):
+            seen = see(field, rays.chosen(shows), edges[shows], None, mixed)
+            found[index[shows]] = _described(seen)
     return found
 
 

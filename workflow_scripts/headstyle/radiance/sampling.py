@@ -39,6 +39,11 @@ class Rays:
         """Length in the box per unit of depth. Shape `(R,)`."""
         return self.directions.square().sum(dim=1).sqrt()
 
+    def chosen(self, which: Tensor) -> "Rays":
+        """Those rays for which `which` `(R,)` is true."""
+        parts = (self.origins, self.directions, self.near, self.far)
+        return Rays(*(part[which] for part in parts))
+
 
 @dataclass(frozen=True)
 class Histogram:
