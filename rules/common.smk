@@ -61,6 +61,7 @@ from headstyle.importers.settings import braced_files, check_foreign, plain_file
 from headstyle.consistency.external.settings import check_external
 from headstyle.consistency.metrics import available_metrics
 from headstyle.posing.photographs import list_photographs
+from headstyle.rigged.mesh_files import check_rigged
 from headstyle.posing.developing.sources import files_to_develop
 
 take_shortcuts()
@@ -117,7 +118,9 @@ def read_study():
         configuration.check_subject(subjects[subject], SUBJECTS_TABLE)
     check_representation(config, subjects)
     check_foreign(config["foreign"], study["subjects"])
-    configuration.check_names(study["subjects"], study["prompts"], study["strengths"])
+    check_rigged(config["rigged"], study["prompts"])
+    heads = [*study["subjects"], *config["rigged"]["subjects"]]
+    configuration.check_names(heads, study["prompts"], study["strengths"])
     configuration.check_operators(
         [
             *((f"{PROMPTS_TABLE}, {p}", prompts[p].get("operator", "")) for p in study["prompts"]),

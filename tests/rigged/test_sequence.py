@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from headstyle.base.cameras import Cameras
 from headstyle.base.errors import InputError
+from headstyle.rigged.mesh_files import check_rigged
 from headstyle.rigged.sequence import (
     MeshSequence,
     RiggedFrame,
@@ -65,3 +66,21 @@ def test_no_python_object_is_read(sequence, tmp_path):
     np.savez(tmp_path / "sequence" / "meshes.npz", vertices=objects, faces=objects)
     with pytest.raises(InputError, match="not numbers"):
         read_sequence(tmp_path / "sequence")
+
+
+@pytest.mark.parametrize(
+    ("section", "sentence"),
+    [
+        ({"subjects": {"N": {"source": "sequence", "meshes": "x"}}}, r"\.N has no frames; name a"),
+        (
+            {"subjects": {"N": {"source": "sequence", "frames": "no", "meshes": "x"}}},
+            "names no, wh",
+        ),
+        ({"subjects": {"N": {"source": "synthetic", "frames": "x"}}}, "N has frames, which the so"),
+        ({"prompts": ["P9"]}, r"names 'P9', which is not in study\.prompts \(P1, P2\); add it"),
+    ],
+    ids=["no_frames", "no_such_path", "not_taken", "unknown_prompt"],
+)
+def test_a_wrong_head_of_the_configuration_is_told(section, sentence):
+    with pytest.raises(InputError, match=sentence):
+        check_rigged({"subjects": {}, "prompts": [], **section}, ["P1", "P2"])

@@ -1,7 +1,7 @@
 """Meshes of the user's: one NPZ, OBJ or PLY a timestep, or one NPZ for all. No pickle is read."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -147,6 +147,40 @@ def _checked(path: Path, vertices: NDArray[Any], faces: NDArray[Any]) -> Mesh:
 
 def _some(values: list[int]) -> str:
     return ", ".join(map(str, values[:4])) + (", ..." if len(values) > 4 else "")
+
+
+def check_rigged(section: Mapping[str, Any], prompts: Collection[str]) -> None:
+    """Check what the section `rigged` says of its heads, beyond its schema.
+
+    Args:
+        section: The section.
+        prompts: Those of the study.
+
+    Raises:
+        InputError: a head lacks what its source needs or has what it does not take, a path does not
+            exist, or a prompt is not one of the study's.
+    """
+    for name, entry in section["subjects"].items():
+        key = f"rigged.subjects.{name}"
+        takes = ("frames", "meshes") if entry["source"] == "sequence" else ("seed", "driven_by")
+        for other in sorted(set(entry) - {"source", *takes}):
+            raise InputError(
+                f"{key} has {other}, which the source {entry['source']} does not take; remove it,"
+                " or choose the other source"
+            )
+        for own in takes if entry["source"] == "sequence" else ():
+            if own not in entry:
+                raise InputError(f"{key} has no {own}; name a path, as docs/rigged.md shows")
+            if not Path(entry[own]).exists():
+                raise InputError(
+                    f"{key}.{own} names {entry[own]}, which does not exist; correct it"
+                )
+    for prompt in section["prompts"]:
+        if prompt not in prompts:
+            raise InputError(
+                f"rigged.prompts names {prompt!r}, which is not in study.prompts"
+                f" ({', '.join(prompts)}); add it there"
+            )
 
 
 def files_of_sequence(frames: str, meshes: str) -> list[str]:
