@@ -271,6 +271,7 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 import ball_avatars
 from headstyle.avatars import runs as avatar_runs
+from headstyle.avatars import subject as avatar_subject
 from headstyle.avatars.job import Job
 from headstyle.training.trainer import SplatTrainer
 
@@ -279,7 +280,7 @@ owner, name = {{
     "edit": (avatar_runs.AvatarRun, "_received"),
     "train": (SplatTrainer, "step"),
     "save": (avatar_runs, "write_state"),
-    "write": (avatar_runs, "write_renders"),
+    "write": (avatar_subject, "write_renders"),
 }}[where]
 real, calls = getattr(owner, name), []
 

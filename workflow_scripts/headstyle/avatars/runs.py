@@ -23,7 +23,6 @@ from headstyle.avatars.stylization import (
     Recipe,
     avatar_settings,
     describe_run,
-    render_images,
     stylize,
 )
 from headstyle.avatars.subject import Subject
@@ -35,15 +34,8 @@ from headstyle.editing.base import Editor, Instruction, View
 from headstyle.editing.editors import editor_kind
 from headstyle.editing.registry import avatar_editing
 from headstyle.losses.perceptual import make_perceptual_loss
-from headstyle.radiance.scenes import (
-    make_avatar_trainer,
-    restore_trainer,
-    scene_of,
-    scene_size,
-    trainer_state,
-    write_scene,
-)
-from headstyle.training.baseline import write_renders, write_splat_history
+from headstyle.radiance.scenes import restore_trainer, scene_of, scene_size, trainer_state
+from headstyle.training.baseline import write_splat_history
 from headstyle.training.checkpoints import (
     UNREADABLE,
     read_state,
@@ -90,12 +82,8 @@ class AvatarRun:
             params["baseline"], stylization["refine_every"], self.schedule.iterations
         )
         self.files.begin()
-        self.trainer = make_avatar_trainer(
-            *(self.subject.splats, self.subject.cameras, self.subject.photographs, settings),
-            params.get("nerf"),
-            make_perceptual_loss(stylization, seed, self.subject.device),
-            *(seed, self.subject.device),
-        )
+        perceptual = make_perceptual_loss(stylization, seed, self.subject.device)
+        self.trainer = self.subject.trainer(settings, params.get("nerf"), perceptual, seed)
         self.resumed_at = self._resume()
         self._saved_at = self.trainer.iteration
         self._edit: Edit | None = None
@@ -138,13 +126,8 @@ class AvatarRun:
         names, trainer = self.files.names, self.trainer
         with whole_folder(self.files.finished) as folder:
             shutil.copytree(self.files.edits, folder / names["edits"], copy_function=_link)
-            write_scene(folder / names["splats"], scene_of(trainer))
-            write_renders(
-                scene_of(trainer),
-                self.subject.cameras,
-                folder / names["renders"],
-                folder / names["depth"],
-            )
+            places = (folder / names[key] for key in ("splats", "renders", "depth"))
+            self.subject.write(trainer, *places)
             write_splat_history(folder / names["history"], trainer.history)
             write_json(folder / names["run"], self.described())
             self._spent("write", started)
@@ -193,8 +176,7 @@ class AvatarRun:
         if edit.cycle == 0 and (edit.iteration == 0 or edit.references):
             renders = self.subject.renders
         else:
-            cameras = self.subject.cameras.select(names)
-            renders = dict(render_images(scene_of(self.trainer), cameras))
+            renders = self.subject.renders_of(self.trainer, names)
         views = [View(name, self.subject.photographs[name], renders[name]) for name in names]
         if edit.references:
             self._settle()

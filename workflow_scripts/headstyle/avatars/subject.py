@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +12,18 @@ from numpy.typing import NDArray
 from headstyle.avatars.stylization import render_images
 from headstyle.base.cameras import Cameras
 from headstyle.base.images import RgbaImage
-from headstyle.radiance.scenes import Scene, moved
+from headstyle.losses.perceptual import PatchLpips
+from headstyle.radiance.scenes import (
+    Scene,
+    Trainer,
+    make_avatar_trainer,
+    moved,
+    scene_of,
+    write_scene,
+)
 from headstyle.rendering.renderer import render_views
+from headstyle.training.baseline import write_renders
+from headstyle.training.settings import TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -38,3 +50,25 @@ class Subject:
         """The baseline's median depth in every view."""
         views = render_views(moved(self.splats, self.device), self.cameras)
         return {name: median for name, _, median, _ in views}
+
+    def trainer(
+        self,
+        settings: TrainingSettings,
+        nerf: Mapping[str, Any] | None,
+        perceptual: PatchLpips | None,
+        seed: int,
+    ) -> Trainer:
+        """A trainer of an avatar; arguments as those of `make_avatar_trainer`."""
+        return make_avatar_trainer(
+            *(self.splats, self.cameras, self.photographs, settings),
+            *(nerf, perceptual, seed, self.device),
+        )
+
+    def renders_of(self, trainer: Trainer, names: Sequence[str]) -> dict[str, RgbaImage]:
+        """What an avatar in training looks like in some of the views."""
+        return dict(render_images(scene_of(trainer), self.cameras.select(names)))
+
+    def write(self, trainer: Trainer, scene: Path, renders: Path, depth: Path) -> None:
+        """Write a finished avatar: the file of its scene, and the folders of its views."""
+        write_scene(scene, scene_of(trainer))
+        write_renders(scene_of(trainer), self.cameras, renders, depth)

@@ -15,7 +15,14 @@ from headstyle.base.tables.ply import read_ply_tables
 from headstyle.rendering.renderer import Splats, render_views
 from headstyle.rendering.splats import read_ply, write_ply
 from headstyle.rigged.binding import TriangleFrames, to_world, triangle_frames
-from headstyle.rigged.sequence import MeshSequence, RiggedFrame
+from headstyle.rigged.sequence import (
+    DRIVEN,
+    SPLITS,
+    MeshSequence,
+    RiggedFrame,
+    RiggedSequence,
+    read_sequence,
+)
 
 TRIANGLE = "triangle"
 """Column of a scene's file: the number of the triangle that a splat is bound to."""
@@ -96,6 +103,45 @@ def write_frames(
                 write_image(images / split / f"{frame.name}.png", image)
                 path = depths / split / f"{frame.name}.npz"
                 np.savez_compressed(path, median=median, expected=expected)
+
+
+def write_all_frames(
+    scene: RiggedScene,
+    sequence: RiggedSequence,
+    driven: RiggedSequence | None,
+    renders: str | Path,
+    depth: str | Path,
+) -> None:
+    """Render all frames of a head: images to `renders/{split}/{frame}.png`, depth as `.npz`.
+
+    The frames of another head's motion, which have no truth, go to the split `driven`.
+
+    Args:
+        scene: The bound splats; their device renders.
+        sequence: The head.
+        driven: The same head, moved by another one.
+        renders: Folder of the images.
+        depth: Folder of the depth files.
+    """
+    device = scene.splats["means"].device
+    folders: dict[str, Sequence[RiggedFrame]] = {
+        split: frames for split in SPLITS if (frames := sequence.of_split(split))
+    }
+    triangles = dict.fromkeys(folders, frames_of(sequence.meshes, device))
+    if driven is not None:
+        folders[DRIVEN] = driven.frames
+        triangles[DRIVEN] = frames_of(driven.meshes, device)
+    write_frames(scene, folders, triangles, renders, depth)
+
+
+def read_driven(folder: str | Path) -> RiggedSequence | None:
+    """The sequence inside of a sequence's folder, where another head moves this one; may be none.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    inner = Path(folder) / DRIVEN
+    return read_sequence(inner) if inner.is_dir() else None
 
 
 def write_scene(path: str | Path, scene: RiggedScene) -> None:
