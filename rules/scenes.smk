@@ -111,3 +111,19 @@ def sequence_files(wildcards):
     """The files of a moving head that the user gives."""
     entry = RIGGED[wildcards.subject]
     return local(plain_files(files_of_sequence(entry["frames"], entry["meshes"])))
+
+
+def rigged_training_keys(*more):
+    """The settings that a rigged training depends on, and further subsections of `rigged`."""
+    return {key: config["rigged"][key] for key in ("training", *more)}
+
+
+def rigged_baseline():
+    """The settings of an avatar's training on a mesh: the baseline's, with the mesh's own limit."""
+    return {**config["baseline"], "max_splats": config["rigged"]["training"]["max_splats"]}
+
+
+def rigged_prompt_text(wildcards):
+    """The instruction for a moving head, with the pronoun of the subject of its name, if any."""
+    pronoun = subjects.get(wildcards.subject, {}).get("pronoun")
+    return instruction_text(prompts[wildcards.prompt]["text"], pronoun)

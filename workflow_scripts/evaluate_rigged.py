@@ -1,6 +1,6 @@
 """Score how well a head that moves shows its photographs from new views and in new expressions.
 
-Input:  sequence  folder of the sequence
+Input:  folder    folder of the sequence
         splats    splats.ply of the head
         renders   folder {split}/{frame}.png of it
 Output: table     evaluation.csv: subject, view, split (novel_view, self_reenactment), region
@@ -27,7 +27,7 @@ if __name__ == "__main__":
     with stage(snakemake) as log:
         given, params, out = snakemake.input, snakemake.params, snakemake.output
         device = best_device()
-        sequence = read_sequence(given.sequence)
+        sequence = read_sequence(given.folder)
         rows = score_frames(
             *(params.subject, sequence, given.renders, params.backgrounds),
             *(Networks.load(params.metrics, device), params.seed, device),

@@ -1,6 +1,6 @@
 """Render a head that moves: all frames of its sequence, and another head's motion.
 
-Input:  sequence  folder of the sequence; in its folder driven, the same head moved by another one
+Input:  folder    folder of the sequence; in its folder driven, the same head moved by another one
         splats    splats.ply of the head
 Output: renders   folder {split}/{frame}.png, RGBA with straight alpha; splits are train, val (novel
                   views), test (self-reenactment) and driven (cross-reenactment)
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 if __name__ == "__main__":
     with stage(snakemake) as log:
         given, out = snakemake.input, snakemake.output
-        sequence, driven = read_sequence(given.sequence), read_driven(given.sequence)
+        sequence, driven = read_sequence(given.folder), read_driven(given.folder)
         scene = read_scene(given.splats, sequence.meshes).to(best_device())
         write_all_frames(scene, sequence, driven, out.renders, out.depth)
         count = len(sequence.frames), len(driven.frames) if driven else 0

@@ -1,6 +1,6 @@
 """Stylize a head that moves: edit views of some timesteps, and train bound splats on the edits.
 
-Input:  sequence   folder of the sequence
+Input:  folder     folder of the sequence
         splats     splats.ply of the unedited head, bound to its mesh
 Output: splats     splats.ply of the avatar, bound to the same mesh
         edits      folder cycle{k}/{frame}.png: the edited frames of each cycle, RGBA
@@ -39,9 +39,9 @@ if __name__ == "__main__":
             Path(snakemake.output.run).parent,
         )
         subject = read_rigged_subject(
-            *(paths.sequence, paths.splats, params.rigged, params.adjacency, best_device())
+            *(paths.folder, paths.splats, params.rigged, params.adjacency, best_device())
         )
-        files = [Path(paths.sequence) / name for name in ("sequence.json", "meshes.npz")]
+        files = [Path(paths.folder) / name for name in ("sequence.json", "meshes.npz")]
         inputs = digest_of_files([*files, paths.splats, *(f.image for f in subject.frames)])
         machine = machine_editing(snakemake.config["editing"])
         log.info(

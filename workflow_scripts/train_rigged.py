@@ -1,6 +1,6 @@
 """Train splats bound to the mesh of a head that moves.
 
-Input:  sequence  folder with sequence.json, meshes.npz and the frames' images
+Input:  folder    folder with sequence.json, meshes.npz and the frames' images
 Output: splats    splats.ply: 3DGS layout in the frames of the mesh's triangles, and the column
                   triangle
         history   iteration, loss, psnr, splats, seconds
@@ -31,7 +31,7 @@ if __name__ == "__main__":
         keep_freed_memory()
         params, out = snakemake.params, snakemake.output
         results = Path(out.splats).parent
-        sequence = read_sequence(snakemake.input.sequence)
+        sequence = read_sequence(snakemake.input.folder)
         trainer = train_on_sequence(
             sequence,
             rigged_training(params.baseline, params.rigged),

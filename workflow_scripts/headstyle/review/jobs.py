@@ -19,8 +19,10 @@ STAGES = (
     *("study_beside_reference", "write_table_pages", "write_overview", "calibrate_metrics"),
     *("explore_subject", "write_explorer"),
     *("calibrate_trained", "evaluate_baseline", "full_evaluation", "export_splats"),
-    *("synthesize_sequence", "import_sequence", "measure_over_time", "write_rigged_page"),
-    *("tabulate_over_time", "export_scene", "export_turntable", "export_table", "plot_costs"),
+    *("synthesize_sequence", "import_sequence", "train_rigged", "render_rigged"),
+    *("evaluate_rigged", "full_evaluation_rigged", "stylize_rigged", "measure_over_time"),
+    *("tabulate_over_time", "write_rigged_page", "export_scene", "export_turntable"),
+    *("export_table", "plot_costs"),
 )
 """The rules whose logs lie in a results folder, in the order of the pipeline. A plan names others
 itself; they come last."""
