@@ -68,6 +68,38 @@ def check_loss(device="cpu"):
             torch.testing.assert_close(of_found.cpu(), of_expected, atol=1e-8, rtol=1e-4)
 
 
+def check_placed(device="cpu"):
+    from headstyle.rendering.cuda.bound import PlacedSplats
+    from headstyle.rigged.binding import _directions, _in_a_row, to_world
+    from headstyle.rigged.scene import frames_of
+    from moving_ball import colored_scene, moving_meshes
+
+    meshes = moving_meshes(3)
+    frames, timestep = frames_of(meshes), torch.tensor([2])
+    at = (frames.centers, frames.rotations, frames.quats, frames.scales)
+    names = ("means", "quats", "scales", "shN")
+    turned = (_directions(torch.device("cpu"), torch.float32)[0],)
+    turned += (_in_a_row(torch.device("cpu"), torch.float32),)
+    for available, degree in ((0, 0), (1, 1), (3, 3), (3, 2)):
+        scene = colored_scene(meshes, available)
+        generator = torch.Generator().manual_seed(0)
+        local = {
+            name: torch.randn(scene.splats[name].shape, generator=generator).requires_grad_()
+            for name in names
+        }
+        expected = to_world(local, frames.at(2), scene.triangles, degree)
+        moved = {k: v.detach().to(device).requires_grad_() for k, v in local.items()}
+        rest = (scene.triangles, timestep, *at, *turned)
+        found = PlacedSplats.apply(*moved.values(), *(r.to(device) for r in rest), degree)
+        weights = [torch.randn(local[name].shape, generator=generator) for name in names]
+        sum((expected[k] * w).sum() for k, w in zip(names, weights, strict=True)).backward()
+        sum((f * w.to(device)).sum() for f, w in zip(found, weights, strict=True)).backward()
+        for name, value in zip(names, found, strict=True):
+            torch.testing.assert_close(value.cpu(), expected[name], atol=1e-5, rtol=1e-5)
+            gradients = moved[name].grad.cpu(), local[name].grad
+            torch.testing.assert_close(*gradients, atol=1e-5, rtol=1e-5)
+
+
 def check_colors(device="cpu"):
     from headstyle.rendering.cuda.colors import SplatColors
 
@@ -158,6 +190,10 @@ def test_colors_and_their_gradients_are_those_of_the_reference():
     in_interpreter("check_colors")
 
 
+def test_bound_splats_are_placed_as_on_the_cpu():
+    in_interpreter("check_placed")
+
+
 def test_small_steps_are_those_of_the_cpu():
     in_interpreter("check_steps")
 
@@ -168,12 +204,12 @@ def compiled_for_hopper(kernel, constants):
     from triton.compiler import ASTSource
 
     numbers = dict.fromkeys(("ssim_weight", "share", "half_width", "half_height"), "fp32")
-    whole = ("count", "views", "rows", "length", "height", "total", "pixels")
+    whole = ("count", "faces", "views", "rows", "length", "height", "total", "pixels")
     numbers |= dict.fromkeys(whole, "i32")
     integers = {} if "count" in kernel.arg_names else {"views": "*i64"}
     types = (
         numbers
-        | {"radii": "*i32", "slots": "*i64"}
+        | {"radii": "*i32", "slots": "*i64", "triangles": "*i64", "timestep": "*i64"}
         | integers
         | dict.fromkeys(constants, "constexpr")
     )
@@ -191,6 +227,15 @@ def test_the_kernels_of_colors_compile_for_a_gpu(degree):
         assert compiled_for_hopper(kernel, constants).asm["cubin"]
         unspecialized = [p.name for p in kernel.params if p.do_not_specialize]
         assert unspecialized == ["count", "views"]
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_the_kernel_that_places_bound_splats_compiles_for_a_gpu(back):
+    from headstyle.rendering.cuda.bound import BLOCK, place
+
+    for degree in (0, 3):
+        constants = {"DEGREE": degree, "REST": 45, "BACK": back, "BLOCK": BLOCK}
+        assert compiled_for_hopper(place, constants).asm["cubin"]
 
 
 def test_the_kernels_of_the_loss_compile_for_a_gpu():
@@ -212,7 +257,7 @@ def test_the_kernels_of_small_steps_compile_for_a_gpu():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("check", [check_loss, check_colors, check_steps])
+@pytest.mark.parametrize("check", [check_loss, check_colors, check_placed, check_steps])
 def test_the_kernels_hold_on_a_gpu_too(check):
     check("cuda")
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from headstyle.base.devices import has_triton
 from headstyle.rendering.renderer import Splats
 from headstyle.rendering.spherical_harmonics import sh_bases
 from headstyle.rendering.splats import to_splats
@@ -99,6 +100,28 @@ def to_world(
         "quats": _product(quats, local["quats"]),
         "shN": turned_harmonics(local["shN"], frames.rotations, triangles, sh_degree),
     }
+
+
+def to_world_at(
+    local: Mapping[str, Tensor],
+    frames: TriangleFrames,
+    triangles: Tensor,
+    timestep: Tensor,
+    sh_degree: int = 3,
+) -> dict[str, Tensor]:
+    """As `to_world`, at a timestep `(1,)` on the device of frames with a leading axis T."""
+    if not (triangles.is_cuda and has_triton()):
+        return to_world(local, frames.at(timestep), triangles, sh_degree)
+    from headstyle.rendering.cuda.bound import PlacedSplats
+
+    directions, _ = _directions(triangles.device, frames.centers.dtype)
+    names = ("means", "quats", "scales", "shN")
+    placed = PlacedSplats.apply(
+        *(*(local[name] for name in names), triangles, timestep),
+        *(frames.centers, frames.rotations, frames.quats, frames.scales),
+        *(directions, _in_a_row(triangles.device, frames.centers.dtype), sh_degree),
+    )
+    return {**local, **dict(zip(names, placed, strict=True))}
 
 
 def to_local(
@@ -267,3 +290,9 @@ def _directions(device: torch.device, dtype: torch.dtype) -> tuple[Tensor, list[
         for b in (1, 2, 3)
     ]
     return directions.to(device, dtype), inverses
+
+
+@cache
+def _in_a_row(device: torch.device, dtype: torch.dtype) -> Tensor:
+    """The inverses of `_directions`, one after the other. Shape `(83,)`."""
+    return torch.cat([inverse.flatten() for inverse in _directions(device, dtype)[1]])

@@ -18,7 +18,7 @@ from headstyle import __version__
 from headstyle.base.cameras import Cameras
 from headstyle.base.errors import InputError
 from headstyle.base.images import RgbaImage
-from headstyle.rigged.binding import TriangleFrames, splats_on_mesh, to_world, with_last_spared
+from headstyle.rigged.binding import TriangleFrames, splats_on_mesh, to_world_at, with_last_spared
 from headstyle.rigged.losses import position_loss, scale_loss
 from headstyle.rigged.scene import RiggedScene, frame_image, frames_of
 from headstyle.rigged.sequence import RiggedSequence, joined_cameras
@@ -105,8 +105,8 @@ class RiggedTrainer(SplatTrainer):
     def placed(self, splats: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
         """The splats in the world at the batch's timestep."""
         assert batch.timestep is not None
-        frames = self.frames.at(batch.timestep)
-        return to_world(splats, frames, self.strategy_state[TRIANGLES], self.active_sh_degree)
+        bound = self.strategy_state[TRIANGLES]
+        return to_world_at(splats, self.frames, bound, batch.timestep, self.active_sh_degree)
 
     def regularizers(self) -> list[Tensor]:
         """Those of a static scene, and those that keep splats near their triangles."""
