@@ -15,7 +15,7 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from headstyle.rendering.cuda.colors import BLOCK, _bases, _harmonics, _store
+from headstyle.rendering.cuda.colors import BLOCK, bases_at, load_harmonics, store_three
 
 # The number of splats changes at every refinement. The kernels must not be compiled again for it.
 SIZES = ["count", "faces"]
@@ -113,7 +113,7 @@ def place(
         zero = tl.zeros((BLOCK,), tl.float32)
         for channel in tl.static_range(3):
             # The constant harmonic does not turn; what is loaded in its place is not used.
-            _, h1, h2, h3, h4, h5, h6, h7, h8, h9, h10, h11, h12, h13, h14, h15 = _harmonics(
+            _, h1, h2, h3, h4, h5, h6, h7, h8, h9, h10, h11, h12, h13, h14, h15 = load_harmonics(
                 rest, rest, n, inside, channel, DEGREE, REST
             )
             o1, o2, o3, o4, o5, o6, o7, o8 = zero, zero, zero, zero, zero, zero, zero, zero
@@ -121,7 +121,7 @@ def place(
             for i in tl.static_range(2 * DEGREE + 1):
                 d = directions + 3 * i
                 d0, d1, d2 = tl.load(d), tl.load(d + 1), tl.load(d + 2)
-                a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15 = _bases(
+                a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15 = bases_at(
                     d0 * r0 + d1 * r3 + d2 * r6,
                     d0 * r1 + d1 * r4 + d2 * r7,
                     d0 * r2 + d1 * r5 + d2 * r8,
@@ -140,14 +140,14 @@ def place(
                         o9, o10, o11, o12, o13, o14, o15, BACK,
                     )  # fmt: skip
             q = out_rest + n * REST + channel
-            _store(q, inside, o1, o2, o3)
+            store_three(q, inside, o1, o2, o3)
             if DEGREE > 1:
-                _store(q + 9, inside, o4, o5, o6)
+                store_three(q + 9, inside, o4, o5, o6)
                 tl.store(q + 18, o7, mask=inside)
                 tl.store(q + 21, o8, mask=inside)
             if DEGREE > 2:
-                _store(q + 24, inside, o9, o10, o11)
-                _store(q + 33, inside, o12, o13, o14)
+                store_three(q + 24, inside, o9, o10, o11)
+                store_three(q + 33, inside, o12, o13, o14)
                 tl.store(q + 42, o15, mask=inside)
 
 

@@ -50,7 +50,7 @@ def _seen(radii, view, n, count):
 
 
 @triton.jit
-def _harmonics(sh0, rest, n, inside, channel, DEGREE: tl.constexpr, REST: tl.constexpr):
+def load_harmonics(sh0, rest, n, inside, channel, DEGREE: tl.constexpr, REST: tl.constexpr):
     """The 16 harmonics of one channel; zeros above the degree in use."""
     p = rest + n * REST + channel
     first, second, third = inside & (DEGREE > 0), inside & (DEGREE > 1), inside & (DEGREE > 2)
@@ -75,7 +75,7 @@ def _harmonics(sh0, rest, n, inside, channel, DEGREE: tl.constexpr, REST: tl.con
 
 
 @triton.jit
-def _bases(x, y, z):
+def bases_at(x, y, z):
     """The bases of degree 1 to 3."""
     squares = x * x - y * y
     band = C33 - C32 * z * z
@@ -124,13 +124,13 @@ def colors_forward(
     n = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside = n < count
     for channel in tl.static_range(3):
-        h0, h1, h2, h3, h4, h5, h6, h7, h8, h9, h10, h11, h12, h13, h14, h15 = _harmonics(
+        h0, h1, h2, h3, h4, h5, h6, h7, h8, h9, h10, h11, h12, h13, h14, h15 = load_harmonics(
             sh0, rest, n, inside, channel, DEGREE, REST
         )
         for view in range(views):
             seen = _seen(radii, view, n, count)
             x, y, z, _ = _direction(means, poses, view, n, seen)
-            b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11, b12, b13, b14, b15 = _bases(x, y, z)
+            b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11, b12, b13, b14, b15 = bases_at(x, y, z)
             value = 0.5 + C0 * h0 + b1 * h1 + b2 * h2 + b3 * h3
             value += b4 * h4 + b5 * h5 + b6 * h6 + b7 * h7 + b8 * h8
             value += b9 * h9 + b10 * h10 + b11 * h11 + b12 * h12 + b13 * h13 + b14 * h14
@@ -139,7 +139,7 @@ def colors_forward(
 
 
 @triton.jit
-def _store(place, inside, first, second, third):
+def store_three(place, inside, first, second, third):
     """Store three values of one channel that follow each other."""
     tl.store(place, first, mask=inside)
     tl.store(place + 3, second, mask=inside)
@@ -157,7 +157,7 @@ def colors_backward(
     zero = tl.zeros((BLOCK,), tl.float32)
     dx, dy, dz = zero, zero, zero
     for channel in tl.static_range(3):
-        _, h1, h2, h3, h4, h5, h6, h7, h8, h9, h10, h11, h12, h13, h14, h15 = _harmonics(
+        _, h1, h2, h3, h4, h5, h6, h7, h8, h9, h10, h11, h12, h13, h14, h15 = load_harmonics(
             sh0, rest, n, inside, channel, DEGREE, REST
         )
         s0, s1, s2, s3, s4, s5, s6, s7 = zero, zero, zero, zero, zero, zero, zero, zero
@@ -169,7 +169,7 @@ def colors_backward(
             # A color at its lower bound has no gradient.
             shown = seen & (tl.load(colors + place, mask=seen, other=0.0) > 0)
             d = tl.load(d_colors + place, mask=shown, other=0.0)
-            b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11, b12, b13, b14, b15 = _bases(x, y, z)
+            b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11, b12, b13, b14, b15 = bases_at(x, y, z)
             s0, s1, s2, s3 = s0 + C0 * d, s1 + b1 * d, s2 + b2 * d, s3 + b3 * d
             s4, s5, s6, s7 = s4 + b4 * d, s5 + b5 * d, s6 + b6 * d, s7 + b7 * d
             s8, s9, s10, s11 = s8 + b8 * d, s9 + b9 * d, s10 + b10 * d, s11 + b11 * d
@@ -184,14 +184,14 @@ def colors_backward(
         tl.store(d_sh0 + 3 * n + channel, s0, mask=inside)
         p = d_rest + n * REST + channel
         if DEGREE > 0:
-            _store(p, inside, s1, s2, s3)
+            store_three(p, inside, s1, s2, s3)
         if DEGREE > 1:
-            _store(p + 9, inside, s4, s5, s6)
+            store_three(p + 9, inside, s4, s5, s6)
             tl.store(p + 18, s7, mask=inside)
             tl.store(p + 21, s8, mask=inside)
         if DEGREE > 2:
-            _store(p + 24, inside, s9, s10, s11)
-            _store(p + 33, inside, s12, s13, s14)
+            store_three(p + 24, inside, s9, s10, s11)
+            store_three(p + 33, inside, s12, s13, s14)
             tl.store(p + 42, s15, mask=inside)
     tl.store(d_means + 3 * n, dx, mask=inside)
     tl.store(d_means + 3 * n + 1, dy, mask=inside)
