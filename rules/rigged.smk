@@ -320,4 +320,5 @@ rule rigged:
     input:
         pages=[f"{R}/{subject}/rigged/rigged.html" for subject in RIGGED],
         table=rules.tabulate_over_time.output.table,
+        evaluation=rules.full_evaluation_rigged.output.table,
     localrule: True
