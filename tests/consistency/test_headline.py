@@ -155,6 +155,8 @@ def test_one_step_of_each_kind_counts_the_same():
     assert float(
         headline(torch.tensor([[HALF_STEPS * STEPS["color"], 0, 0, 0, 0]]))
     ) == pytest.approx(0.5)
+    # One kind of many steps counts for more than several of few.
+    assert headline(torch.tensor([[4.0, 0, 0, 0, 0]]) * steps) < headline(2.0 * steps[None])
     assert headline(100 * steps[None]) < 0.01
     assert headline(torch.full((1, 5), torch.nan)).isnan()
 

@@ -60,6 +60,6 @@ def test_blur_is_left_out_sharpness(head):
 
 
 def test_pairs_without_anything_in_common_count_for_nothing():
-    kinds = np.array([[1.8, 0, 0, 0, 0], [np.nan] * 5], np.float32)
+    kinds = np.array([[4, 0, 0, 0, 0], [np.nan] * 5], np.float32)
     assert part_of(kinds).steps == pytest.approx(1)
     assert np.isnan(part_of(kinds[1:]).steps)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from headstyle.base.cameras import Cameras
 from headstyle.base.images import RgbaImage
-from headstyle.consistency.metrics.headline import HEAD_PX, STEPS, headline
+from headstyle.consistency.metrics.headline import HEAD_PX, STEPS, headline, steps_of
 from headstyle.consistency.pair_batches import make_scene
 from headstyle.consistency.parts.disagreement import TERMS, disagreements
 from headstyle.consistency.parts.headline_views import (
@@ -38,7 +38,7 @@ class Part:
     """How much pairs of images disagree."""
 
     steps: float
-    """Mean over the pairs of the kind with the most steps."""
+    """Mean over the pairs of the steps of all kinds together."""
     kind: str
     """The kind with the most steps in the mean."""
     headline: float
@@ -71,8 +71,9 @@ def part_of(kinds: Kinds) -> Part:
     if not len(known):
         return Part(float("nan"), "", float("nan"))
     steps = known / np.array([STEPS[kind] for kind in TERMS])
-    score = float(headline(torch.from_numpy(known)).mean())
-    return Part(float(steps.max(axis=1).mean()), TERMS[int(steps.mean(axis=0).argmax())], score)
+    tensor = torch.from_numpy(known)
+    kind = TERMS[int(steps.mean(axis=0).argmax())]
+    return Part(float(steps_of(tensor).mean()), kind, float(headline(tensor).mean()))
 
 
 def kinds_between(

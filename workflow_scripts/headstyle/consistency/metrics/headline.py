@@ -26,13 +26,17 @@ from headstyle.consistency.parts.kinds import Pair, PairKinds, pair_kinds
 HEAD_PX = 96.0
 """Views are reduced until the head has this size."""
 STEPS: Mapping[str, float] = {
-    "color": 1.8,
+    "color": 4.0,
     "place": 0.8,
     "detail": 1.3,
     "sharpness": 0.12,
-    "strength": 0.07,
+    "strength": 0.05,
 }
-"""One step of each kind of disagreement, in its units: about one level of its ladder."""
+"""One step of each kind of disagreement, in its units.
+
+A step of any kind in the edits takes an avatar about equally far from the true edit."""
+POWER = 3
+"""Steps are added after they are raised to this power: the largest count weighs by far the most."""
 HALF_STEPS = 5.0
 """At this many steps the score is one half."""
 STEEPNESS = 2.5
@@ -43,7 +47,8 @@ class Headline(Metric):
     """1 / (1 + (d / 5)^2.5) of each pair's disagreement d in steps.
 
     Each kind of disagreement (`headstyle.consistency.parts.disagreement`) is counted in its own
-    steps; d is the largest of these counts. A pair has one value, whichever of its views is warped.
+    steps; d is the cube root of the sum of their cubes. A pair has one value, whichever of its
+    views is warped.
     Without unedited views, all disagreement counts and the edit's strength is not compared.
     """
 
@@ -106,5 +111,10 @@ def headline(found: Tensor) -> Tensor:
     Args:
         found: The kinds of `headstyle.consistency.parts.disagreement.TERMS`, each in its own units.
     """
-    most = (found / found.new_tensor([STEPS[kind] for kind in TERMS])).amax(dim=1)
-    return 1 / (1 + (most / HALF_STEPS) ** STEEPNESS)
+    return 1 / (1 + (steps_of(found) / HALF_STEPS) ** STEEPNESS)
+
+
+def steps_of(found: Tensor) -> Tensor:
+    """How many steps each pair disagrees by, all kinds together. `(N, 5)` to `(N,)`."""
+    steps = found / found.new_tensor([STEPS[kind] for kind in TERMS])
+    return steps.pow(POWER).sum(dim=1).pow(1 / POWER)

@@ -179,7 +179,7 @@ function differenceLegend() {
   return scale;
 }
 
-// The kind with the most steps decides the score.
+// Steps are added as cubes: the kind with the most of them weighs most.
 function drawKinds(pair) {
   // Without the views before the edit, its strength is not known.
   const kinds = summary.kinds.filter((kind) => avatarNow().subject.unedited || kind.name !== "strength");
@@ -188,13 +188,13 @@ function drawKinds(pair) {
   const rows = kinds.map((kind, k) => {
     const bar = make("span", { className: "bar-fill" });
     bar.style.width = `${(100 * (steps[k] ?? 0)) / most}%`;
-    const decides = steps[k] === most;
-    return make("tr", { className: decides ? "decides" : "", title: kind.meaning },
+    const leads = steps[k] === most;
+    return make("tr", { className: leads ? "decides" : "", title: kind.meaning },
       make("th", { scope: "row", textContent: kind.name }),
       make("td", { className: "bar-cell" }, make("span", { className: "bar-track" }, bar)),
       make("td", { className: "n", textContent: steps[k] === null ? "–" : `${steps[k].toFixed(2)} steps` }),
       make("td", { textContent: `${show(pair.kinds[k])} ${kind.unit}` }),
-      make("td", { textContent: decides ? "decides the score" : "" }));
+      make("td", { textContent: leads ? "weighs most" : "" }));
   });
   find("pair-kinds").replaceChildren(make("table", { className: "kinds" },
     make("caption", { textContent: `How the two views disagree, by the kinds of the headline score. ${avatarNow().subject.unedited

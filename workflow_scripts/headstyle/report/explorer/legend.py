@@ -53,11 +53,11 @@ RENDERS = Words(
 # The same order as `headstyle.consistency.parts.disagreement.TERMS` and the steps of the headline
 # score; a test compares them. Its module needs torch, which the report's environment lacks.
 KINDS = (
-    Kind("color", "ΔE", 1.8, "colors differ after smoothing removed the texture"),
+    Kind("color", "ΔE", 4.0, "colors differ after smoothing removed the texture"),
     Kind("place", "% of the head", 0.8, "details are displaced"),
     Kind("detail", "ΔE", 1.3, "textures differ although they are in place"),
     Kind("sharpness", "log ratio", 0.12, "one view is sharper than the other"),
-    Kind("strength", "of the edit", 0.07, "one view is edited more strongly"),
+    Kind("strength", "of the edit", 0.05, "one view is edited more strongly"),
 )
 # The order of `headstyle.report.explorer.pairs.REASONS`. Colors of Okabe and Ito, which people
 # with any color vision tell apart.
