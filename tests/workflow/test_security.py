@@ -61,6 +61,22 @@ def test_no_module_unpickles_evaluates_or_opens_a_shell():
             assert given.get("filter") == "'data'", f"{path}:{call.lineno}"
 
 
+TAGS = re.compile(r"<(?:td|th|p|h[1-4]|li|span|figcaption|html)[ >]")
+
+
+def test_every_module_that_writes_html_escapes_what_it_puts_in():
+    """The tests of each page try it with a script; here no further page is forgotten."""
+    writing = {
+        module.relative_to(ROOT / "workflow_scripts").as_posix(): module.read_text(encoding="utf-8")
+        for module in (ROOT / "workflow_scripts").rglob("*.py")
+    }
+    pages = {name: text for name, text in writing.items() if TAGS.search(text)}
+    assert len(pages) > 5
+    for name, text in pages.items():
+        # Text in tags, or text in the JSON of a script.
+        assert "escape(" in text or '"<", "\\\\u003c"' in text, name
+
+
 def test_no_rule_has_a_shell_command():
     for path in SOURCES:
         if path.suffix != ".py":

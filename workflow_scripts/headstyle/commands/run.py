@@ -15,6 +15,7 @@ from headstyle.workflow.planning.parts import REST
 
 _CONFIG = ("--config", "-C")
 _GOES_ON = ("--keep-going", "-k")
+_DRY = ("--dry-run", "--dryrun", "-n")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +39,9 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"--parts is {count}; name 1 part or more")
     failed = 0
     for part in [*(f"{number}/{count}" for number in range(1, count + 1)), REST]:
+        if part == REST and set(_DRY) & set(options.snakemake):
+            print("headstyle run: the rest is planned once all parts are made", file=sys.stderr)
+            break
         if part == REST and failed:
             break
         print(f"headstyle run: part {part}", file=sys.stderr, flush=True)
