@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from headstyle.base.errors import InputError
 from headstyle.commands.run import words_of_part
 from headstyle.workflow.planning.parts import subjects_of_part
 from snakemake_runs import jobs, run_snakemake
@@ -23,6 +24,11 @@ def test_each_subject_is_in_one_part(count):
 
 def test_the_whole_and_the_rest_have_all_subjects():
     assert subjects_of_part(NAMES, None) == subjects_of_part(NAMES, "rest") == NAMES
+
+
+def test_a_part_that_does_not_exist_is_told():
+    with pytest.raises(InputError, match="the last of 3 parts is 3/3"):
+        subjects_of_part(NAMES, "4/3")
 
 
 def test_a_part_joins_the_settings_of_the_command():
@@ -74,6 +80,8 @@ def test_all_parts_and_the_rest_plan_the_jobs_of_one_run(tmp_path):
     of_parts = first + second
     assert first["stylize_avatar"] == 1
     assert second["stylize_avatar"] == 2
+    # A part without subjects has nothing to make.
+    assert planned("part=1/4") == {"check_models": 1}
     # Each run looks for the models first.
     assert of_parts.pop("check_models") == 2
     of_study = whole - of_parts

@@ -9,7 +9,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "parts": ["FORM", "REST", "subjects_of_part"],
+        "parts": ["REST", "subjects_of_part"],
         "patterns": ["any_of"],
         "shortcuts": ["take_shortcuts"],
     },
