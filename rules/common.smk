@@ -32,6 +32,7 @@ from headstyle.editing.registry import (
     check_editing,
     editor_note,
     gpus_of_avatars,
+    note_is_harmless,
     strength_values,
     weights_editing,
 )

@@ -246,6 +246,7 @@ rule write_overview:
         metrics=FIRST_METRICS,
         external=EXTERNAL,
         note=editor_note(config["editing"]),
+        is_harmless=note_is_harmless(config["editing"]),
         least_psnr=config["summary"]["least_psnr"],
         # Number of rows in the picture.
         shown=4,

@@ -48,6 +48,7 @@ if __name__ == "__main__":
             params.metrics,
             params.shown,
             params.note,
+            params.is_harmless,
         )
         write_page(snakemake.output.page, page)
         write_sheet(snakemake.output.picture, stacked_strips(paths.strips[: params.shown]))

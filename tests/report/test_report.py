@@ -16,7 +16,7 @@ from headstyle.base.cameras import Cameras
 from headstyle.base.errors import RESULT
 from headstyle.base.files import read_json
 from headstyle.base.tables.rows import read_rows
-from headstyle.editing.registry import editor_note
+from headstyle.editing.registry import editor_note, note_is_harmless
 from headstyle.report import pictures, plots, sheets, summaries
 from headstyle.report.compare import compare_page
 from headstyle.report.contact_sheets import SHEET_WIDTH_PX, TableSheet, Tile, grid_sheet, shorten
@@ -399,9 +399,11 @@ class TestPages:
         assert "(recolor)" in html
         assert "per_view_randomness 0.3" in html
         trained = {"editor": "instruct_pix2pix", "model": "mini", "revision": None}
-        html = overview_page({"A": entry}, [], {}, METRICS, shown=4, note=editor_note(trained))
+        html = overview_page({"A": entry}, [], {}, METRICS, 4, editor_note(trained), True)
         assert "No diffusion model" not in html
-        assert "The edits come from mini under the license mit." in html
+        said = "The edits come from headstyle&#x27;s own small model under the MIT license."
+        assert f'<p class="note">{said}</p>' in html
+        assert (note_is_harmless(trained), note_is_harmless(CONTROL)) == (True, False)
 
     def test_the_first_page_says_what_was_dropped_and_what_that_costs(self, entry):
         html = overview_page({"A": entry}, [], {}, METRICS, shown=4)

@@ -134,6 +134,11 @@ def editor_note(editing: Mapping[str, Any]) -> str:
     return editor_kind(editing).note(editing)
 
 
+def note_is_harmless(editing: Mapping[str, Any]) -> bool:
+    """Whether `editor_note` only names what made the edits, and warns of nothing."""
+    return editor_kind(editing).is_harmless(editing)
+
+
 def make_editor(editing: Mapping[str, Any], device: str) -> Editor:
     """The editor that the config's section `editing` names.
 

@@ -36,6 +36,8 @@ XL_FILES = (
 """Files that a pipeline on Stable Diffusion XL has in addition."""
 LICENSES = {EMBEDDED_EDITOR: "mit", "timbrooks/instruct-pix2pix": "mit"}
 """Licenses of models whose card need not be on this machine."""
+OPEN_LICENSES = {"mit": "MIT license", "apache-2.0": "Apache License 2.0"}
+"""Licenses that allow any use, by their name in a card, as they are written."""
 VOCABULARIES = (("tokenizer/tokenizer.json",), ("tokenizer/vocab.json", "tokenizer/merges.txt"))
 """The two sets of files that can hold a tokenizer's vocabulary."""
 
@@ -90,6 +92,22 @@ def license_of(model: str, revision: str | None) -> str:
     except InputError:
         return LICENSES.get(model, "unknown")
     return LICENSES.get(model) or card_license(folder) or "unknown"
+
+
+def origin_sentence(model: str, stated: str) -> str:
+    """Say which model made the edits, and under which license it comes.
+
+    Args:
+        model: Hub name or folder, as in the settings.
+        stated: The license as the model's card states it, or `unknown`.
+    """
+    name = Path(model).name if Path(model).is_dir() else model
+    if model == EMBEDDED_EDITOR:
+        name = "headstyle's own small model"
+    if stated == "unknown":
+        return f"The edits come from {name}, whose license is unknown here; read its card."
+    written = OPEN_LICENSES.get(stated, f"license {stated}")
+    return f"The edits come from {name} under the {written}."
 
 
 def pipeline_folder(model: str, revision: str | None) -> Path:

@@ -62,6 +62,7 @@ def overview_page(
     metrics: Sequence[str],
     shown: int,
     note: str = "",
+    is_harmless: bool = False,
 ) -> str:
     """The first page of the report.
 
@@ -73,6 +74,7 @@ def overview_page(
         metrics: Names of the metrics' columns.
         shown: At most so many subjects' pictures stand at the top.
         note: What readers must know about the edits, in sentences; or nothing.
+        is_harmless: Whether the note warns of nothing, so that it need not stand out.
     """
     count = sum(row["prompt"] not in NOT_AVATARS for row in avatars)
     intro = (
@@ -85,7 +87,7 @@ def overview_page(
     parts = [
         "<h1>Consistency of stylized head avatars</h1>",
         f'<p class="lead">{escape(intro)}</p>',
-        f'<p class="callout">{escape(note)}</p>' if note else "",
+        f'<p class="{"note" if is_harmless else "callout"}">{escape(note)}</p>' if note else "",
         *(
             f'<p class="callout">{escape(name)}: {escape(text)}</p>'
             for name, entry in subjects.items()

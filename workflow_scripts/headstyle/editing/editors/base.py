@@ -132,6 +132,11 @@ class EditorKind(ABC):
         return ""
 
     @classmethod
+    def is_harmless(cls, editing: Mapping[str, Any]) -> bool:
+        """Whether the note only names what made the edits, and warns of nothing."""
+        return False
+
+    @classmethod
     def weights(cls, editing: Mapping[str, Any]) -> list[Weights]:
         """The networks that the editor loads.
 

@@ -12,10 +12,12 @@ from headstyle.base.settings import Setting
 from headstyle.editing.base import Editor
 from headstyle.editing.editors.base import EditorKind, Weights
 from headstyle.editing.weights import (
+    OPEN_LICENSES,
     download_pipeline,
     is_remote,
     is_xl,
     license_of,
+    origin_sentence,
     pipeline_files,
     pipeline_folder,
     words_beyond,
@@ -131,11 +133,12 @@ class InstructPix2PixKind(EditorKind):
 
     @classmethod
     def note(cls, editing: Mapping[str, Any]) -> str:
-        model, stated = editing["model"], license_of(editing["model"], editing["revision"])
-        name = Path(model).name if Path(model).is_dir() else model
-        if stated == "unknown":
-            return f"The edits come from {name}, whose license is unknown here; read its card."
-        return f"The edits come from {name} under the license {stated}."
+        model = editing["model"]
+        return origin_sentence(model, license_of(model, editing["revision"]))
+
+    @classmethod
+    def is_harmless(cls, editing: Mapping[str, Any]) -> bool:
+        return license_of(editing["model"], editing["revision"]) in OPEN_LICENSES
 
     @classmethod
     def download(cls, editing: Mapping[str, Any]) -> list[Path]:

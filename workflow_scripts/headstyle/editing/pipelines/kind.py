@@ -22,6 +22,7 @@ from headstyle.editing.pipelines.folders import (
     find_folder,
     is_hub_name,
 )
+from headstyle.editing.weights import origin_sentence
 
 
 class PipelineKind(EditorKind):
@@ -110,10 +111,5 @@ class PipelineKind(EditorKind):
 
     @classmethod
     def note(cls, editing: Mapping[str, Any]) -> str:
-        model, stated = cls.own(editing)["model"], cls.license(editing)
-        name = Path(model).name if Path(model).is_dir() else model
-        if stated == "unknown":
-            text = f"The edits come from {name}, whose license is unknown here; read its card."
-        else:
-            text = f"The edits come from {name} under the license {stated}."
+        text = origin_sentence(cls.own(editing)["model"], cls.license(editing))
         return f"{text} {cls.warning}".strip()
