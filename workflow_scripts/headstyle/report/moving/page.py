@@ -154,8 +154,8 @@ def _series(head: Moving) -> dict[str, dict[str, list[float | None]]]:
         scene = found.setdefault(scene_name(row["prompt"], row["strength"]), {})
         for metric in head.metrics:
             scene.setdefault(metric, [None] * head.motions[0].timesteps)
-    for scene, metrics in found.items():
-        own = [r for r in head.pairs if scene_name(r["prompt"], r["strength"]) == scene]
+    for name, metrics in found.items():
+        own = [r for r in head.pairs if scene_name(r["prompt"], r["strength"]) == name]
         for metric, values in metrics.items():
             for step in range(len(values)):
                 at = [float(r[metric]) for r in own if int(r["target_timestep"]) == step]
