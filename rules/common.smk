@@ -26,7 +26,7 @@ from headstyle.base.study import instruction_text
 from headstyle.avatars.settings import avatar_stylization, check_chains, check_stylization
 from headstyle.avatars.files import SCENE_FILES
 from headstyle.avatars.strength_sweep import check_sweep
-from headstyle.radiance.settings import check_representation
+from headstyle.radiance.settings import ONLY_SPLATS, check_representation
 from headstyle.editing.registry import (
     avatar_editing,
     check_editing,
@@ -310,6 +310,17 @@ def subject_mask_images(wildcards):
 def subject_splats(wildcards):
     """The file of a subject's known splats, if there is one."""
     return local(subjects[wildcards.subject].get("splats") or [])
+
+
+def of_splats_alone(path):
+    """For a rule that only splats have: its input, which stops the run where scenes are fields."""
+
+    def found(wildcards):
+        if NERF:
+            raise InputError(ONLY_SPLATS)
+        return path.format(**wildcards)
+
+    return found
 
 
 def subject_rig(wildcards):

@@ -4,7 +4,7 @@
 # For example `snakemake --cores 1 results/A/baseline/splats.spz`.
 rule export_splats:
     input:
-        splats=f"{R}/{{scene}}/splats.ply",
+        splats=of_splats_alone(f"{R}/{{scene}}/splats.ply"),
     output:
         exported=f"{R}/{{scene}}/splats.{{kind}}",
     log:
@@ -31,7 +31,7 @@ rule export_splats:
 # For example `snakemake --cores 1 results/A/baseline/exports/nerfstudio`.
 rule export_scene:
     input:
-        splats=f"{R}/{{subject}}/{{scene}}/splats.ply",
+        splats=f"{R}/{{subject}}/{{scene}}/{SCENE_FILE}",
         renders=f"{R}/{{subject}}/{{scene}}/renders",
         depth=f"{R}/{{subject}}/{{scene}}/depth",
         cameras=rules.downscale_views.output.cameras,

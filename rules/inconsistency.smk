@@ -3,7 +3,7 @@
 
 rule map_inconsistency:
     input:
-        splats=f"{R}/{{subject}}/avatars/{{avatar}}/splats.ply",
+        splats=of_splats_alone(f"{R}/{{subject}}/avatars/{{avatar}}/splats.ply"),
         images=f"{R}/{{subject}}/avatars/{{avatar}}/renders",
         depth=f"{R}/{{subject}}/avatars/{{avatar}}/depth",
         cameras=rules.downscale_views.output.cameras,

@@ -1,11 +1,12 @@
 """Score how well the baseline of a subject shows its photographs.
 
-Input:  splats   splats.ply of the baseline
+Input:  splats   splats.ply of the baseline, or field.safetensors
         metrics  metrics.json of the baseline, which names the held-out views
         cameras  views/cameras.json; beside it the views
 Output: table    evaluation.csv: subject, view, split (train, heldout), region (masked, frame),
                  background, psnr [dB], ssim, l1, lpips_mini, lpips
-        facts    evaluation.json: splats, fps (rendering, of `device`), ply_bytes, spz_bytes
+        facts    evaluation.json: splats, fps (rendering, of `device`), ply_bytes, spz_bytes; of a
+                 radiance field parameters, fps
 """
 
 from pathlib import Path
@@ -24,9 +25,9 @@ from headstyle.evaluation.scores import (
     score_view,
 )
 from headstyle.evaluation.speed import file_sizes, frames_per_second
+from headstyle.radiance.scenes import moved, read_scene, scene_size
 from headstyle.rendering.devices import best_device
 from headstyle.rendering.renderer import render_views
-from headstyle.rendering.splats import read_ply
 from headstyle.workflow.stage import stage
 
 if TYPE_CHECKING:
@@ -39,10 +40,10 @@ if __name__ == "__main__":
         cameras = read_cameras(given.cameras)
         images = read_views(Path(given.cameras).parent, cameras)
         held = set(read_json(given.metrics)["heldout"])
-        splats = read_ply(given.splats).to(device)
+        scene = moved(read_scene(given.splats), device)
         networks = Networks.load(params.metrics, device)
         rows = []
-        renders = render_views(splats, cameras)
+        renders = render_views(scene, cameras)
         for view, image in zip(cameras.names, progress(images, "views"), strict=True):
             name, render, _, _ = next(renders)
             assert name == view
@@ -55,7 +56,7 @@ if __name__ == "__main__":
                     rows.append([params.subject, view, split, region, background, *cells])
         head = ["subject", "view", "split", "region", "background", *SCORES]
         write_cells(out.table, [head, *rows])
-        fps = frames_per_second(splats, cameras)
-        facts = {"splats": len(splats["means"]), "fps": round(fps, 2), "device": device}
-        write_json(out.facts, facts | file_sizes(splats, Path(given.splats)))
+        fps = frames_per_second(scene, cameras)
+        facts = {**scene_size(scene), "fps": round(fps, 2), "device": device}
+        write_json(out.facts, facts | file_sizes(scene, Path(given.splats)))
         log.info("%d views, %.1f frames a second on %s", len(cameras), fps, device)

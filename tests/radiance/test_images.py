@@ -14,7 +14,7 @@ from headstyle.radiance.sampling import (
     weights_of,
 )
 from headstyle.rendering.renderer import render_views
-from small_field import camera_before, constant_field
+from small_field import camera_before, constant_field, joined
 
 CUBE = Box((-1.0, -1.0, -1.0), 2.0)
 
@@ -57,6 +57,18 @@ def test_the_box_lies_around_the_points_without_the_outliers():
     box = Box.around(points, 0.25)
     assert box.side == pytest.approx(3, rel=0.03)
     assert np.allclose(np.array(box.corner) + box.side / 2, 0, atol=0.05)
+
+
+def test_what_only_one_view_sees_stays_empty():
+    field = constant_field(50.0, CUBE)
+    # Two narrow views along z and one that sees everything from afar.
+    narrow, wide = camera_before(5.0), camera_before(50.0, size_px=41)
+    [(_, before, *_)] = render_views(field, wide)
+    field.keep_where_seen(joined(narrow, narrow, wide))
+    [(_, after, *_)] = render_views(field, wide)
+    assert (before[..., 3] > 0.9).sum() > 9
+    assert after[20, 20, 3] > 0.9
+    assert 0 < (after[..., 3] > 0.9).sum() < (before[..., 3] > 0.9).sum()
 
 
 def test_directions_features_are_orthogonal_on_the_sphere():

@@ -50,3 +50,10 @@ def camera_before(distance: float, size_px: int = 9, focal_px: float = 100.0) ->
     intrinsics = np.array([[focal_px, 0, center], [0, focal_px, center], [0, 0, 1]])
     sizes = np.array([[size_px, size_px]])
     return Cameras(("view",), sizes, intrinsics[None], pose[None])
+
+
+def joined(*cameras: Cameras) -> Cameras:
+    """Several cameras as one rig."""
+    names = tuple(f"view{i}" for i in range(len(cameras)))
+    parts = ("sizes", "intrinsics", "world_to_camera")
+    return Cameras(names, *(np.concatenate([getattr(c, p) for c in cameras]) for p in parts))

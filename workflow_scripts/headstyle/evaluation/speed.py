@@ -6,12 +6,12 @@ from pathlib import Path
 import torch
 
 from headstyle.base.cameras import Cameras
-from headstyle.rendering.renderer import Splats, render
+from headstyle.rendering.renderer import RendersItself, Splats, render, render_views
 from headstyle.rendering.spz import encode
 
 
-def frames_per_second(splats: Splats, cameras: Cameras, rounds: int = 3) -> float:
-    """Renders of the cameras' views per second, images left on the device.
+def frames_per_second(splats: Splats | RendersItself, cameras: Cameras, rounds: int = 3) -> float:
+    """Renders of the cameras' views per second, the images of splats left on the device.
 
     One round over the cameras warms up and is not counted. Each view is rendered by itself.
 
@@ -20,6 +20,11 @@ def frames_per_second(splats: Splats, cameras: Cameras, rounds: int = 3) -> floa
         cameras: The views.
         rounds: How often all views are rendered.
     """
+    if isinstance(splats, RendersItself):
+        began = time.perf_counter()
+        for _ in render_views(splats, cameras):
+            pass
+        return len(cameras) / (time.perf_counter() - began)
     device = splats["means"].device
     poses = torch.from_numpy(cameras.world_to_camera).float().to(device)
     matrices = torch.from_numpy(cameras.intrinsics).float().to(device)
@@ -36,8 +41,10 @@ def frames_per_second(splats: Splats, cameras: Cameras, rounds: int = 3) -> floa
     return rounds * len(sizes) / (time.perf_counter() - started)
 
 
-def file_sizes(splats: Splats, ply: Path) -> dict[str, int]:
-    """Bytes of a scene as PLY and as SPZ."""
+def file_sizes(splats: Splats | RendersItself, ply: Path) -> dict[str, int]:
+    """Bytes of a scene as PLY and as SPZ; none of these of a scene of another kind."""
+    if isinstance(splats, RendersItself):
+        return {}
     arrays = {name: value.detach().cpu().numpy() for name, value in splats.items()}
     return {"ply_bytes": ply.stat().st_size, "spz_bytes": len(encode(arrays))}
 

@@ -15,6 +15,8 @@ KEYS = ("subject", "split", "region", "background")
 """What a row is of."""
 FACTS = ("splats", "fps", "ply_bytes", "spz_bytes")
 """What holds for a whole subject."""
+# Of a radiance field, which has no splats.
+NONE = float("nan")
 ALL = "all"
 """Name of the rows over all subjects."""
 _ORIGIN = result_of("evaluate_baseline")
@@ -40,7 +42,7 @@ def summarize_evaluations(folders: Sequence[str | Path]) -> pd.DataFrame:
         grouped = views.groupby(list(KEYS), sort=False)
         means = grouped[list(SCORES)].mean()
         means.insert(0, "views", grouped.size())
-        parts.append(means.reset_index().assign(**{key: facts[key] for key in FACTS}))
+        parts.append(means.reset_index().assign(**{key: facts.get(key, NONE) for key in FACTS}))
     table = pd.concat(parts, ignore_index=True)
     numbers = ["views", *SCORES, *FACTS]
     overall = table.groupby(list(KEYS[1:]), sort=False)[numbers].mean().reset_index()

@@ -53,6 +53,7 @@ def train_field_on_views(
     used = cameras.select([cameras.names[i] for i in training])
     targets = {cameras.names[i]: images[i] for i in training}
     field = RadianceField(Box.around(points, settings.box_margin), settings, used.names, seed)
+    field.keep_where_seen(used)
     logger.info("training a field on %d views, box of side %.3g", len(used), field.box.side)
     trainer = FieldTrainer(
         *(field, used, targets, settings.iterations, seed, device), background=background

@@ -29,6 +29,8 @@ GEOMETRY = 16
 START_LOGARITHM = -1.0
 # Above this logarithm of the density, everything is opaque.
 LARGEST_LOGARITHM = 11.0
+# Cells per side of the grid that says what views see, and the part of them that must see a cell.
+CELLS, LEAST_PART = 32, 0.25
 # Parts of the sparse points that may be outliers, at each end of each axis [%].
 OUTLIERS_PERCENT = 1.0
 
@@ -72,6 +74,9 @@ class RadianceField(nn.Module):
         self.views = tuple(views)
         self.corner: Tensor
         self.register_buffer("corner", torch.tensor(box.corner))
+        self.visible: Tensor
+        """Cells of the box that may hold something; see `keep_where_seen`. Shape `(32^3,)`."""
+        self.register_buffer("visible", torch.ones(CELLS**3, dtype=torch.bool))
         width = settings.hidden
         self.grid = HashGrid(settings.grid, generator)
         self.density = Mlp((self.grid.width, width, GEOMETRY), generator)
@@ -105,7 +110,32 @@ class RadianceField(nn.Module):
         if rays is not None:
             hidden = hidden + rays[:, None]
         color = torch.sigmoid(self.color.after_first(hidden).float())
-        return density_of(geometry[..., 0]), color
+        return density_of(geometry[..., 0]) * self.visible_at(points), color
+
+    def visible_at(self, points: Tensor) -> Tensor:
+        """1 for points `(..., 3)` of the cube that may hold something, 0 for others `(...)`."""
+        x, y, z = (points * CELLS).long().clamp(0, CELLS - 1).unbind(dim=-1)
+        cells = (z * CELLS + y) * CELLS + x
+        return self.visible[cells.reshape(-1)].reshape(cells.shape).float()
+
+    def keep_where_seen(self, cameras: Cameras) -> None:
+        """Keep empty what hardly any of the training views sees.
+
+        Nothing else would keep one view from being explained by a cloud before its own camera.
+        """
+        steps = (np.arange(CELLS) + 0.5) / CELLS
+        z, y, x = np.meshgrid(steps, steps, steps, indexing="ij")
+        cells = np.stack([x.ravel(), y.ravel(), z.ravel()], axis=1)
+        world = np.array(self.box.corner) + self.box.side * cells
+        counts = np.zeros(len(world), dtype=int)
+        for pose, lens, size in zip(
+            cameras.world_to_camera, cameras.intrinsics, cameras.sizes, strict=True
+        ):
+            seen = (world @ pose[:3, :3].T + pose[:3, 3]) @ lens.T
+            pixels = seen[:, :2] / np.maximum(seen[:, 2:], 1e-9)
+            counts += (seen[:, 2] > 0) & (pixels >= 0).all(axis=1) & (pixels < size).all(axis=1)
+        least = min(len(cameras), max(2, math.ceil(LEAST_PART * len(cameras))))
+        self.visible.copy_(torch.from_numpy(counts >= least))
 
     def ray_features(self, directions: Tensor, views: Tensor | None) -> Tensor | None:
         """The part of the colors' first layer that a ray's samples share. Shape `(R, hidden)`.

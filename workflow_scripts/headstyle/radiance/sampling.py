@@ -144,7 +144,8 @@ def proposed(
     histograms = []
     for number, proposal in enumerate(field.proposals):
         with torch.set_grad_enabled(learn and torch.is_grad_enabled()):
-            densities = proposal(middles(rays, edges))
+            places = middles(rays, edges)
+            densities = proposal(places) * field.visible_at(places)
             histogram = Histogram(edges, weights_of(densities, edges, rays.speed))
         histograms.append(histogram)
         drawn = Histogram(edges, histogram.weights.detach() ** annealing)

@@ -10,6 +10,11 @@ FIELD_SUFFIX = ".safetensors"
 """Of files that hold a radiance field."""
 
 
+ONLY_SPLATS = (
+    "representation is nerf, and this target is a file of splats; ask for renders, depth or a film,"
+    " or set representation to splats"
+)
+"""What is told where a target needs splats and scenes are radiance fields."""
 LEAST_PATCH_PX = 32
 """Smallest patches that the networks of LPIPS take [px]."""
 # Settings of the section `baseline` that only splats have, and the value that is none.
