@@ -2,7 +2,7 @@
 
 Input:  sequence   sequence.json of the head; its images, too, where no renders are given
         renders    folder of {split}/{frame}.png; none for the photographs
-        unedited   the same of the baseline
+        unedited   the same of the baseline; the headline score compares renders with them
         floor      temporal_pairs.csv of the baseline; none for the baseline itself
 Output: pairs      temporal_pairs.csv: subject, prompt, strength, target, source, camera_index,
                    target_timestep, source_timestep, overlap, coverage, metrics, their excess over
@@ -37,11 +37,13 @@ if __name__ == "__main__":
         paths, params, subject = snakemake.input, snakemake.params, snakemake.wildcards.subject
         sequence = read_sequence(Path(paths.sequence).parent)
         frames = rendered_frames(sequence.frames, paths.unedited)
+        renders = paths.get("renders") or None
+        # Photographs are sharper than renders, so they are unedited beside themselves alone.
         head = MovingHead(
             frames,
             sequence.meshes,
-            read_images(frames, paths.get("renders") or None),
-            read_images(frames, paths.unedited),
+            read_images(frames, renders),
+            read_images(frames, paths.unedited if renders else None),
         )
         pairs = measure_over_time(
             head,
