@@ -7,11 +7,17 @@ import pytest
 import torch
 from ball import VIEWS, make_ball, settings
 from gsplat_stand_in import use_stand_in
+from headstyle.base.settings import default_values
+from headstyle.rendering.renderer import render_views
 from headstyle.rendering.splats import splats_from_points
+from headstyle.rigged.scene import frames_of
+from headstyle.rigged.settings import SETTINGS, BindingSettings
+from headstyle.rigged.training import make_rigged_trainer
 from headstyle.training import recorded_steps
 from headstyle.training.recorded_steps import ORDINARY_EVERY, RecordedSteps
 from headstyle.training.trainer import SplatTrainer
 from headstyle.training.trainers import make_trainer
+from moving_ball import ball_cameras, colored_scene, moving_meshes
 from waits import Waits
 
 EVENTFUL = {"start": 3, "every": 20, "stop": 45, "densify_gradient": 1e-5, "densify_size": 0.05}
@@ -72,6 +78,39 @@ def test_a_training_from_recordings_goes_as_one_without(monkeypatch, strategy):
         replaying.exposures.logarithms, trainer.exposures.logarithms, atol=1e-4, rtol=1e-3
     )
     assert replaying.iteration == trainer.iteration == 70
+
+
+def test_a_head_that_moves_is_trained_from_recordings_as_without(monkeypatch):
+    use_stand_in(monkeypatch)
+    meshes, cameras = moving_meshes(2), ball_cameras(4)
+    frames, scene = frames_of(meshes), colored_scene(meshes, 1)
+    steps = [0, 1, 0, 1]
+    targets = {
+        name: image
+        for i, step in enumerate(steps)
+        for name, image, _, _ in render_views(
+            scene.at(frames.at(step)), cameras.select([cameras.names[i]])
+        )
+    }
+    start = colored_scene(meshes, 1, seed=1)
+    binding = BindingSettings.from_config(default_values(SETTINGS))
+
+    def trained_once(record):
+        chosen = settings(refine=EVENTFUL, max_splats=190)
+        trainer = make_rigged_trainer(
+            start, frames, cameras, steps, targets, chosen, binding, 0, "cpu"
+        )
+        if record:
+            trainer.replayer = RecordedSteps(trainer, record)
+        return trainer, [float(trainer.step([i % 4])) for i in range(50)]
+
+    trainer, losses = trained_once(None)
+    replaying, replayed = trained_once(done_again)
+    assert replaying.replayer.replayed > 25
+    assert replayed == pytest.approx(losses, rel=1e-4)
+    assert torch.equal(replaying.scene.triangles, trainer.scene.triangles)
+    for name, value in trainer.splats.items():
+        torch.testing.assert_close(replaying.splats[name], value, atol=1e-3, rtol=1e-3)
 
 
 def test_lists_that_outgrow_their_room_are_recorded_anew(monkeypatch):
