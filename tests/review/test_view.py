@@ -127,7 +127,7 @@ def test_states_come_in_the_order_of_the_training(results):
     state.parent.mkdir(parents=True)
     write_state(state, {f"splats.{name}": value for name, value in splats(7).items()}, {})
     steps = scenes_in(results / "A")["P4_low"]
-    names = ["iteration 200", "iteration 1000", "latest checkpoint", "end"]
+    names = ["iteration 200", "iteration 1000", "latest checkpoint", "end of the training"]
     assert [step.name for step in steps] == names
     cameras = cameras_in(results / "A")
     assert len(read_cloud(steps[2], cameras, Frame.of_cameras(cameras))) == 7

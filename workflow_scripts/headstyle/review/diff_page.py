@@ -129,10 +129,10 @@ def difference_page(found: Difference) -> str:
         "<h2>Scores over all avatars</h2>",
         f"<p>{_HOW}</p>",
         *_overall(changes.overall),
-        "<h2>Scores of each scene</h2>",
-        *_scenes(changes.scenes),
         "<h2>Pictures that changed most</h2>",
         *_pictures(found),
+        "<h2>Scores of each scene</h2>",
+        *_scenes(changes.scenes),
         *_notes(found.notes),
     ]
     return page("How two runs differ", "\n".join(body), ["tables.js"], ["diff.css"], strict=True)
@@ -192,6 +192,11 @@ def _overall(changes: Sequence[Change]) -> list[str]:
 def _scenes(changes: Sequence[Change]) -> list[str]:
     if not changes:
         return ['<p class="empty">The runs share no scene.</p>']
+    moved = {change.scene for change in changes if not change.is_same}
+    same = len({change.scene for change in changes} - moved)
+    told = f"<p>{same} of the shared scenes have the same scores, pair by pair.</p>" if same else ""
+    if not moved:
+        return [told]
     rows = [
         {
             "scene": change.scene,
@@ -200,12 +205,13 @@ def _scenes(changes: Sequence[Change]) -> list[str]:
         }
         | _columns(change)
         for change in changes
+        if change.scene in moved
     ]
     field = (
         f'<input class="filter" type="search" data-table="scenes" '
         f'placeholder="Filter {len(rows)} rows" aria-label="Filter rows">'
     )
-    return [field, table(rows, "scenes")]
+    return [told, field, table(rows, "scenes")]
 
 
 def _columns(change: Change) -> dict[str, Any]:
@@ -307,7 +313,8 @@ def _between(change: Change) -> str:
 
 
 def _signed(value: float) -> str:
-    return f"{'−' if value < 0 else '+'}{show_number(abs(value))}"
+    sign = "−" if value < 0 else "+" if value > 0 else ""
+    return f"{sign}{show_number(abs(value))}"
 
 
 def _short(text: str) -> str:

@@ -198,7 +198,7 @@ def _steps(folder: Path) -> list[Step]:
         if running.is_file():
             steps.append(Step("latest checkpoint", running))
     if (folder / "splats.ply").is_file():
-        steps.append(Step("end", folder / "splats.ply"))
+        steps.append(Step("end of the training", folder / "splats.ply"))
     return steps
 
 
