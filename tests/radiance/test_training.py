@@ -165,3 +165,19 @@ def test_rays_that_fill_no_patches_are_told_with_the_key():
     turned = {"grid": config["grid"] | {"finest": 2}}
     with pytest.raises(InputError, match=r"nerf\.grid\.finest is 2, below coarsest \(4\)"):
         NerfSettings.from_config(config | turned)
+
+
+def test_iterations_that_cannot_be_recorded_are_done_one_by_one(ball):
+    cameras, targets, points, _ = ball
+    field = RadianceField(Box.around(points, 0.2), SMALL, cameras.names, 0)
+    plain, refused = (FieldTrainer(field, cameras, targets, 10, 0) for _ in range(2))
+
+    def refuse(function):
+        raise RuntimeError("not permitted when the stream is capturing")
+
+    refused._graphs = refuse
+    for _ in range(6):
+        plain.step()
+        refused.step()
+    assert refused._graphs is None
+    assert torch.equal(plain.scene.grid.table, refused.scene.grid.table)

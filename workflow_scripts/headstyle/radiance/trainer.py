@@ -5,6 +5,7 @@ targets are composited on a background, a random color per ray as a rule. A base
 mean square; an avatar's is L1 and, on patches, LPIPS, as in Instruct-NeRF2NeRF.
 """
 
+import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,8 @@ from headstyle.radiance.sampling import distortion_loss, proposal_loss, proposed
 from headstyle.training.cuda_graphs import Graphs, Replay
 from headstyle.training.optimizers import adam, adam_step
 from headstyle.training.trainer import DivergedError, HistoryRow
+
+logger = logging.getLogger("headstyle")
 
 # Iterations between checks of all numbers of the field, and on a GPU of the loss.
 CHECK_EVERY = 50
@@ -144,7 +147,7 @@ class FieldTrainer:
         learn = self._proposals_learn()
         recorded = self._recorded.get(learn)
         if recorded is None and self._graphs and self._warm.get(learn, 0) >= WARM_UP:
-            recorded = self._recorded[learn] = self._record(learn)
+            recorded = self._record(learn)
         if recorded:
             replay, loss, error = recorded
             replay()
@@ -228,11 +231,21 @@ class FieldTrainer:
         early = self.progress < ANNEALING
         return early or self.iteration % self.settings.proposal_every == 0
 
-    def _record(self, learn: bool) -> tuple[Replay, Tensor, Tensor]:
+    def _record(self, learn: bool) -> tuple[Replay, Tensor, Tensor] | None:
+        """Record an iteration without doing it; None, and no further try, if that fails."""
         kept: list[Tensor] = []
         assert self._graphs is not None
-        replay = self._graphs(lambda: kept.extend(self._compute(learn)))
-        return replay, kept[0], kept[1]
+        try:
+            replay = self._graphs(lambda: kept.extend(self._compute(learn)))
+        except RuntimeError as error:
+            logger.warning("iterations cannot be recorded as CUDA graphs: %s", error)
+            self._graphs = None
+            self._recorded.clear()
+            for value in self.scene.parameters():
+                value.grad = None
+            return None
+        self._recorded[learn] = (replay, kept[0], kept[1])
+        return self._recorded[learn]
 
     def _check(self, loss: Tensor) -> None:
         thorough = self.iteration % CHECK_EVERY == 0
