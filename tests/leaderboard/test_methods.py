@@ -3,12 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
+from analytic import cameras_around
 from headstyle.base.errors import InputError
-from headstyle.leaderboard.board import higher_is_better, scene_means
+from headstyle.leaderboard.board import gallery, higher_is_better, scene_means
 from headstyle.leaderboard.methods import Method, read_methods
 from headstyle.leaderboard.page import Board, board_page
 from headstyle.leaderboard.ranking import Resampling, rank
 from headstyle.leaderboard.scores import with_foreground
+from PIL import Image
 from study import ROOT
 
 HEAD = "method\tfolder\twhat\tlink\tlicense\n"
@@ -103,3 +105,16 @@ def test_the_page_escapes_all_that_others_write_and_loads_nothing():
     assert 'href="https://example.org/?a=1&amp;b=&quot;2&quot;"' in html
     assert ">ref.<" in html
     assert 'src="http' not in html
+
+
+def test_pictures_stand_in_the_order_of_subjects_and_prompts(tmp_path):
+    rig = cameras_around([-12, 0, 17], [(8, 12)] * 3)
+    for name in rig.names:
+        Image.new("RGBA", (8, 12), "red").save(tmp_path / f"{name}.png")
+    scenes = [
+        {"subject": subject, "prompt": prompt, "renders": str(tmp_path)}
+        for subject in "AB"
+        for prompt in ("P3", "P4")
+    ]
+    found = gallery({"mine": scenes}, {"A": rig, "B": rig})
+    assert list(found) == [("A", "P3"), ("A", "P4"), ("B", "P3"), ("B", "P4")]

@@ -87,7 +87,7 @@ def gallery(
         for entry in entries:
             known.setdefault((entry["subject"], entry["prompt"]), {})[method] = entry["renders"]
     shown: dict[tuple[str, str], dict[str, str]] = {}
-    for subject, prompt in _spread(list(known)):
+    for subject, prompt in sorted(_spread(list(known))):
         view = pictures.shown_view(cameras[subject])
         shown[subject, prompt] = {
             method: data_uri(pictures.cutout(Path(folder, f"{view}.png"), _PICTURE_PX))
