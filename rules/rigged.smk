@@ -206,7 +206,7 @@ rule stylize_rigged:
         editing=prompt_editing,
         stylization=avatar_stylization(config["stylization"]),
         baseline=rigged_baseline(),
-        rigged=rigged_training_keys("stylization"),
+        rigged=rigged_training_keys("edited_timesteps"),
         adjacency=config["adjacency"],
         seed=config["seed"],
         library=library_digest("stylize_rigged"),

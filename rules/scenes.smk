@@ -114,7 +114,7 @@ def sequence_files(wildcards):
 
 
 def rigged_training_keys(*more):
-    """The settings that a rigged training depends on, and further subsections of `rigged`."""
+    """The settings that a rigged training depends on, and further keys of `rigged`."""
     return {key: config["rigged"][key] for key in ("training", *more)}
 
 

@@ -41,7 +41,7 @@ def folder(tmp_path_factory):
 def made(folder):
     """An avatar by a control edit of one of two timesteps of the training."""
     rigged = default_values(SETTINGS)
-    rigged["stylization"]["timesteps"] = 1
+    rigged["edited_timesteps"] = 1
     subject = read_rigged_subject(
         folder / "sequence", folder / "splats.ply", rigged, CONFIG["adjacency"], "cpu"
     )

@@ -60,7 +60,7 @@ SETTINGS = (
         meaning="Extent that costs nothing, in units of the triangle's scale.",
     ),
     Setting(
-        "stylization.timesteps",
+        "edited_timesteps",
         4,
         {"type": ["integer", "null"], "minimum": 1},
         meaning="Timesteps of the training whose views are edited for an avatar, evenly spread. "

@@ -121,7 +121,7 @@ def read_rigged_subject(
     scene = read_scene(splats, sequence.meshes)
     training = sequence.of_split("train")
     timesteps = edited_timesteps(
-        [frame.timestep for frame in training], rigged["stylization"]["timesteps"]
+        [frame.timestep for frame in training], rigged["edited_timesteps"]
     )
     frames = [frame for frame in training if frame.timestep in timesteps]
     if not frames:
