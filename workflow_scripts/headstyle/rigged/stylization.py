@@ -120,9 +120,7 @@ def read_rigged_subject(
     sequence = read_sequence(folder)
     scene = read_scene(splats, sequence.meshes)
     training = sequence.of_split("train")
-    timesteps = edited_timesteps(
-        [frame.timestep for frame in training], rigged["edited_timesteps"]
-    )
+    timesteps = edited_timesteps([frame.timestep for frame in training], rigged["edited_timesteps"])
     frames = [frame for frame in training if frame.timestep in timesteps]
     if not frames:
         raise InputError(f"{folder} has no frame of the split train to edit; hold out fewer")
