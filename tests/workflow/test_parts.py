@@ -39,21 +39,17 @@ def test_a_part_joins_the_settings_of_the_command():
 
 def headstyle_run(study: Study, *words: str) -> str:
     """What `headstyle run` prints as it makes a study in two parts."""
-    given = ["--snakefile", str(ROOT / "Snakefile"), "--configfile", "settings.yaml"]
+    # Behind --configfile every word would be one more file.
+    given = [
+        "--snakefile",
+        str(ROOT / "Snakefile"),
+        "--configfile",
+        "settings.yaml",
+        "--cores",
+        "2",
+    ]
     return subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "headstyle",
-            "run",
-            "--parts",
-            "2",
-            "--",
-            "--cores",
-            "2",
-            *given,
-            *words,
-        ],
+        [sys.executable, "-m", "headstyle", "run", "--parts", "2", "--", *given, *words],
         cwd=study.folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
