@@ -45,6 +45,24 @@ PAIR_READY = "document.querySelectorAll('#pair-pictures figure').length"
 READY = f"splats.drawn > 0 && {PAIR_READY}"
 
 
+def unpacked(packed: dict) -> tuple[dict, dict]:
+    """Per property of packed splats its numbers, and the size of a step."""
+    content, start = gzip.decompress(base64.b64decode(packed["data"])), 0
+    bytes_of = np.frombuffer(content, np.uint8)
+    values, steps = {}, {}
+    for part in packed["parts"]:
+        count = packed["count"] * part["columns"]
+        planes = 2 if part["steps"] > 255 else 1
+        numbers = bytes_of[start : start + planes * count].reshape(planes, part["columns"], -1)
+        start += planes * count
+        # The higher bytes come first.
+        whole = np.polyval(list(numbers.astype(int)), 256)
+        steps[part["name"]] = (part["high"] - part["low"]) / part["steps"]
+        values[part["name"]] = part["low"] + steps[part["name"]] * whole.T
+    assert start == len(content)
+    return values, steps
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> tuple[Path, dict]:
     root = tmp_path_factory.mktemp("explorer")
@@ -130,19 +148,7 @@ class TestContents:
     def test_packed_splats_keep_their_numbers(self):
         splats = ball_splats(0)
         packed = packed_splats(splats, 10_000)
-        content, start = gzip.decompress(base64.b64decode(packed["data"])), 0
-        bytes_of = np.frombuffer(content, np.uint8)
-        values, steps = {}, {}
-        for part in packed["parts"]:
-            count = packed["count"] * part["columns"]
-            planes = 2 if part["steps"] > 255 else 1
-            numbers = bytes_of[start : start + planes * count].reshape(planes, part["columns"], -1)
-            start += planes * count
-            # The higher bytes come first.
-            whole = np.polyval(list(numbers.astype(int)), 256)
-            steps[part["name"]] = (part["high"] - part["low"]) / part["steps"]
-            values[part["name"]] = part["low"] + steps[part["name"]] * whole.T
-        assert start == len(content)
+        values, steps = unpacked(packed)
         known = {name: value.detach().numpy() for name, value in splats.items()}
         # The splats lie in an order of their own.
         _, here = scipy.spatial.KDTree(values["means"]).query(known["means"])
@@ -151,6 +157,20 @@ class TestContents:
         for name in ("means", "scales", "sh0", "sh1"):
             error = np.abs(values[name][here] - known[name].reshape(len(here), -1))
             assert np.quantile(error, 0.99) <= steps[name]
+
+    def test_the_splats_that_the_views_show_are_kept(self, made):
+        cameras = read_cameras(made[0] / "results/A/views/cameras.json")
+        splats = ball_splats(0)
+        most = len(splats["means"]) // 4
+        whole = [view[1] for view in render_views(splats, cameras)]
+        known, errors = scipy.spatial.KDTree(splats["means"].detach().numpy()), []
+        for rig in (cameras, None):
+            values, _ = unpacked(packed_splats(splats, most, cameras=rig))
+            _, kept = known.query(values["means"])
+            few = {name: value.detach()[kept] for name, value in splats.items()}
+            drawn = [view[1] for view in render_views(few, cameras)]
+            errors.append(np.mean(np.abs(np.array(drawn) - whole)))
+        assert errors[0] < 0.8 * errors[1]
 
     def test_the_largest_splats_are_kept(self):
         splats = ball_splats(0)

@@ -7,6 +7,7 @@ adds them up.
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ from headstyle.rendering.renderer import Splats, render
 
 _CHANNELS = 3
 """Channels of a color."""
+_PLAIN = 0.3
+"""What a pixel without contrast counts, where a pixel of mean contrast counts 1 more."""
 
 
 def splat_sums(splats: Splats, cameras: Cameras, maps: Sequence[Tensor]) -> NDArray[np.float64]:
@@ -45,6 +48,28 @@ def splat_sums(splats: Splats, cameras: Cameras, maps: Sequence[Tensor]) -> NDAr
             found = gradient[:, 0, : part.shape[2]].double().cpu().numpy()
             sums[:, first : first + part.shape[2]] += found / SH0
     return sums
+
+
+def seen_detail(splats: Splats, cameras: Cameras) -> NDArray[np.float64]:
+    """How much each splat gives to the views, and most of all where these show details.
+
+    Args:
+        splats: The scene.
+        cameras: The views.
+
+    Returns:
+        Sums of blending weights over all pixels. A pixel counts by the contrast around it, relative
+        to the view's mean, and a little by itself. Shape `(N,)`.
+    """
+    maps = []
+    for view in range(len(cameras)):
+        with torch.no_grad():
+            colors, _ = _rendered(dict(splats), cameras, view)
+        gray = cv2.GaussianBlur(colors.mean(dim=-1).cpu().numpy(), (0, 0), 1)
+        contrast = cv2.GaussianBlur(np.abs(cv2.Laplacian(gray, cv2.CV_32F)), (0, 0), 1)
+        counted = contrast / max(float(contrast.mean()), 1e-12) + _PLAIN
+        maps.append(torch.from_numpy(counted[..., None]).to(colors))
+    return splat_sums(splats, cameras, maps)[:, 0]
 
 
 def rendered_values(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from headstyle.base.cameras import Cameras
+from headstyle.base.cameras import Cameras, read_cameras
 from headstyle.base.errors import RESULT, result_of
 from headstyle.base.tables.ply import read_ply_tables
 from headstyle.base.tables.rows import read_rows
@@ -64,7 +64,7 @@ def subject_content(subject: ShownSubject, names: Sequence[str], sizes: Sizes) -
         "truth": {
             prompt: layer("true edit", folder, names, sizes) for prompt, folder in truth.items()
         },
-        "splats": splats_content(subject.splats, sizes),
+        "splats": splats_content(subject.splats, subject.cameras, sizes),
     }
 
 
@@ -92,7 +92,7 @@ def scene_content(
         "layers": [layer(name, folder, names, sizes) for name, folder in scene.layers],
         "pairs": pairs_content(subject.comparison(scene), scene.tables, metrics, settings, sizes),
         "views": _by_view(scene.tables / "views.csv", names, metrics),
-        "splats": splats_content(scene.splats, sizes),
+        "splats": splats_content(scene.splats, subject.cameras, sizes),
     }
 
 
@@ -166,8 +166,14 @@ def pair_pictures(seen: SeenPair, cameras: Cameras, sizes: Sizes) -> dict[str, s
     }
 
 
-def splats_content(path: Path | None, sizes: Sizes) -> dict[str, Any] | None:
-    """The splats of a scene, with their inconsistency where it was measured."""
+def splats_content(path: Path | None, cameras: Path, sizes: Sizes) -> dict[str, Any] | None:
+    """The splats of a scene, with their inconsistency where it was measured.
+
+    Args:
+        path: File of the splats; None where there are none.
+        cameras: cameras.json of the rig.
+        sizes: How many splats fit.
+    """
     if path is None:
         return None
     measured = path.parent / f"{_INCONSISTENCY}.ply"
@@ -178,7 +184,7 @@ def splats_content(path: Path | None, sizes: Sizes) -> dict[str, Any] | None:
     splats = read_splats(path)
     if values is not None and len(values) != len(splats["means"]):
         values = None
-    return packed_splats(splats, sizes.splats, values)
+    return packed_splats(splats, sizes.splats, values, read_cameras(cameras))
 
 
 def number(value: Any) -> float | None:

@@ -15,8 +15,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from headstyle.base.cameras import Cameras
 from headstyle.base.errors import InputError
 from headstyle.consistency.measuring import Comparison
+from headstyle.consistency.splat_weights import seen_detail
 from headstyle.rendering.renderer import Splats, render_views
 from headstyle.rendering.splat_files import read_splats
 from headstyle.report.pictures import evenly_spaced
@@ -39,6 +41,8 @@ _DIRECTIONS = 3
 _CHECKED_VIEWS = 3
 _CHECKED_PX = 64
 """Longest side of a view in which splats are compared with renders [px]."""
+_SEEN_VIEWS = 12
+"""Views in which splats are looked for that give little."""
 _ALIKE = 0.5
 """Least correlation of colors. Splats of the demo have 0.83 and more with their own renders, and
 0.29 at most where their world is turned by a right angle."""
@@ -85,15 +89,20 @@ def check_world(path: Path, comparison: Comparison, key: str) -> None:
 
 
 def packed_splats(
-    splats: Splats, most: int, inconsistency: NDArray[np.float32] | None = None
+    splats: Splats,
+    most: int,
+    inconsistency: NDArray[np.float32] | None = None,
+    cameras: Cameras | None = None,
 ) -> dict[str, Any]:
     """What the page's drawer reads.
 
     Args:
         splats: The scene.
-        most: Largest number of splats. Those that cover and hide the most are kept.
+        most: Largest number of splats. Those that give most to the details of the views are kept;
+            without cameras, those that cover and hide the most.
         inconsistency: Mean color difference of each splat [dE00], 0 where no pair saw it. Shape
             `(N,)`.
+        cameras: The rig.
 
     Returns:
         count: Splats that are kept.
@@ -107,6 +116,9 @@ def packed_splats(
     arrays = {name: value.detach().cpu().numpy() for name, value in splats.items()}
     opacity = 1 / (1 + np.exp(-arrays["opacities"].astype(np.float64)))
     weight = opacity * np.exp(2 * arrays["scales"].astype(np.float64).mean(axis=1))
+    if cameras is not None and len(opacity) > most:
+        few = cameras.select(evenly_spaced(cameras.names, _SEEN_VIEWS))
+        weight = seen_detail(splats, few)
     kept = np.sort(np.argsort(-weight, kind="stable")[:most])
     kept = kept[np.argsort(_along_curve(arrays["means"][kept]), kind="stable")]
     quats = arrays["quats"] / np.linalg.norm(arrays["quats"], axis=1, keepdims=True)
