@@ -313,7 +313,7 @@ def subject_splats(wildcards):
 
 
 def of_splats_alone(path):
-    """For a rule that only splats have: its input, which stops the run where scenes are fields."""
+    """Input of a rule that only splats have. It stops the run where scenes are fields."""
 
     def found(wildcards):
         if NERF:
