@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from headstyle.workflow.configuration import check_config
+from snakemake.utils import update_config
 
 ROOT = Path(__file__).parents[2]
 
@@ -144,6 +145,6 @@ def test_every_preset_is_a_valid_configuration_over_the_study(preset):
     study, changes = (
         yaml.safe_load(path.read_text()) for path in (ROOT / "config/config.yaml", preset)
     )
-    for section, values in changes.items():
-        study[section] = study[section] | values
+    # As Snakemake lays files over each other.
+    update_config(study, changes)
     check_config(study, ROOT / "config/schemas/config.schema.yaml")

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterable
+from copy import deepcopy
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -54,7 +55,7 @@ class Study:
     def copy_of(cls, study: "Study", folder: Path) -> "Study":
         """A copy of a study in another folder. Its files keep their times."""
         shutil.copytree(study.folder, folder, dirs_exist_ok=True, copy_function=shutil.copy2)
-        return cls(folder, study.settings)
+        return cls(folder, deepcopy(study.settings))
 
     def write_settings(self) -> None:
         """Put the settings where `snakemake` reads them."""

@@ -99,5 +99,6 @@ def test_the_rest_makes_the_tables_from_what_the_parts_made_and_nothing_of_a_sub
     assert "avatars.csv" in made
     assert made.items() <= wanted.items()
     (copy.folder / "results/A/baseline/consistency/views.csv").unlink()
+    (tables / "avatars.csv").unlink()
     told = copy.snakemake("--config", "part=rest", succeeds=False)
     assert "results/A/baseline/consistency/views.csv" in told
