@@ -7,31 +7,7 @@ import yaml
 from kubernetes_stand_in import kubernetes, refused
 from snakemake_runs import run_snakemake
 from study import ROOT
-
-RULES = """
-rule all:
-    input:
-        "light.txt", "heavy.txt",
-
-rule mask_views:
-    output:
-        "light.txt",
-    resources:
-        mem_mb=400,
-        runtime=5,
-    shell:
-        "echo done > {output}"
-
-rule train_baseline:
-    output:
-        "heavy.txt",
-    resources:
-        gpu=1,
-        mem_mb=500,
-        runtime=6,
-    shell:
-        "echo done > {output}"
-"""
+from two_jobs import RULES
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from snakemake_runs import run_snakemake
 from study import ROOT
+from two_jobs import RULES
 
 pytestmark = pytest.mark.slow
 
@@ -39,30 +40,6 @@ with open({log!r}, "a") as file:
     print(json.dumps(given), file=file)
 subprocess.Popen(["/bin/sh", words[0]], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 print("4711")
-"""
-RULES = """
-rule all:
-    input:
-        "light.txt", "heavy.txt",
-
-rule mask_views:
-    output:
-        "light.txt",
-    resources:
-        mem_mb=400,
-        runtime=5,
-    shell:
-        "echo done > {output}"
-
-rule train_baseline:
-    output:
-        "heavy.txt",
-    resources:
-        gpu=1,
-        mem_mb=500,
-        runtime=6,
-    shell:
-        "echo done > {output}"
 """
 
 
