@@ -33,3 +33,18 @@ def _duration(seconds: float) -> str:
         if minutes
         else f"{seconds} s"
     )
+
+
+class Timed:
+    """A training that knows how long it took, also where it went on from a checkpoint."""
+
+    _started: float
+
+    @property
+    def seconds(self) -> float:
+        """Training time [s], including the time before a checkpoint."""
+        return time.monotonic() - self._started
+
+    @seconds.setter
+    def seconds(self, value: float) -> None:
+        self._started = time.monotonic() - value

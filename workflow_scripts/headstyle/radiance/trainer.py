@@ -18,6 +18,7 @@ from torch import Tensor
 from headstyle.base.cameras import Cameras
 from headstyle.base.errors import InputError
 from headstyle.base.images import RgbaImage
+from headstyle.base.progress import Timed
 from headstyle.losses.perceptual import PatchLpips
 from headstyle.radiance.field import RadianceField
 from headstyle.radiance.images import see
@@ -37,7 +38,7 @@ ANNEALING, SLOPE = 0.1, 10.0
 WARM_UP = 3
 
 
-class FieldTrainer:
+class FieldTrainer(Timed):
     """Optimizes a field toward the target images of calibrated views.
 
     All random numbers come from `seed`; on the CPU two runs give the same bytes.
@@ -119,15 +120,6 @@ class FieldTrainer:
     def replace_targets(self, targets: Mapping[str, RgbaImage]) -> None:
         """Replace the target images of the given views (straight alpha, `(H, W, 4)`)."""
         self.rays.replace(targets)
-
-    @property
-    def seconds(self) -> float:
-        """Training time [s], including the time before a checkpoint."""
-        return time.monotonic() - self._started
-
-    @seconds.setter
-    def seconds(self, value: float) -> None:
-        self._started = time.monotonic() - value
 
     @property
     def progress(self) -> float:

@@ -20,6 +20,7 @@ from torch import Tensor
 from headstyle.base.cameras import Cameras
 from headstyle.base.errors import InputError
 from headstyle.base.images import RgbaImage
+from headstyle.base.progress import Timed
 from headstyle.losses.photometric import on_background, photometric_loss, psnr
 from headstyle.rendering.renderer import Rendering, Splats, check_splats, render
 from headstyle.training.densification import CappedStrategy
@@ -78,7 +79,7 @@ class Replayer(Protocol):
         ...
 
 
-class SplatTrainer:
+class SplatTrainer(Timed):
     """Optimizes splats toward the target images of calibrated views.
 
     It owns the splats, new Adam optimizers, and the densification. All random numbers come from
@@ -145,15 +146,6 @@ class SplatTrainer:
     def replace_targets(self, targets: Mapping[str, RgbaImage]) -> None:
         """Replace the target images of the given views (straight alpha, `(H, W, 4)`)."""
         self.resident.replace(targets)
-
-    @property
-    def seconds(self) -> float:
-        """Training time [s], including the time before a checkpoint."""
-        return time.monotonic() - self._started
-
-    @seconds.setter
-    def seconds(self, value: float) -> None:
-        self._started = time.monotonic() - value
 
     @property
     def active_sh_degree(self) -> int:
